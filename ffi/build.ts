@@ -1,0 +1,157 @@
+/**
+ * Finds or builds a backend's shared library.
+ *
+ * The library's place in the cache is a hash of everything that shapes its code: sources, compiler
+ * version, flags, and the macros that the compiler predefines for this machine (clusters share home
+ * folders between different CPUs). A build happens in a temporary folder under a file lock and is moved
+ * into place by one rename, so an interrupted build leaves nothing that looks finished.
+ *
+ * @module
+ */
+
+import { UserError } from "../src/errors.ts";
+import { cacheDir } from "./cache.ts";
+import { cpuSources, type SourceFile } from "./sources.ts";
+
+/** Backends that this build knows how to compile. */
+export type Backend = "cpu" | "cuda";
+
+/** What to tell the user while a build runs. */
+export interface BuildOptions {
+  /** Called once, before a compilation that takes a while starts. */
+  readonly onBuild?: (message: string) => void;
+}
+
+interface Toolchain {
+  readonly compiler: string;
+  readonly compile: readonly string[];
+  readonly link: readonly string[];
+  /** Everything about compiler and machine that changes the produced code. */
+  readonly identity: string;
+}
+
+/**
+ * The path of the backend's library, built first if the cache does not hold it.
+ * `THINKER_LIB` overrides the search; `THINKER_MARCH` replaces `native` as the CPU to build for.
+ *
+ * @throws {UserError} when no compiler is found or the build fails (with the compiler's first error).
+ */
+export async function libraryPath(backend: Backend, options: BuildOptions = {}): Promise<string> {
+  const override = Deno.env.get("THINKER_LIB");
+  if (override) return override;
+  const sources = cpuSources;
+  const toolchain = await cpuToolchain();
+  const key = await hash([backend, toolchain.identity, ...sources.flatMap((s) => [s.name, s.text])]);
+  const path = `${cacheDir()}/${key}/libthinker_${backend}.so`;
+  if (!await exists(path)) await buildLocked(path, backend, sources, toolchain, options);
+  return path;
+}
+
+async function cpuToolchain(): Promise<Toolchain> {
+  const march = Deno.env.get("THINKER_MARCH") ?? "native";
+  const compile = ["-std=c++17", "-O3", `-march=${march}`, "-ffp-contract=off", "-fopenmp", "-fPIC"];
+  compile.push("-fvisibility=hidden");
+  const link = ["-shared", "-fopenmp"];
+  for (const compiler of ["g++", "clang++"]) {
+    const probe = await run(compiler, [`-march=${march}`, "-fopenmp", "-dM", "-E", "-x", "c++", "-"]);
+    if (probe === undefined) continue;
+    if (!probe.success) throw buildError("cpu", compiler, probe.stderr);
+    return { compiler, compile, link, identity: [compiler, ...compile, ...link, probe.stdout].join("\n") };
+  }
+  throw new UserError("no C++ compiler found: neither g++ nor clang++ is on PATH", {
+    hint: "install one (Debian/Ubuntu: apt install g++, Fedora: dnf install gcc-c++) or set THINKER_LIB",
+  });
+}
+
+async function buildLocked(
+  path: string,
+  backend: Backend,
+  sources: readonly SourceFile[],
+  toolchain: Toolchain,
+  options: BuildOptions,
+): Promise<void> {
+  const dir = path.slice(0, path.lastIndexOf("/"));
+  await Deno.mkdir(dir, { recursive: true });
+  using lock = await Deno.open(`${dir}/lock`, { create: true, write: true });
+  await lock.lock(true); // released by close, also when the process dies
+  if (await exists(path)) return; // somebody else built it meanwhile
+  options.onBuild?.(`building the ${backend} kernels with ${toolchain.compiler} (once per machine)`);
+  const temporary = await Deno.makeTempDir({ dir, prefix: "build-" });
+  try {
+    await build(temporary, backend, sources, toolchain);
+    await Deno.rename(`${temporary}/library.so`, path);
+  } finally {
+    await Deno.remove(temporary, { recursive: true });
+  }
+}
+
+async function build(
+  dir: string,
+  backend: Backend,
+  sources: readonly SourceFile[],
+  toolchain: Toolchain,
+): Promise<void> {
+  for (const source of sources) await Deno.writeTextFile(`${dir}/${source.name}`, source.text);
+  const units = sources.filter((s) => s.name.endsWith(".cpp")).map((s) => s.name);
+  const objects = units.map((name) => `${dir}/${name}.o`);
+  const queue = units.keys();
+  const worker = async () => {
+    for (const i of queue) {
+      const args = [...toolchain.compile, "-c", `${dir}/${units[i]}`, "-o", objects[i]];
+      await compile(backend, toolchain.compiler, args);
+    }
+  };
+  await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, worker));
+  await compile(backend, toolchain.compiler, [...objects, ...toolchain.link, "-o", `${dir}/library.so`]);
+}
+
+async function compile(backend: Backend, compiler: string, args: string[]): Promise<void> {
+  const result = await run(compiler, args);
+  if (!result?.success) throw buildError(backend, compiler, result?.stderr ?? "the compiler vanished");
+}
+
+function buildError(backend: Backend, compiler: string, stderr: string): UserError {
+  const lines = stderr.split("\n");
+  const first = lines.find((l) => /error|cannot|unrecognized|bad value/i.test(l)) ?? lines[0];
+  return new UserError(`building the ${backend} kernels failed: ${compiler}: ${first.trim()}`);
+}
+
+interface RunResult {
+  readonly success: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program without input; undefined if there is no such program. */
+async function run(program: string, args: string[]): Promise<RunResult | undefined> {
+  try {
+    const command = new Deno.Command(program, {
+      args,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    const { success, stdout, stderr } = await command.output();
+    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { success, stdout: decode(stdout), stderr: decode(stderr) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function hash(parts: readonly string[]): Promise<string> {
+  const bytes = new TextEncoder().encode(parts.map((p) => `${p.length}:${p}`).join("\0"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest.subarray(0, 12), (b) => b.toString(16).padStart(2, "0")).join("");
+}

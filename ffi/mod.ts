@@ -1,0 +1,13 @@
+/**
+ * The native engine: the only folder that touches `Deno.dlopen`. It builds and loads a backend library
+ * and wraps every op of its C ABI in one typed function that checks shapes.
+ *
+ * @module
+ */
+
+export { cacheDir } from "./cache.ts";
+export { type Backend, type BuildOptions, libraryPath } from "./build.ts";
+export * from "./device.ts";
+export { Library, NativeError } from "./library.ts";
+export { type DType, dtypeBytes, expectTensor, type Storage, Tensor } from "./tensor.ts";
+export * from "./ops/linear.ts";

@@ -1,0 +1,31 @@
+/**
+ * The kernel sources as text, so that a program which imported mod.ts from a URL can build its engine
+ * without reading any file of this repository.
+ *
+ * @module
+ */
+
+import thinkerH from "../kernels/include/thinker.h" with { type: "text" };
+import runtimeH from "../kernels/cpu/runtime.h" with { type: "text" };
+import runtimeCpp from "../kernels/cpu/runtime.cpp" with { type: "text" };
+import pendingCpp from "../kernels/cpu/pending.cpp" with { type: "text" };
+import simdH from "../kernels/cpu/simd.h" with { type: "text" };
+import gemmH from "../kernels/cpu/gemm.h" with { type: "text" };
+import linearCpp from "../kernels/cpu/linear.cpp" with { type: "text" };
+
+/** One source file of a backend: headers are written beside the units, units are compiled. */
+export interface SourceFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Headers and translation units of the CPU backend. */
+export const cpuSources: readonly SourceFile[] = [
+  { name: "thinker.h", text: thinkerH },
+  { name: "runtime.h", text: runtimeH },
+  { name: "simd.h", text: simdH },
+  { name: "gemm.h", text: gemmH },
+  { name: "runtime.cpp", text: runtimeCpp },
+  { name: "pending.cpp", text: pendingCpp },
+  { name: "linear.cpp", text: linearCpp },
+];

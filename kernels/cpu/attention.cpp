@@ -1,0 +1,421 @@
+// attention.cpp: RoPE, the paged KV cache, and causal grouped-query attention.
+//
+// Keys are visited in tiles of 16 in order, with an online softmax: running maximum, running sum, and
+// an output that is rescaled when the maximum moves. Training, prefill and decode all call
+// attend_tile on the same tiles, so a query's output has the same bits on every path.
+//
+// A key tile is stored transposed, (D, 16): lane j is key j, each score is one FMA chain over D.
+// Layout of one layer's cache, blocks of `block` positions (a multiple of 16):
+//   k_cache (blocks, Hk, block / 16, D, 16)     v_cache (blocks, Hk, block, D)
+//
+// FLOPs of the forward pass: 4 D per (query, key) pair and query head; the backward pass takes 10 D.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "runtime.h"
+#include "simd.h"
+
+namespace tk {
+namespace {
+
+constexpr int kTile = kLanes;    // keys per step of the online softmax
+constexpr int kQueries = 8;      // queries that share the loads of a tile; divides kTile
+constexpr int kQueryChunk = 256; // queries per parallel task of the forward pass
+constexpr float kNegInf = -std::numeric_limits<float>::infinity();
+
+// One query row on its way through the key tiles.
+struct Query {
+  const float* q;   // (D)
+  float* o;         // (D), unnormalised output
+  float m, l;       // running maximum and sum of exp
+};
+
+// Adds one tile of keys and values to R queries. Query i sees keys 0 .. valid[i] - 1 of the tile.
+template <int R>
+void attend_tile(Query* query, const int* valid, const float* kt, const float* v, int64_t v_stride, int D, float scale) {
+  f32x16 s[R];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) s[i] = zero();
+  for (int d = 0; d < D; ++d) {
+    const f32x16 k = f32x16::load(kt + d * kTile);
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) s[i] = fma(f32x16::set1(query[i].q[d]), k, s[i]);
+  }
+  alignas(64) float p[R][kTile], alpha[kLanes];
+  const f32x16 scales = f32x16::set1(scale), hidden = f32x16::set1(kNegInf);
+  for (int i = 0; i < kLanes; ++i) alpha[i] = 0.0f;
+  for (int i = 0; i < R; ++i) {
+    s[i] = first_lanes(valid[i], s[i] * scales, hidden);
+    const float top = std::max(query[i].m, max(s[i]));
+    alpha[i] = query[i].m - top;
+    query[i].m = top;
+  }
+  exp(f32x16::load(alpha)).store(alpha);
+  int common = kTile;
+  for (int i = 0; i < R; ++i) {
+    const f32x16 e = exp(s[i] - f32x16::set1(query[i].m));
+    e.store(p[i]);
+    query[i].l = query[i].l * alpha[i] + sum(e);
+    common = std::min(common, valid[i]);
+  }
+  for (int c = 0; c < D; c += kLanes) {
+    f32x16 acc[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) acc[i] = f32x16::load(query[i].o + c) * f32x16::set1(alpha[i]);
+    for (int j = 0; j < common; ++j) {
+      const f32x16 value = f32x16::load(v + j * v_stride + c);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) acc[i] = fma(f32x16::set1(p[i][j]), value, acc[i]);
+    }
+    for (int i = 0; i < R; ++i) {
+      // Values past a query's last key are never read: in the cache they may be anything.
+      for (int j = common; j < valid[i]; ++j)
+        acc[i] = fma(f32x16::set1(p[i][j]), f32x16::load(v + j * v_stride + c), acc[i]);
+      acc[i].store(query[i].o + c);
+    }
+  }
+}
+
+template <int R = kQueries>
+void attend(int rows, Query* query, const int* valid, const float* kt, const float* v, int64_t v_stride, int D,
+            float scale) {
+  if (rows == R) return attend_tile<R>(query, valid, kt, v, v_stride, D, scale);
+  if constexpr (R > 1) attend<R - 1>(rows, query, valid, kt, v, v_stride, D, scale);
+}
+
+void start(Query& query, const float* q, float* o, int D) {
+  query = {q, o, kNegInf, 0.0f};
+  std::fill(o, o + D, 0.0f);
+}
+
+void finish(const Query& query, int D) {
+  const f32x16 total = f32x16::set1(query.l);
+  for (int c = 0; c < D; c += kLanes) (f32x16::load(query.o + c) / total).store(query.o + c);
+}
+
+// Rows of x (n, stride) as tiles (ceil(n / 16), D, 16), missing lanes zero.
+void transpose_tiles(float* tiles, const float* x, int64_t stride, int64_t n, int D) {
+  for (int64_t j = 0; j < ceil_div(n, kTile) * kTile; ++j) {
+    float* out = tiles + j / kTile * D * kTile + j % kTile;
+    for (int d = 0; d < D; ++d) out[d * kTile] = j < n ? x[j * stride + d] : 0.0f;
+  }
+}
+
+// Shapes shared by the packed kernels: row stride of qkv, offsets of k and v, queries per kv head.
+struct Heads {
+  int H, Hk, D;
+  int64_t row() const { return static_cast<int64_t>(H + 2 * Hk) * D; }
+  int64_t key(int hk) const { return static_cast<int64_t>(H + hk) * D; }
+  int64_t value(int hk) const { return static_cast<int64_t>(H + Hk + hk) * D; }
+  int group() const { return H / Hk; }
+};
+
+struct Task {
+  int sequence, hk;
+  int64_t begin, end;  // queries, within the sequence
+};
+
+void check_heads(int32_t H, int32_t Hk, int32_t D) {
+  require(Hk > 0 && H % Hk == 0, "the number of query heads must be a multiple of the number of kv heads");
+  require(D > 0 && D % kLanes == 0, "head_dim must be a multiple of 16");
+}
+
+void forward(float* out, float* lse, const float* qkv, const int32_t* cu, int B, Heads heads, float scale) {
+  std::vector<Task> tasks;
+  for (int b = 0; b < B; ++b)
+    for (int hk = 0; hk < heads.Hk; ++hk)
+      for (int64_t i = 0; i < cu[b + 1] - cu[b]; i += kQueryChunk)
+        tasks.push_back({b, hk, i, std::min<int64_t>(cu[b + 1] - cu[b], i + kQueryChunk)});
+  const int D = heads.D;
+#pragma omp parallel for schedule(dynamic)
+  for (size_t n = 0; n < tasks.size(); ++n) {
+    const Task task = tasks[n];
+    const int64_t first = cu[task.sequence];
+    const float* rows = qkv + first * heads.row();
+    float* kt = scratch_f32(kScratchLocal, static_cast<size_t>(ceil_div(task.end, kTile) * kTile * D));
+    transpose_tiles(kt, rows + heads.key(task.hk), heads.row(), task.end, D);
+    const float* v = rows + heads.value(task.hk);
+    for (int h = task.hk * heads.group(); h < (task.hk + 1) * heads.group(); ++h)
+      for (int64_t i = task.begin; i < task.end; i += kQueries) {
+        const int count = static_cast<int>(std::min<int64_t>(kQueries, task.end - i));
+        Query query[kQueries];
+        for (int r = 0; r < count; ++r)
+          start(query[r], rows + (i + r) * heads.row() + h * D, out + ((first + i + r) * heads.H + h) * D, D);
+        for (int64_t j = 0; j < i + count; j += kTile) {
+          int valid[kQueries];
+          for (int r = 0; r < count; ++r) valid[r] = static_cast<int>(std::min<int64_t>(kTile, i + r - j + 1));
+          attend(count, query, valid, kt + j * D, v + j * heads.row(), heads.row(), D, scale);
+        }
+        for (int r = 0; r < count; ++r) {
+          finish(query[r], D);
+          if (lse) lse[(first + i + r) * heads.H + h] = query[r].m + std::log(query[r].l);
+        }
+      }
+  }
+}
+
+// One query row of the backward pass.
+struct BackwardQuery {
+  const float *q, *dout;
+  float* dq;
+  float lse, delta;  // delta = sum over d of out * dout
+};
+
+// Keys, values and their gradients of one tile: transposed tiles (D, 16) and rows of `stride`.
+struct KeyTile {
+  const float *kt, *vt, *k;
+  float *dk, *dv;
+  int64_t stride;
+};
+
+// R queries against one tile: accumulates dq, dk and dv. Lanes past the causal limit have p = ds = 0.
+template <int R>
+void backward_tile(const BackwardQuery* query, const int* valid, const KeyTile& tile, int D, float scale) {
+  alignas(64) float p[R][kTile], ds[R][kTile];
+  f32x16 s[R], dp[R];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) s[i] = dp[i] = zero();
+  for (int d = 0; d < D; ++d) {
+    const f32x16 k = f32x16::load(tile.kt + d * kTile), v = f32x16::load(tile.vt + d * kTile);
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      s[i] = fma(f32x16::set1(query[i].q[d]), k, s[i]);
+      dp[i] = fma(f32x16::set1(query[i].dout[d]), v, dp[i]);
+    }
+  }
+  int widest = 0;
+  for (int i = 0; i < R; ++i) {
+    const f32x16 e = exp(s[i] * f32x16::set1(scale) - f32x16::set1(query[i].lse));
+    const f32x16 seen = first_lanes(valid[i], e, zero());
+    seen.store(p[i]);
+    (seen * (dp[i] - f32x16::set1(query[i].delta)) * f32x16::set1(scale)).store(ds[i]);
+    widest = std::max(widest, valid[i]);
+  }
+  for (int c = 0; c < D; c += kLanes) {
+    f32x16 acc[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) acc[i] = f32x16::load(query[i].dq + c);
+    for (int j = 0; j < widest; ++j) {
+      const int64_t at = j * tile.stride + c;
+      const f32x16 key = f32x16::load(tile.k + at);
+      f32x16 dkey = f32x16::load(tile.dk + at), dvalue = f32x16::load(tile.dv + at);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) {
+        const f32x16 d = f32x16::set1(ds[i][j]);
+        acc[i] = fma(d, key, acc[i]);
+        dkey = fma(d, f32x16::load(query[i].q + c), dkey);
+        dvalue = fma(f32x16::set1(p[i][j]), f32x16::load(query[i].dout + c), dvalue);
+      }
+      dkey.store(tile.dk + at);
+      dvalue.store(tile.dv + at);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) acc[i].store(query[i].dq + c);
+  }
+}
+
+template <int R = kQueries>
+void backward_rows(int rows, const BackwardQuery* query, const int* valid, const KeyTile& tile, int D, float scale) {
+  if (rows == R) return backward_tile<R>(query, valid, tile, D, scale);
+  if constexpr (R > 1) backward_rows<R - 1>(rows, query, valid, tile, D, scale);
+}
+
+// One task owns all gradients of one kv head of one sequence: no atomics, one fixed order.
+void backward(float* dqkv, const float* dout, const float* out, const float* lse, const float* qkv, const int32_t* cu,
+              int B, Heads heads, float scale) {
+  const int D = heads.D;
+#pragma omp parallel for collapse(2) schedule(dynamic)
+  for (int b = 0; b < B; ++b)
+    for (int hk = 0; hk < heads.Hk; ++hk) {
+      const int64_t first = cu[b], n = cu[b + 1] - first;
+      const float* rows = qkv + first * heads.row();
+      float* drows = dqkv + first * heads.row();
+      const size_t tile_floats = static_cast<size_t>(ceil_div(n, kTile) * kTile * D);
+      float* kt = scratch_f32(kScratchLocal, 2 * tile_floats);
+      float* vt = kt + tile_floats;
+      transpose_tiles(kt, rows + heads.key(hk), heads.row(), n, D);
+      transpose_tiles(vt, rows + heads.value(hk), heads.row(), n, D);
+      for (int64_t j = 0; j < n; ++j) {
+        std::fill_n(drows + j * heads.row() + heads.key(hk), D, 0.0f);
+        std::fill_n(drows + j * heads.row() + heads.value(hk), D, 0.0f);
+      }
+      for (int h = hk * heads.group(); h < (hk + 1) * heads.group(); ++h)
+        for (int64_t i = 0; i < n; i += kQueries) {
+          const int count = static_cast<int>(std::min<int64_t>(kQueries, n - i));
+          BackwardQuery query[kQueries];
+          for (int r = 0; r < count; ++r) {
+            const int64_t row = i + r, at = ((first + row) * heads.H + h) * D;
+            float* dq = drows + row * heads.row() + h * D;
+            std::fill_n(dq, D, 0.0f);
+            f32x16 delta = zero();
+            for (int c = 0; c < D; c += kLanes) delta = fma(f32x16::load(out + at + c), f32x16::load(dout + at + c), delta);
+            query[r] = {rows + row * heads.row() + h * D, dout + at, dq, lse[(first + row) * heads.H + h], sum(delta)};
+          }
+          for (int64_t j = 0; j < i + count; j += kTile) {
+            int valid[kQueries];
+            for (int r = 0; r < count; ++r) valid[r] = static_cast<int>(std::min<int64_t>(kTile, i + r - j + 1));
+            const int64_t at = j * heads.row();
+            const KeyTile tile{kt + j * D, vt + j * D, rows + heads.key(hk) + at, drows + heads.key(hk) + at,
+                               drows + heads.value(hk) + at, heads.row()};
+            backward_rows(count, query, valid, tile, D, scale);
+          }
+        }
+    }
+}
+
+// The paged cache of one layer.
+struct Cache {
+  float *k, *v;
+  const int32_t* tables;
+  int block, max_blocks;
+  int Hk, D;
+
+  int64_t block_of(int64_t sequence, int64_t position) const { return tables[sequence * max_blocks + position / block]; }
+  // Transposed tile (D, 16) and value rows (16, D) that hold the position.
+  float* keys(int64_t b, int hk, int64_t position) const {
+    return k + ((b * Hk + hk) * block + position % block / kTile * kTile) * D;
+  }
+  float* values(int64_t b, int hk, int64_t position) const {
+    return v + ((b * Hk + hk) * block + position % block / kTile * kTile) * D;
+  }
+};
+
+void paged(float* out, const float* qkv, const int32_t* row_seq, const int32_t* positions, int T, Heads heads,
+           const Cache& cache, float scale) {
+  const int D = heads.D, group = heads.group();
+#pragma omp parallel for collapse(2) schedule(dynamic, 4)
+  for (int64_t t = 0; t < T; ++t)
+    for (int hk = 0; hk < heads.Hk; ++hk) {
+      float* o = out + (t * heads.H + hk * group) * D;
+      const int64_t position = positions[t];
+      if (position < 0) {
+        std::fill_n(o, group * D, 0.0f);
+        continue;
+      }
+      for (int g = 0; g < group; g += kQueries) {
+        const int count = std::min(kQueries, group - g);
+        Query query[kQueries];
+        for (int r = 0; r < count; ++r)
+          start(query[r], qkv + t * heads.row() + (hk * group + g + r) * D, o + (g + r) * D, D);
+        for (int64_t j = 0; j <= position; j += kTile) {
+          int valid[kQueries];
+          std::fill_n(valid, count, static_cast<int>(std::min<int64_t>(kTile, position - j + 1)));
+          const int64_t b = cache.block_of(row_seq[t], j);
+          attend(count, query, valid, cache.keys(b, hk, j), cache.values(b, hk, j), D, D, scale);
+        }
+        for (int r = 0; r < count; ++r) finish(query[r], D);
+      }
+    }
+}
+
+// Rotates the pairs (i, i + D/2) of one head. `sign` = -1 rotates back.
+void rotate(float* x, const float* cos_sin, int D, float sign) {
+  const int half = D / 2;
+  const f32x16 direction = f32x16::set1(sign);
+  for (int i = 0; i < half; i += kLanes) {
+    const int n = std::min(kLanes, half - i);
+    const f32x16 c = f32x16::load_partial(cos_sin + i, n), s = f32x16::load_partial(cos_sin + half + i, n) * direction;
+    const f32x16 a = f32x16::load_partial(x + i, n), b = f32x16::load_partial(x + half + i, n);
+    (a * c - b * s).store_partial(x + i, n);
+    (b * c + a * s).store_partial(x + half + i, n);
+  }
+}
+
+void rotate_row(float* row, const float* cos_sin, Heads heads, float sign) {
+  for (int h = 0; h < heads.H + heads.Hk; ++h) rotate(row + h * heads.D, cos_sin, heads.D, sign);
+}
+
+}  // namespace
+}  // namespace tk
+
+using namespace tk;
+
+extern "C" {
+
+int32_t tk_rope(uint64_t stream, uint64_t qkv, uint64_t positions, uint64_t cos_sin, int32_t T, int32_t H, int32_t Hk,
+                int32_t D, int32_t, int32_t inverse, int32_t dtype) {
+  const int32_t status = guarded([&] { check_heads(H, Hk, D); });
+  if (status) return status;
+  return launch(stream, dtype, [=] {
+    const Heads heads{H, Hk, D};
+#pragma omp parallel for schedule(static) if (T * heads.row() > 1 << 15)
+    for (int64_t t = 0; t < T; ++t)
+      rotate_row(f32(qkv) + t * heads.row(), f32(cos_sin) + static_cast<int64_t>(i32(positions)[t]) * D, heads,
+                 inverse ? -1.0f : 1.0f);
+  });
+}
+
+int32_t tk_rope_kv_write(uint64_t stream, uint64_t qkv, uint64_t positions, uint64_t cos_sin, uint64_t k_cache,
+                         uint64_t v_cache, uint64_t block_tables, uint64_t row_seq, int32_t T, int32_t H, int32_t Hk,
+                         int32_t D, int32_t, int32_t block, int32_t max_blocks, int32_t dtype) {
+  const int32_t status = guarded([&] {
+    check_heads(H, Hk, D);
+    require(block > 0 && block % kTile == 0, "the KV block size must be a multiple of 16");
+  });
+  if (status) return status;
+  return launch(stream, dtype, [=] {
+    const Heads heads{H, Hk, D};
+    const Cache cache{f32(k_cache), f32(v_cache), i32(block_tables), block, max_blocks, Hk, D};
+#pragma omp parallel for schedule(static) if (T * heads.row() > 1 << 15)
+    for (int64_t t = 0; t < T; ++t) {
+      const int64_t position = i32(positions)[t];
+      if (position < 0) continue;
+      float* row = f32(qkv) + t * heads.row();
+      rotate_row(row, f32(cos_sin) + position * D, heads, 1.0f);
+      const int64_t b = cache.block_of(i32(row_seq)[t], position);
+      const int64_t lane = position % kTile;
+      for (int hk = 0; hk < Hk; ++hk) {
+        float* keys = cache.keys(b, hk, position) + lane;
+        for (int d = 0; d < D; ++d) keys[d * kTile] = row[heads.key(hk) + d];
+        std::copy_n(row + heads.value(hk), D, cache.values(b, hk, position) + lane * D);
+      }
+    }
+  });
+}
+
+int32_t tk_kv_copy_blocks(uint64_t stream, uint64_t k_cache, uint64_t v_cache, uint64_t pairs, int32_t n, int32_t Hk,
+                          int32_t D, int32_t block, int32_t dtype) {
+  return launch(stream, dtype, [=] {
+    const int64_t floats = static_cast<int64_t>(block) * Hk * D;
+#pragma omp parallel for schedule(static) if (n * floats > 1 << 15)
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t from = i32(pairs)[2 * i], to = i32(pairs)[2 * i + 1];
+      std::copy_n(f32(k_cache) + from * floats, floats, f32(k_cache) + to * floats);
+      std::copy_n(f32(v_cache) + from * floats, floats, f32(v_cache) + to * floats);
+    }
+  });
+}
+
+int32_t tk_attention_forward(uint64_t stream, uint64_t out, uint64_t lse, uint64_t qkv, uint64_t cu_seqlens, int32_t B,
+                             int32_t, int32_t H, int32_t Hk, int32_t D, float scale, int32_t dtype) {
+  const int32_t status = guarded([&] { check_heads(H, Hk, D); });
+  if (status) return status;
+  return launch(stream, dtype, [=] { forward(f32(out), f32(lse), f32(qkv), i32(cu_seqlens), B, {H, Hk, D}, scale); });
+}
+
+int32_t tk_attention_backward(uint64_t stream, uint64_t dqkv, uint64_t dout, uint64_t out, uint64_t lse, uint64_t qkv,
+                              uint64_t cu_seqlens, int32_t B, int32_t, int32_t H, int32_t Hk, int32_t D, float scale,
+                              int32_t dtype) {
+  const int32_t status = guarded([&] { check_heads(H, Hk, D); });
+  if (status) return status;
+  return launch(stream, dtype, [=] {
+    backward(f32(dqkv), f32(dout), f32(out), f32(lse), f32(qkv), i32(cu_seqlens), B, {H, Hk, D}, scale);
+  });
+}
+
+int32_t tk_attention_paged(uint64_t stream, uint64_t out, uint64_t qkv, uint64_t k_cache, uint64_t v_cache,
+                           uint64_t block_tables, uint64_t row_seq, uint64_t positions, int32_t T, int32_t H, int32_t Hk,
+                           int32_t D, int32_t block, int32_t max_blocks, float scale, int32_t dtype) {
+  const int32_t status = guarded([&] {
+    check_heads(H, Hk, D);
+    require(block > 0 && block % kTile == 0, "the KV block size must be a multiple of 16");
+  });
+  if (status) return status;
+  return launch(stream, dtype, [=] {
+    const Cache cache{f32(k_cache), f32(v_cache), i32(block_tables), block, max_blocks, Hk, D};
+    paged(f32(out), f32(qkv), i32(row_seq), i32(positions), T, {H, Hk, D}, cache, scale);
+  });
+}
+
+}  // extern "C"

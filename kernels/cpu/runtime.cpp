@@ -1,0 +1,286 @@
+// runtime.cpp: library, device, memory, stream, event and graph functions of the ABI.
+#include "runtime.h"
+
+#include <omp.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+
+#include "simd.h"
+
+namespace tk {
+
+namespace {
+std::mutex last_error_mutex;
+std::string last_error;
+constexpr size_t kAlignment = 64;
+}  // namespace
+
+void set_last_error(const std::string& message) {
+  const std::lock_guard<std::mutex> lock(last_error_mutex);
+  last_error = message;
+}
+
+Stream::Stream(int threads) : worker_([this, threads] { run(threads); }) {}
+
+Stream::~Stream() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    closing_ = true;
+  }
+  work_.notify_one();
+  worker_.join();
+}
+
+void Stream::submit(Op op) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (recording_) {
+      recording_->ops.push_back(std::move(op));
+      return;
+    }
+    queue_.push_back(std::move(op));
+  }
+  work_.notify_one();
+}
+
+void Stream::wait() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  require(!recording_, "cannot wait for a stream while a graph is being recorded");
+  idle_.wait(lock, [this] { return queue_.empty() && !busy_; });
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void Stream::begin_graph() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  require(!recording_, "a graph is already being recorded on this stream");
+  recording_ = std::make_shared<Graph>();
+}
+
+std::shared_ptr<Graph> Stream::end_graph() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  require(recording_ != nullptr, "no graph is being recorded on this stream");
+  return std::exchange(recording_, nullptr);
+}
+
+void Stream::run(int threads) {
+  omp_set_num_threads(threads);
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    work_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    if (queue_.empty()) return;  // closing, and everything has run
+    Op op = std::move(queue_.front());
+    queue_.pop_front();
+    const bool failed = error_ != nullptr;  // after an error nothing runs until somebody has seen it
+    busy_ = true;
+    lock.unlock();
+    std::exception_ptr error;
+    if (!failed) {
+      try {
+        op();
+      } catch (...) {
+        error = std::current_exception();
+      }
+    }
+    op = nullptr;
+    lock.lock();
+    busy_ = false;
+    if (error) error_ = error;
+    if (queue_.empty()) idle_.notify_all();
+  }
+}
+
+void* scratch(ScratchSlot slot, size_t bytes) {
+  struct Buffer {
+    void* data = nullptr;
+    size_t size = 0;
+    ~Buffer() { std::free(data); }
+  };
+  thread_local Buffer buffers[kScratchSlots];
+  Buffer& b = buffers[slot];
+  if (b.size < bytes) {
+    std::free(b.data);
+    b.size = static_cast<size_t>(ceil_div(static_cast<int64_t>(bytes), 4096)) * 4096;
+    b.data = std::aligned_alloc(kAlignment, b.size);
+    if (!b.data) {
+      b.size = 0;
+      throw std::bad_alloc();
+    }
+  }
+  return b.data;
+}
+
+namespace {
+
+// A point in a stream's order. Recording marks it pending; the stream's worker marks it done.
+struct Event {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int64_t recorded = 0, completed = 0;
+  std::chrono::steady_clock::time_point time;
+};
+
+void write_u64(void* out, uint64_t value) {
+  require(out != nullptr, "the out buffer is null");
+  std::memcpy(out, &value, sizeof value);
+}
+template <class T>
+uint64_t handle(T* object) {
+  return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(object));
+}
+
+}  // namespace
+}  // namespace tk
+
+using namespace tk;
+
+extern "C" {
+
+int32_t tk_abi_version(void) { return TK_ABI_VERSION; }
+
+int32_t tk_last_error(void* buffer, int32_t capacity) {
+  if (!buffer || capacity < 1) return 1;
+  const std::lock_guard<std::mutex> lock(last_error_mutex);
+  std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity), "%s", last_error.c_str());
+  return 0;
+}
+
+int32_t tk_device_open(int32_t index, int32_t threads, void* device_out) {
+  return guarded([&] {
+    require(index == 0, "the CPU backend has one device: index must be 0");
+    require(threads >= 0, "threads must not be negative");
+    write_u64(device_out, handle(new Device{threads > 0 ? threads : omp_get_max_threads()}));
+  });
+}
+
+int32_t tk_device_close(uint64_t device) {
+  return guarded([&] { delete pointer<Device>(device); });
+}
+
+int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
+  return guarded([&] {
+    require(buffer && capacity > 0, "the info buffer is empty");
+    const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+    const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
+                                "{\"backend\":\"cpu\",\"name\":\"CPU\",\"isa\":\"%s\",\"threads\":%d,"
+                                "\"memoryBytes\":%.0f,\"kvTile\":%d}",
+                                TK_ISA, pointer<Device>(device)->threads, memory, kLanes);
+    require(n < capacity, "the info buffer is too small");
+  });
+}
+
+int32_t tk_memory_alloc(uint64_t, uint64_t bytes, void* address_out) {
+  return guarded([&] {
+    const size_t rounded = static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment);
+    void* p = rounded >= bytes ? std::aligned_alloc(kAlignment, rounded ? rounded : kAlignment) : nullptr;
+    if (!p) throw std::runtime_error("out of memory: could not allocate " + std::to_string(bytes) + " bytes");
+    write_u64(address_out, handle(p));
+  });
+}
+
+int32_t tk_memory_free(uint64_t, uint64_t address) {
+  return guarded([&] { std::free(pointer<void>(address)); });
+}
+
+int32_t tk_stream_create(uint64_t device, void* stream_out) {
+  return guarded([&] { write_u64(stream_out, handle(new Stream(pointer<Device>(device)->threads))); });
+}
+int32_t tk_stream_destroy(uint64_t stream) {
+  return guarded([&] { delete &stream_of(stream); });
+}
+int32_t tk_stream_sync(uint64_t stream) {
+  return guarded([&] { stream_of(stream).wait(); });
+}
+
+int32_t tk_upload(uint64_t stream, uint64_t dst, const void* src, uint64_t bytes) {
+  return guarded([&] {
+    if (bytes == 0) return;
+    require(src != nullptr, "the source buffer is null");
+    const auto* from = static_cast<const char*>(src);
+    auto staged = std::make_shared<std::vector<char>>(from, from + bytes);
+    stream_of(stream).submit([dst, staged] { std::memcpy(pointer<void>(dst), staged->data(), staged->size()); });
+  });
+}
+int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes) {
+  return guarded([&] {
+    stream_of(stream).wait();
+    if (bytes > 0) std::memcpy(dst, pointer<void>(src), bytes);
+  });
+}
+int32_t tk_copy(uint64_t stream, uint64_t dst, uint64_t src, uint64_t bytes) {
+  return launch(stream, [=] { std::memmove(pointer<void>(dst), pointer<void>(src), bytes); });
+}
+int32_t tk_fill(uint64_t stream, uint64_t dst, uint32_t pattern, uint64_t count) {
+  return launch(stream, [=] {
+    auto* out = pointer<uint32_t>(dst);
+#pragma omp parallel for simd if (count > (1u << 16))
+    for (uint64_t i = 0; i < count; ++i) out[i] = pattern;
+  });
+}
+
+int32_t tk_event_create(uint64_t, void* event_out) {
+  return guarded([&] { write_u64(event_out, handle(new Event)); });
+}
+int32_t tk_event_destroy(uint64_t event) {
+  return guarded([&] { delete pointer<Event>(event); });
+}
+int32_t tk_event_record(uint64_t stream, uint64_t event) {
+  return guarded([&] {
+    Event* e = pointer<Event>(event);
+    int64_t ticket;
+    {
+      const std::lock_guard<std::mutex> lock(e->mutex);
+      ticket = ++e->recorded;
+    }
+    stream_of(stream).submit([e, ticket] {
+      const std::lock_guard<std::mutex> lock(e->mutex);
+      e->time = std::chrono::steady_clock::now();
+      e->completed = ticket;
+      e->changed.notify_all();
+    });
+  });
+}
+int32_t tk_stream_wait_event(uint64_t stream, uint64_t event) {
+  return guarded([&] {
+    Event* e = pointer<Event>(event);
+    int64_t ticket;
+    {
+      const std::lock_guard<std::mutex> lock(e->mutex);
+      ticket = e->recorded;
+    }
+    stream_of(stream).submit([e, ticket] {
+      std::unique_lock<std::mutex> lock(e->mutex);
+      e->changed.wait(lock, [&] { return e->completed >= ticket; });
+    });
+  });
+}
+int32_t tk_event_elapsed(uint64_t start, uint64_t end, void* milliseconds_out) {
+  return guarded([&] {
+    Event *a = pointer<Event>(start), *b = pointer<Event>(end);
+    require(a->completed > 0 && b->completed > 0, "an event was not recorded, or its stream has not reached it");
+    const double ms = std::chrono::duration<double, std::milli>(b->time - a->time).count();
+    std::memcpy(milliseconds_out, &ms, sizeof ms);
+  });
+}
+
+int32_t tk_graph_begin(uint64_t stream) {
+  return guarded([&] { stream_of(stream).begin_graph(); });
+}
+int32_t tk_graph_end(uint64_t stream, void* graph_out) {
+  return guarded([&] { write_u64(graph_out, handle(new std::shared_ptr<Graph>(stream_of(stream).end_graph()))); });
+}
+int32_t tk_graph_launch(uint64_t stream, uint64_t graph) {
+  return guarded([&] {
+    const std::shared_ptr<Graph> g = *pointer<std::shared_ptr<Graph>>(graph);
+    stream_of(stream).submit([g] {
+      for (const Op& op : g->ops) op();
+    });
+  });
+}
+int32_t tk_graph_destroy(uint64_t graph) {
+  return guarded([&] { delete pointer<std::shared_ptr<Graph>>(graph); });
+}
+
+}  // extern "C"

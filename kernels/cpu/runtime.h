@@ -1,0 +1,117 @@
+// runtime.h: devices, streams and recorded graphs of the CPU backend, and the glue every op uses.
+#pragma once
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "thinker.h"
+
+namespace tk {
+
+using Op = std::function<void()>;
+
+struct Device {
+  int threads;
+};
+
+// Ops recorded between tk_graph_begin and tk_graph_end: replayed in order by one queue entry.
+struct Graph {
+  std::vector<Op> ops;
+};
+
+// One worker thread that runs ops in order; OpenMP parallelises inside an op.
+class Stream {
+ public:
+  explicit Stream(int threads);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Runs the op on the worker, or records it while a graph is open.
+  void submit(Op op);
+  // Waits until the queue is empty; throws the first error that an op raised since the last wait.
+  void wait();
+  void begin_graph();
+  std::shared_ptr<Graph> end_graph();
+
+ private:
+  void run(int threads);
+
+  std::mutex mutex_;
+  std::condition_variable work_, idle_;
+  std::deque<Op> queue_;
+  std::shared_ptr<Graph> recording_;
+  std::exception_ptr error_;
+  bool busy_ = false, closing_ = false;
+  std::thread worker_;
+};
+
+void set_last_error(const std::string& message);
+
+// Runs the body of an ABI function: exceptions become status 1 and the last error.
+template <class F>
+int32_t guarded(F&& body) {
+  try {
+    body();
+    return 0;
+  } catch (const std::exception& e) {
+    set_last_error(e.what());
+  } catch (...) {
+    set_last_error("unknown native error");
+  }
+  return 1;
+}
+
+inline void require(bool ok, const char* message) {
+  if (!ok) throw std::invalid_argument(message);
+}
+
+template <class T>
+T* pointer(uint64_t address) {
+  return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
+}
+inline float* f32(uint64_t address) { return pointer<float>(address); }
+inline int32_t* i32(uint64_t address) { return pointer<int32_t>(address); }
+inline Stream& stream_of(uint64_t handle) {
+  require(handle != 0, "stream handle is 0");
+  return *pointer<Stream>(handle);
+}
+
+// Enqueues one op. The CPU backend computes in float32 only: other activation types are refused here.
+template <class F>
+int32_t launch(uint64_t stream, int32_t dtype, F&& op) {
+  return guarded([&] {
+    require(dtype == TK_F32, "the CPU backend computes in float32 activations");
+    stream_of(stream).submit(std::forward<F>(op));
+  });
+}
+template <class F>
+int32_t launch(uint64_t stream, F&& op) {
+  return launch(stream, TK_F32, std::forward<F>(op));
+}
+
+// Scratch memory of the calling thread, grown on demand and kept: 64-byte aligned, uninitialised.
+// Slots are separate buffers, so that an op and a helper that it calls never share one.
+enum ScratchSlot { kScratchPackA, kScratchPackB, kScratchLocal, kScratchSlots };
+void* scratch(ScratchSlot slot, size_t bytes);
+inline float* scratch_f32(ScratchSlot slot, size_t count) {
+  return static_cast<float*>(scratch(slot, count * sizeof(float)));
+}
+
+// Below this many floating-point operations a parallel region costs more than it saves.
+constexpr double kSerialFlops = 1e5;
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace tk

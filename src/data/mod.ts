@@ -1,0 +1,26 @@
+/**
+ * Data: where problems come from. Files in JSONL or in the JSON layouts of Open-Reasoner-Zero
+ * ({@linkcode loadProblems}), and arithmetic generated on the spot with worked solutions
+ * ({@linkcode trainProblem}, {@linkcode heldOut}) for training a very small model without a download.
+ *
+ * Everything random comes from a seeded {@linkcode Random}, whose state fits in a checkpoint.
+ *
+ * @module
+ */
+
+export {
+  type ArithmeticProblem,
+  arithmeticProblem,
+  DEFAULT_MIX,
+  heldOut,
+  isHeldOut,
+  type Level,
+  type LevelMix,
+  trainProblem,
+  wrongAnswer,
+  wrongAttempt,
+} from "./arithmetic.ts";
+export { type Attempt, type Kind, rightAttempt, wrongAttempts } from "./arithmetic_work.ts";
+export { type Loaded, loadProblems, type Skipped } from "./load.ts";
+export { type Problem, problemSchema } from "./problem.ts";
+export { hash64, Random, type RandomState } from "./random.ts";

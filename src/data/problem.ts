@@ -1,0 +1,28 @@
+/**
+ * What every data set consists of.
+ *
+ * @module
+ */
+
+import { z } from "npm:zod@^4";
+
+/** A question with a known answer. */
+export interface Problem {
+  /** Unique within its data set and stable over runs, e.g. `math500/17`. */
+  id: string;
+  /** What the model is asked. */
+  question: string;
+  /** The right final answer, LaTeX or plain text. */
+  answer: string;
+}
+
+const TEXT = z.union([z.string(), z.number()], { error: "must be text or a number" })
+  .transform(String)
+  .refine((text) => text.trim() !== "", { error: "is empty" });
+
+/** Reads a row `{id, question, answer}`; numbers become text, other keys are dropped. */
+export const problemSchema: z.ZodType<Problem> = z.object({
+  id: TEXT,
+  question: TEXT,
+  answer: TEXT,
+});

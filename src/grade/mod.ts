@@ -1,0 +1,21 @@
+/**
+ * Grading: finds the final answer of a response and decides whether it equals the gold answer.
+ *
+ * Checks run from cheap to dear: the last `\boxed{}` by brace matching ({@linkcode lastBoxed}), one
+ * spelling ({@linkcode normalizeAnswer}), exact rational numbers ({@linkcode parseExact}). A pair that
+ * these cannot decide is `undecided` and counts as wrong. The whole room is synchronous and pure, so
+ * it may run in any worker.
+ *
+ * @example
+ * ```ts
+ * import { gradeResponse } from "./mod.ts";
+ * gradeResponse("half of it, so \\boxed{0.5}", "\\frac12"); // { equal: true, reason: "exact" }
+ * ```
+ *
+ * @module
+ */
+
+export { lastBoxed } from "./box.ts";
+export { equalExact, parseExact, type Rational } from "./exact.ts";
+export { grade, gradeResponse, parseVerdict, type Reason, type Verdict } from "./grade.ts";
+export { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";

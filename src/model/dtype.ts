@@ -1,0 +1,79 @@
+/**
+ * Element types of weights on disk and their conversion from and to float32.
+ *
+ * Typed arrays have the byte order of the machine and safetensors is little endian; every machine
+ * Deno runs on is little endian, so bytes are reinterpreted in place.
+ *
+ * @module
+ */
+
+/** Bytes of one element, for every element type that a safetensors file may hold. */
+export const dtypeBytes = {
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+} as const;
+
+/** Name of an element type, as safetensors spells it. */
+export type Dtype = keyof typeof dtypeBytes;
+
+/** The element types that weights come in. */
+export type FloatDtype = "F32" | "F16" | "BF16";
+
+/** Whether weights of this element type can be converted to float32 with {@linkcode toF32}. */
+export function isFloatDtype(dtype: Dtype): dtype is FloatDtype {
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16";
+}
+
+/**
+ * Convert raw little-endian elements to float32; exact for all three types.
+ *
+ * @param bytes `n * dtypeBytes[dtype]` bytes.
+ * @param out At least `n` floats; the first `n` are written.
+ */
+export function toF32(bytes: Uint8Array, dtype: FloatDtype, out: Float32Array): void {
+  const size = dtypeBytes[dtype];
+  // A typed array must start on a multiple of its element size; a copy always does.
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const count = byteLength / size;
+  if (dtype === "F32") {
+    out.set(new Float32Array(buffer, byteOffset, count));
+  } else if (dtype === "F16") {
+    out.set(new Float16Array(buffer, byteOffset, count));
+  } else {
+    const halves = new Uint16Array(buffer, byteOffset, count);
+    const bits = new Uint32Array(out.buffer, out.byteOffset, count);
+    for (let i = 0; i < count; i++) bits[i] = halves[i] << 16;
+  }
+}
+
+/**
+ * Convert float32 values to raw little-endian elements, rounding to nearest, ties to even.
+ *
+ * @returns `values.length * dtypeBytes[dtype]` bytes; for F32 a view of `values`, else a new array.
+ */
+export function fromF32(values: Float32Array, dtype: FloatDtype): Uint8Array {
+  if (dtype === "F32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  if (dtype === "F16") return new Uint8Array(new Float16Array(values).buffer);
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const b = bits[i];
+    // Rounding could carry a NaN into infinity, so NaN keeps its top bits and is made quiet.
+    const isNaN = (b & 0x7fffffff) > 0x7f800000;
+    halves[i] = isNaN ? (b >>> 16) | 0x40 : (b + 0x7fff + ((b >>> 16) & 1)) >>> 16;
+  }
+  return new Uint8Array(halves.buffer);
+}

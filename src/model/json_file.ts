@@ -1,0 +1,51 @@
+/**
+ * JSON from disk, with one clear line for every way it can be wrong.
+ *
+ * @module
+ */
+import type * as z from "npm:zod@^4";
+import { UserError } from "../errors.ts";
+
+/**
+ * Read and parse a JSON file.
+ *
+ * @param path The file.
+ * @param hint What the user can do when the file is missing or unreadable.
+ * @throws {UserError} When the file cannot be read or is not JSON.
+ */
+export function readJson(path: string, hint: string): unknown {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (cause) {
+    throw new UserError(`cannot read ${path}: ${reason(cause)}`, { hint, cause });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UserError(`${path} is not valid JSON: ${reason(cause)}`, { hint, cause });
+  }
+}
+
+/**
+ * Check a value against a schema.
+ *
+ * @param where The file (and place in it) that the value came from, for the message.
+ * @throws {UserError} Naming the first field that is wrong.
+ */
+export function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0];
+  const field = path.length > 0 ? `${path.join(".")}: ` : "";
+  throw new UserError(`${where}: ${field}${message}`, {
+    hint: "the file is damaged or of another kind; download it again",
+    cause: result.error,
+  });
+}
+
+/** The message of whatever was thrown, on one line; of the system's, only the part for people. */
+export function reason(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return message.replace(/ \(os error \d+\).*/s, "").replaceAll(/\s+/g, " ");
+}

@@ -1,0 +1,310 @@
+/**
+ * Reading weights from safetensors files, streamed through one small buffer.
+ *
+ * A file is an 8-byte little-endian header length, a JSON header, then the tensors' bytes without
+ * gaps. Nothing in a file is believed before it is checked: a bad file costs one clear line.
+ *
+ * @module
+ */
+import { isAbsolute, join, normalize } from "node:path";
+import * as z from "npm:zod@^4";
+import { UserError } from "../errors.ts";
+import { type Dtype, dtypeBytes } from "./dtype.ts";
+import { check, readJson, reason } from "./json_file.ts";
+
+export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
+
+/** Longest header accepted, in bytes. */
+const maxHeader = 100 * 2 ** 20;
+/** Bytes read at a time; a multiple of every element size, and as fast as larger reads. */
+const stagingBytes = 4 * 2 ** 20;
+const damaged = "the file is damaged or incomplete; download it again";
+
+/** What a header says of one tensor. */
+export interface TensorInfo {
+  /** Element type. */
+  readonly dtype: Dtype;
+  /** Sizes, outermost first; empty for a scalar. */
+  readonly shape: readonly number[];
+  /** Size of the tensor's data in bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * Receives a tensor piece by piece.
+ *
+ * @param bytes Whole elements, at most 4 MiB; valid only during the call, and aligned so that a
+ *   typed array of the tensor's type can be laid over it.
+ * @param offset Position of the piece in the tensor, in bytes.
+ */
+export type OnChunk = (bytes: Uint8Array, offset: number) => void;
+
+/** Named tensors that can be streamed from disk; close it with `using`. */
+export interface TensorSource extends Disposable {
+  /** Names of all tensors. */
+  names(): string[];
+  /**
+   * Type, shape and size of a tensor.
+   *
+   * @throws {UserError} When there is no such tensor.
+   */
+  info(name: string): TensorInfo;
+  /**
+   * Stream a tensor's bytes in order. `onChunk` is not called for an empty tensor.
+   *
+   * @throws {UserError} When there is no such tensor or the file ends too early.
+   */
+  read(name: string, onChunk: OnChunk): void;
+}
+
+/** One safetensors file, open for reading. */
+export class SafetensorsFile implements TensorSource {
+  /** The file's path. */
+  readonly path: string;
+  /** The `__metadata__` strings of the header. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly #file: Deno.FsFile;
+  readonly #tensors: Map<string, Placed>;
+  readonly #staging = new Uint8Array(stagingBytes);
+
+  /** Use {@linkcode openSafetensors}: it closes the file when the header is refused. */
+  constructor(path: string, file: Deno.FsFile) {
+    this.path = path;
+    this.#file = file;
+    const header = readHeader(path, file);
+    this.metadata = header.metadata;
+    this.#tensors = header.tensors;
+  }
+
+  /** @inheritDoc */
+  names(): string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  /** @inheritDoc */
+  info(name: string): TensorInfo {
+    return this.#find(name);
+  }
+
+  /** @inheritDoc */
+  read(name: string, onChunk: OnChunk): void {
+    const { bytes, begin } = this.#find(name);
+    this.#file.seekSync(begin, Deno.SeekMode.Start);
+    for (let offset = 0; offset < bytes;) {
+      const piece = this.#staging.subarray(0, Math.min(stagingBytes, bytes - offset));
+      if (!readFully(this.#file, piece)) {
+        throw new UserError(`${this.path}: the data of tensor ${name} ends too early`, {
+          hint: damaged,
+        });
+      }
+      onChunk(piece, offset);
+      offset += piece.length;
+    }
+  }
+
+  /** Close the file. */
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+
+  #find(name: string): Placed {
+    return this.#tensors.get(name) ?? missing(this.path, name);
+  }
+}
+
+/**
+ * Open a safetensors file and check its header.
+ *
+ * @throws {UserError} When the file cannot be read or is malformed.
+ */
+export function openSafetensors(path: string): SafetensorsFile {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path);
+  } catch (cause) {
+    throw new UserError(`cannot open ${path}: ${reason(cause)}`, {
+      hint: "check the model folder",
+      cause,
+    });
+  }
+  try {
+    return new SafetensorsFile(path, file);
+  } catch (cause) {
+    file.close();
+    throw cause;
+  }
+}
+
+const indexSchema = z.looseObject({
+  weight_map: z.record(z.string(), z.string()).refine((map) => Object.keys(map).length > 0, {
+    error: "names no tensor",
+  }),
+});
+
+/**
+ * Open the weights of a model folder: `model.safetensors`, or the shards that
+ * `model.safetensors.index.json` lists.
+ *
+ * @throws {UserError} When the folder holds neither, a shard is malformed, lies outside the folder
+ *   or lacks a tensor that the index promises.
+ */
+export function loadIndex(dir: string): TensorSource {
+  const single = join(dir, "model.safetensors");
+  const indexPath = `${single}.index.json`;
+  if (!exists(indexPath)) return openSafetensors(single);
+  const hint = "check the model folder";
+  const { weight_map } = check(indexSchema, readJson(indexPath, hint), indexPath);
+  using opened = new DisposableStack();
+  const shards = new Map<string, SafetensorsFile>();
+  const owner = new Map<string, SafetensorsFile>();
+  for (const [name, file] of Object.entries(weight_map)) {
+    const inside = normalize(file);
+    if (isAbsolute(inside) || inside.split(/[/\\]/)[0] === "..") {
+      throw new UserError(`${indexPath}: shard ${JSON.stringify(file)} is outside the folder`, {
+        hint: "all shards must lie beside the index",
+      });
+    }
+    let shard = shards.get(inside);
+    if (shard === undefined) {
+      shard = opened.use(openSafetensors(join(dir, inside)));
+      shards.set(inside, shard);
+    }
+    shard.info(name);
+    owner.set(name, shard);
+  }
+  return new Shards(indexPath, owner, opened.move());
+}
+
+/** The tensors of several files under one roof. */
+class Shards implements TensorSource {
+  readonly #path: string;
+  readonly #owner: Map<string, SafetensorsFile>;
+  readonly #opened: Disposable;
+
+  constructor(path: string, owner: Map<string, SafetensorsFile>, opened: Disposable) {
+    this.#path = path;
+    this.#owner = owner;
+    this.#opened = opened;
+  }
+
+  names(): string[] {
+    return [...this.#owner.keys()];
+  }
+
+  info(name: string): TensorInfo {
+    return this.#find(name).info(name);
+  }
+
+  read(name: string, onChunk: OnChunk): void {
+    this.#find(name).read(name, onChunk);
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened[Symbol.dispose]();
+  }
+
+  #find(name: string): SafetensorsFile {
+    return this.#owner.get(name) ?? missing(this.#path, name);
+  }
+}
+
+/** A tensor and the position of its first byte in the file. */
+interface Placed extends TensorInfo {
+  readonly begin: number;
+}
+
+interface Header {
+  readonly metadata: Record<string, string>;
+  readonly tensors: Map<string, Placed>;
+}
+
+const size = z.int().nonnegative();
+const metadataSchema = z.record(z.string(), z.string());
+const tensorSchema = z.object({
+  dtype: z.enum(Object.keys(dtypeBytes) as Dtype[]),
+  shape: z.array(size),
+  data_offsets: z.tuple([size, size]),
+});
+
+/** Read and check the header: afterwards every tensor lies inside the file and none overlap. */
+function readHeader(path: string, file: Deno.FsFile): Header {
+  const refuse = (message: string): never => {
+    throw new UserError(`${path}: ${message}`, { hint: damaged });
+  };
+  const { size: fileBytes, isFile } = file.statSync();
+  if (!isFile) refuse("is not a file");
+  const prefix = new Uint8Array(8);
+  if (!readFully(file, prefix)) refuse(`is too short for a safetensors file (${fileBytes} bytes)`);
+  const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+  if (headerBytes > maxHeader) refuse(`header of ${headerBytes} bytes exceeds ${maxHeader}`);
+  const text = new Uint8Array(Math.min(headerBytes, fileBytes));
+  if (8 + headerBytes > fileBytes || !readFully(file, text)) {
+    refuse(`header of ${headerBytes} bytes does not fit in ${fileBytes} bytes`);
+  }
+  const dataBegin = 8 + headerBytes;
+  const dataBytes = fileBytes - dataBegin;
+
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(text));
+  } catch (cause) {
+    refuse(`header is not valid JSON: ${reason(cause)}`);
+  }
+  if (json === null || typeof json !== "object" || Array.isArray(json)) {
+    refuse("header is not a JSON object");
+  }
+
+  let metadata: Record<string, string> = {};
+  const tensors: [string, Placed][] = [];
+  for (const [name, value] of Object.entries(json as Record<string, unknown>)) {
+    if (name === "__metadata__") {
+      metadata = check(metadataSchema, value, `${path}: __metadata__`);
+      continue;
+    }
+    const { dtype, shape, data_offsets } = check(tensorSchema, value, `${path}: tensor ${name}`);
+    const [begin, end] = data_offsets;
+    const bytes = shape.reduce((product, n) => product * n, dtypeBytes[dtype]);
+    if (begin > end || end > dataBytes) {
+      refuse(`tensor ${name} lies at ${begin}..${end}, the file has ${dataBytes} bytes of data`);
+    }
+    if (bytes !== end - begin) {
+      refuse(`tensor ${name} is ${dtype} [${shape}] but has ${end - begin} bytes`);
+    }
+    tensors.push([name, { dtype, shape, bytes, begin: dataBegin + begin }]);
+  }
+  // An empty tensor sorts before the one that shares its position.
+  tensors.sort(([, a], [, b]) => a.begin - b.begin || a.bytes - b.bytes);
+  let at = dataBegin;
+  for (const [name, { begin, bytes }] of tensors) {
+    if (begin < at) refuse(`tensor ${name} overlaps the one before it`);
+    if (begin > at) refuse(`${begin - at} bytes before tensor ${name} belong to no tensor`);
+    at += bytes;
+  }
+  if (at < fileBytes) refuse(`the last ${fileBytes - at} bytes belong to no tensor`);
+  return { metadata, tensors: new Map(tensors) };
+}
+
+/** Fill the buffer from the file's position; false when the file ends first. */
+function readFully(file: Deno.FsFile, buffer: Uint8Array): boolean {
+  for (let filled = 0; filled < buffer.length;) {
+    const got = file.readSync(buffer.subarray(filled));
+    if (got === null) return false;
+    filled += got;
+  }
+  return true;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function missing(path: string, name: string): never {
+  throw new UserError(`${path} has no tensor ${name}`, {
+    hint: "the weights do not belong to this config.json, or a file is missing",
+  });
+}

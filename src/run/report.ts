@@ -1,0 +1,247 @@
+/** `report.md` and `report.svg`: what a run did, how well, and samples to judge it by. */
+
+import { basename } from "node:path";
+import { UserError } from "../errors.ts";
+import { writeAtomic } from "./atomic.ts";
+import { renderChart } from "./chart.ts";
+import type { EpisodeSample } from "./episodes.ts";
+import type { RunFolder } from "./folder.ts";
+import { readJsonl } from "./jsonl.ts";
+import { fenced, shorten, table } from "./markdown.ts";
+import { compareStages, groupOf, isEvalCount, type Metrics, readMetrics } from "./metrics.ts";
+
+/** One measured result: a model (under one way to run it) on one set of problems. */
+export interface ReportRow {
+  /** `Pretrained`, `Baseline`, `Thinker` or `Thinker-Fast`. */
+  name: string;
+  /** The set of problems, such as `arithmetic` or `MATH500`. */
+  set: string;
+  /** Share of right final answers, 0 to 1. */
+  accuracy: number;
+  /** Standard error of `accuracy`, 0 to 1. */
+  standardError: number;
+  /** Mean number of generated tokens per problem, all stages together. */
+  tokens: number;
+}
+
+/** A published result to compare with, in the same units. */
+export type PaperRow = Pick<ReportRow, "name" | "set" | "accuracy">;
+
+/** What a report needs besides the run folder. */
+export interface ReportOptions {
+  title: string;
+  rows: ReportRow[];
+  /** The same table as the paper prints it: Thinker (arXiv 2505.21097). */
+  paperRows?: PaperRow[];
+  /** What a reader should know before judging the numbers, one sentence or two each. */
+  notes: string[];
+}
+
+const NAME_ORDER = ["Pretrained", "Baseline", "Thinker", "Thinker-Fast"];
+/** Most rows of a table over steps, most sampled dialogues, and most characters of one response. */
+const MAX_STEPS = 12;
+const MAX_SAMPLES = 3;
+const MAX_RESPONSE = 1500;
+
+/**
+ * Writes the report of a finished run from its `config.json`, `metrics.jsonl` and `episodes.jsonl`
+ * (the last may be missing). The text is written before the chart is drawn.
+ *
+ * @throws {UserError} when the run has logged no step.
+ */
+export async function writeReport(folder: RunFolder, options: ReportOptions): Promise<void> {
+  const metrics = await readIfThere(folder.metrics, readMetrics);
+  if (metrics.length === 0) {
+    throw new UserError(`${folder.metrics} holds no step to report on`, {
+      hint: "train first; the report is written at the end",
+    });
+  }
+  const config: unknown = JSON.parse(await Deno.readTextFile(folder.config));
+  const episodes = await readIfThere(folder.episodes, readJsonl<EpisodeSample>);
+  const sections = [
+    `# ${options.title}`,
+    summary(metrics),
+    ...(options.rows.length ? ["## Results", resultTable(options.rows)] : []),
+    ...(options.paperRows?.length ? paperSection(options.paperRows) : []),
+    ...(options.notes.length ? [options.notes.map((note) => `* ${note}`).join("\n")] : []),
+    "## Curves",
+    `![Accuracies, rewards and lengths per stage over PPO steps](${basename(folder.chart)})`,
+    ...stageSection(
+      "Accuracy on held-out problems",
+      "Under the inference transitions: the model's own verdict decides what comes next.",
+      metrics,
+      "eval",
+    ),
+    ...stageSection(
+      "Accuracy on training rollouts",
+      "Ground truth decides what comes next; slow and summary are measured among the dialogues " +
+        "that reached them.",
+      metrics,
+      "accuracy",
+    ),
+    ...sampleSection(episodes),
+    "## Configuration",
+    table(["key", "value"], flatten(config)),
+  ];
+  await writeAtomic(folder.report, sections.join("\n\n") + "\n");
+  const chart = await renderChart(options.title, metrics);
+  if (chart !== null) await writeAtomic(folder.chart, chart);
+}
+
+async function readIfThere<T>(path: string, read: (path: string) => Promise<T[]>): Promise<T[]> {
+  try {
+    return await read(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function summary(metrics: Metrics[]): string {
+  const last = metrics[metrics.length - 1];
+  const seconds = metrics.reduce((sum, row) => sum + (row.seconds ?? 0), 0);
+  const facts = [`${last.step} PPO steps`];
+  if (last["tokens/trained"] !== undefined) {
+    facts.push(`${last["tokens/trained"].toLocaleString("en-US")} action tokens trained`);
+  }
+  if (seconds > 0) facts.push(`${(seconds / 60).toFixed(1)} minutes in those steps`);
+  const gaps = metrics.map((row) => row["rollout/logprob_gap_max"])
+    .filter((gap) => gap !== undefined);
+  if (gaps.length > 0) {
+    facts.push(`largest log-prob gap between rollout and training ${Math.max(...gaps)}`);
+  }
+  return `${facts.join(", ")}.`;
+}
+
+/** Rows by name; one set gives accuracy and length, several give one column each and the average. */
+function resultTable(rows: ReportRow[]): string {
+  const sets = setsOf(rows);
+  if (sets.length === 1) {
+    return table(
+      ["", `${sets[0]}: accuracy, %`, "mean tokens"],
+      byName(rows).map(([name, [row]]) => [name, withError(row), row.tokens.toFixed(1)]),
+    );
+  }
+  return table(
+    ["accuracy, %", ...sets, "average", "mean tokens"],
+    byName(rows).map(([name, results]) => [
+      name,
+      ...sets.map((set) => {
+        const row = results.find((result) => result.set === set);
+        return row ? withError(row) : "";
+      }),
+      averageOf(results, sets),
+      mean(results.map((row) => row.tokens)).toFixed(1),
+    ]),
+  );
+}
+
+function paperSection(rows: PaperRow[]): string[] {
+  const sets = setsOf(rows);
+  const lines = byName(rows).map(([name, results]) => [
+    name,
+    ...sets.map((set) => {
+      const row = results.find((result) => result.set === set);
+      return row ? percent(row.accuracy, 2) : "";
+    }),
+    ...(sets.length > 1 ? [averageOf(results, sets)] : []),
+  ]);
+  return [
+    "For comparison, what the paper reports (Thinker, arXiv 2505.21097; not measured here):",
+    table(["accuracy, %", ...sets, ...(sets.length > 1 ? ["average"] : [])], lines),
+  ];
+}
+
+/** The average over all sets; none where a set is missing, as it would not compare. */
+function averageOf(rows: PaperRow[], sets: string[]): string {
+  return rows.length === sets.length ? percent(mean(rows.map((row) => row.accuracy)), 2) : "";
+}
+
+function stageSection(title: string, text: string, metrics: Metrics[], group: string): string[] {
+  const measured = metrics.filter((row) => groupOf(row, group).length > 0);
+  if (measured.length === 0) return [];
+  const names = [...new Set(measured.flatMap((row) => groupOf(row, group).map(([name]) => name)))];
+  const shares = names.filter((name) => group !== "eval" || !isEvalCount(name)).sort(compareStages);
+  const counts = names.filter((name) => !shares.includes(name)).sort(compareStages);
+  const show = (value: number | undefined, format: (value: number) => string) =>
+    value === undefined ? "" : format(value);
+  return [
+    `### ${title}`,
+    text,
+    table(
+      ["step", ...shares.map((name) => `${name}, %`), ...counts.map((n) => n.replaceAll("_", " "))],
+      spread(measured, MAX_STEPS).map((row) => [
+        String(row.step),
+        ...shares.map((name) => show(row[`${group}/${name}`], (value) => percent(value, 1))),
+        ...counts.map((name) => show(row[`${group}/${name}`], (value) => value.toFixed(1))),
+      ]),
+    ),
+  ];
+}
+
+/** Dialogues of the last sampled step, those with most turns first and one per number of turns. */
+function sampleSection(episodes: EpisodeSample[]): string[] {
+  if (episodes.length === 0) return [];
+  const last = episodes[episodes.length - 1].step;
+  const byTurns = new Map<number, EpisodeSample>();
+  for (const episode of episodes) {
+    if (episode.step === last && !byTurns.has(episode.turns.length)) {
+      byTurns.set(episode.turns.length, episode);
+    }
+  }
+  const chosen = [...byTurns].sort(([a], [b]) => b - a).slice(0, MAX_SAMPLES);
+  return [
+    "## Sampled dialogues",
+    `From the training rollouts of step ${last}.`,
+    ...chosen.flatMap(([, episode]) => [
+      `### Problem ${episode.id}`,
+      fenced(shorten(episode.question, MAX_RESPONSE)),
+      `True answer: \`${episode.answer.replaceAll("`", "'")}\``,
+      ...episode.turns.flatMap((turn) => [
+        `**${turn.stage}**, ${turn.tokens} tokens${turn.truncated ? " (budget spent)" : ""}, ` +
+        `reward ${Number(turn.reward.toFixed(3))}`,
+        fenced(shorten(turn.response, MAX_RESPONSE)),
+      ]),
+    ]),
+  ];
+}
+
+/** Nested configuration as `[dotted key, value]` lines. */
+function flatten(value: unknown, prefix = ""): string[][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return [[prefix, JSON.stringify(value)]];
+  }
+  return Object.entries(value).flatMap(([key, child]) =>
+    flatten(child, prefix === "" ? key : `${prefix}.${key}`)
+  );
+}
+
+/** At most `limit` rows, evenly spread, always with the first and the last. */
+function spread<T>(rows: T[], limit: number): T[] {
+  if (rows.length <= limit) return rows;
+  return Array.from(
+    { length: limit },
+    (_, i) => rows[Math.round(i * (rows.length - 1) / (limit - 1))],
+  );
+}
+
+function setsOf(rows: PaperRow[]): string[] {
+  return [...new Set(rows.map((row) => row.set))];
+}
+
+function byName<T extends PaperRow>(rows: T[]): [string, T[]][] {
+  const rank = (name: string) => (NAME_ORDER.indexOf(name) + 1) || NAME_ORDER.length + 1;
+  return [...Map.groupBy(rows, (row) => row.name)].sort(([a], [b]) => rank(a) - rank(b));
+}
+
+function withError(row: ReportRow): string {
+  return `${percent(row.accuracy, 2)} ± ${percent(row.standardError, 2)}`;
+}
+
+function percent(share: number, digits: number): string {
+  return (100 * share).toFixed(digits);
+}
+
+function mean(values: number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

