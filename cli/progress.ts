@@ -2,9 +2,10 @@
  * What a long command shows while it works: on a terminal one block that is redrawn in place,
  * elsewhere one plain line per step.
  *
- * Everything goes to standard error, so that a command's output stays clean. Each redraw hides the
- * cursor, turns line wrapping off, draws, and turns both on again in one write: whenever the
- * process ends, by Ctrl-C or worse, the terminal is as it was.
+ * Everything goes to standard error, so that a command's output stays clean. No mode of the terminal
+ * is ever changed (no hidden cursor, no wrapping turned off): there is nothing to restore, however
+ * the process ends. A restoring sequence would not be safe, as Ctrl-C makes a terminal drop output
+ * that still waits.
  *
  * @module
  */
@@ -54,8 +55,8 @@ const SGR: Record<Style, string> = { bold: "1", dim: "2", green: "32", cyan: "36
 const BARS = "▁▂▃▄▅▆▇█";
 const LABEL_WIDTH = 10;
 const REFRESH_MS = 1000;
-const BEGIN_DRAW = "\x1b[?25l\x1b[?7l";
-const END_DRAW = "\x1b[?7h\x1b[?25h";
+const CLEAR_LINE_END = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
 
 /** The progress display of one command. */
 export class Progress implements Disposable {
@@ -120,8 +121,8 @@ export class Progress implements Disposable {
 
   /** Prints a line that stays, above the block. */
   note(text: string): void {
-    this.#write(`${this.#erase()}${text}\n`);
-    if (this.#tty) this.#draw();
+    if (this.#tty) this.#draw(text.split("\n"));
+    else this.#write(`${text}\n`);
   }
 
   /** Ends the phase; the block stays on the screen as it was last. */
@@ -138,19 +139,15 @@ export class Progress implements Disposable {
     this.end();
   }
 
-  #draw(): void {
-    if (this.#state === null) return;
-    const lines = renderBlock(this.#state, this.#columns(), this.#now());
-    const erase = this.#erase();
-    this.#drawnLines = lines.length;
-    this.#write(BEGIN_DRAW + erase + lines.map((line) => line + "\n").join("") + END_DRAW);
-  }
-
-  /** The escape sequence that removes the block and puts the cursor where it began. */
-  #erase(): string {
-    const lines = this.#drawnLines;
-    this.#drawnLines = 0;
-    return lines === 0 ? "" : `\r\x1b[${lines}A\x1b[J`;
+  /** Draws over the old block, in one write and without a blank moment: first `notes`, then the block. */
+  #draw(notes: string[] = []): void {
+    const block = this.#state === null
+      ? []
+      : renderBlock(this.#state, this.#columns(), this.#now());
+    const up = this.#drawnLines === 0 ? "" : `\x1b[${this.#drawnLines}A`;
+    const lines = [...notes, ...block].map((line) => `${line}${CLEAR_LINE_END}\n`);
+    this.#drawnLines = block.length;
+    this.#write(`\r${up}${lines.join("")}${CLEAR_BELOW}`);
   }
 }
 
@@ -173,7 +170,7 @@ export function renderBlock(state: ProgressState, width: number, now: number): s
   add("held out", named(evalAccuracies(values), percent), `(step ${state.evalStep})`);
   add("reward", named(groupOf(values, "reward"), (value) => value.toFixed(3)));
   add("tokens", named(groupOf(values, "length"), (value) => value.toFixed(0)));
-  add("policy", named(policyValues(values), significant));
+  add("learning", named(policyValues(values), significant));
   add("speed", speeds(values));
   // The last column stays free: some terminals wrap as soon as it is written.
   return rows.map((spans) => fit(spans, width - 1, state.color));
@@ -189,7 +186,7 @@ export function renderLine(state: ProgressState, now: number): string {
   add("accuracy", named(groupOf(values, "accuracy"), percent));
   add("held out", named(evalAccuracies(values), percent));
   add("reward", named(groupOf(values, "reward"), (value) => value.toFixed(3)));
-  add("policy", named(policyValues(values), significant));
+  add("learning", named(policyValues(values), significant));
   add("speed", speeds(values));
   parts.push(timing(state, now));
   return parts.join(" | ");
@@ -298,7 +295,7 @@ function writeToStderr(text: string): void {
 
 function terminalWidth(): number {
   try {
-    return Deno.consoleSize().columns;
+    return Deno.consoleSize().columns || 80;
   } catch {
     return 80;
   }

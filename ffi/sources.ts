@@ -10,8 +10,14 @@ import runtimeH from "../kernels/cpu/runtime.h" with { type: "text" };
 import runtimeCpp from "../kernels/cpu/runtime.cpp" with { type: "text" };
 import pendingCpp from "../kernels/cpu/pending.cpp" with { type: "text" };
 import simdH from "../kernels/cpu/simd.h" with { type: "text" };
+import lanesH from "../kernels/cpu/lanes.h" with { type: "text" };
 import gemmH from "../kernels/cpu/gemm.h" with { type: "text" };
+import attentionCpp from "../kernels/cpu/attention.cpp" with { type: "text" };
+import headCpp from "../kernels/cpu/head.cpp" with { type: "text" };
+import layersCpp from "../kernels/cpu/layers.cpp" with { type: "text" };
 import linearCpp from "../kernels/cpu/linear.cpp" with { type: "text" };
+import lossesCpp from "../kernels/cpu/losses.cpp" with { type: "text" };
+import optimizerCpp from "../kernels/cpu/optimizer.cpp" with { type: "text" };
 
 /** One source file of a backend: headers are written beside the units, units are compiled. */
 export interface SourceFile {
@@ -24,8 +30,14 @@ export const cpuSources: readonly SourceFile[] = [
   { name: "thinker.h", text: thinkerH },
   { name: "runtime.h", text: runtimeH },
   { name: "simd.h", text: simdH },
+  { name: "lanes.h", text: lanesH },
   { name: "gemm.h", text: gemmH },
   { name: "runtime.cpp", text: runtimeCpp },
   { name: "pending.cpp", text: pendingCpp },
+  { name: "attention.cpp", text: attentionCpp },
+  { name: "head.cpp", text: headCpp },
+  { name: "layers.cpp", text: layersCpp },
   { name: "linear.cpp", text: linearCpp },
+  { name: "losses.cpp", text: lossesCpp },
+  { name: "optimizer.cpp", text: optimizerCpp },
 ];

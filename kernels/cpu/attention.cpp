@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "runtime.h"
 #include "simd.h"
@@ -45,6 +46,7 @@ void attend_tile(Query* query, const int* valid, const float* kt, const float* v
   alignas(64) float p[R][kTile], alpha[kLanes];
   const f32x16 scales = f32x16::set1(scale), hidden = f32x16::set1(kNegInf);
   for (int i = 0; i < kLanes; ++i) alpha[i] = 0.0f;
+#pragma GCC unroll 8
   for (int i = 0; i < R; ++i) {
     s[i] = first_lanes(valid[i], s[i] * scales, hidden);
     const float top = std::max(query[i].m, max(s[i]));
@@ -53,6 +55,7 @@ void attend_tile(Query* query, const int* valid, const float* kt, const float* v
   }
   exp(f32x16::load(alpha)).store(alpha);
   int common = kTile;
+#pragma GCC unroll 8
   for (int i = 0; i < R; ++i) {
     const f32x16 e = exp(s[i] - f32x16::set1(query[i].m));
     e.store(p[i]);
@@ -68,6 +71,7 @@ void attend_tile(Query* query, const int* valid, const float* kt, const float* v
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) acc[i] = fma(f32x16::set1(p[i][j]), value, acc[i]);
     }
+#pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
       // Values past a query's last key are never read: in the cache they may be anything.
       for (int j = common; j < valid[i]; ++j)
@@ -121,6 +125,26 @@ void check_heads(int32_t H, int32_t Hk, int32_t D) {
   require(D > 0 && D % kLanes == 0, "head_dim must be a multiple of 16");
 }
 
+void check_block(int32_t block) {
+  require(block > 0 && block % kTile == 0, "the KV block size must be a multiple of 16");
+}
+
+// Indices come from device memory, so these two are execution errors: without them a wrong index
+// would read or write memory of somebody else.
+void check_positions(const int32_t* positions, int64_t T, int64_t low, int64_t end, const char* table) {
+  for (int64_t t = 0; t < T; ++t)
+    if (positions[t] < low || positions[t] >= end)
+      throw std::out_of_range("token " + std::to_string(t) + " has position " + std::to_string(positions[t]) + ", but " +
+                              table + " ends at " + std::to_string(end));
+}
+
+void check_packed(const int32_t* cu, int B, int64_t T) {
+  require(std::is_sorted(cu, cu + B + 1) && cu[0] == 0, "cu_seqlens must begin with 0 and never decrease");
+  if (cu[B] != T)
+    throw std::out_of_range("cu_seqlens ends at " + std::to_string(cu[B]) + ", but there are " + std::to_string(T) +
+                            " tokens");
+}
+
 void forward(float* out, float* lse, const float* qkv, const int32_t* cu, int B, Heads heads, float scale) {
   std::vector<Task> tasks;
   for (int b = 0; b < B; ++b)
@@ -155,112 +179,129 @@ void forward(float* out, float* lse, const float* qkv, const int32_t* cu, int B,
   }
 }
 
-// One query row of the backward pass.
-struct BackwardQuery {
+// Consecutive queries of one head in the backward pass.
+struct QueryRows {
   const float *q, *dout;
   float* dq;
-  float lse, delta;  // delta = sum over d of out * dout
+  const float *lse, *delta;                   // delta = sum over d of out * dout
+  int64_t stride, dout_stride, lse_stride;    // of q and dq, of dout, of lse; delta is dense
 };
 
-// Keys, values and their gradients of one tile: transposed tiles (D, 16) and rows of `stride`.
+// Keys, values and their gradients of one tile: transposed (D, 16), rows of `stride`, dense (16, D).
 struct KeyTile {
   const float *kt, *vt, *k;
-  float *dk, *dv;
   int64_t stride;
+  float *dk, *dv;
 };
 
-// R queries against one tile: accumulates dq, dk and dv. Lanes past the causal limit have p = ds = 0.
+// R queries against one tile: accumulates dq, dk and dv. Query i sees keys 0 .. limit + i of the tile;
+// lanes past it have p = ds = 0.
 template <int R>
-void backward_tile(const BackwardQuery* query, const int* valid, const KeyTile& tile, int D, float scale) {
+void backward_tile(const QueryRows& rows, int64_t limit, const KeyTile& tile, int D, float scale) {
   alignas(64) float p[R][kTile], ds[R][kTile];
   f32x16 s[R], dp[R];
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) s[i] = dp[i] = zero();
+  // Three rows share a base pointer (base, base + stride, base + 2 stride are addressing modes).
+  constexpr int kBases = (R + 2) / 3;
+  const float *q[kBases], *dout[kBases];
+  for (int b = 0; b < kBases; ++b) {
+    q[b] = rows.q + 3 * b * rows.stride;
+    dout[b] = rows.dout + 3 * b * rows.dout_stride;
+  }
   for (int d = 0; d < D; ++d) {
     const f32x16 k = f32x16::load(tile.kt + d * kTile), v = f32x16::load(tile.vt + d * kTile);
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
-      s[i] = fma(f32x16::set1(query[i].q[d]), k, s[i]);
-      dp[i] = fma(f32x16::set1(query[i].dout[d]), v, dp[i]);
+      s[i] = fma(f32x16::set1(q[i / 3][i % 3 * rows.stride]), k, s[i]);
+      dp[i] = fma(f32x16::set1(dout[i / 3][i % 3 * rows.dout_stride]), v, dp[i]);
     }
-  }
-  int widest = 0;
-  for (int i = 0; i < R; ++i) {
-    const f32x16 e = exp(s[i] * f32x16::set1(scale) - f32x16::set1(query[i].lse));
-    const f32x16 seen = first_lanes(valid[i], e, zero());
-    seen.store(p[i]);
-    (seen * (dp[i] - f32x16::set1(query[i].delta)) * f32x16::set1(scale)).store(ds[i]);
-    widest = std::max(widest, valid[i]);
-  }
-  for (int c = 0; c < D; c += kLanes) {
-    f32x16 acc[R];
 #pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) acc[i] = f32x16::load(query[i].dq + c);
+    for (int b = 0; b < kBases; ++b) ++q[b], ++dout[b];
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) {
+    const int valid = static_cast<int>(std::min<int64_t>(kTile, limit + i + 1));
+    const f32x16 e = exp(s[i] * f32x16::set1(scale) - f32x16::set1(rows.lse[i * rows.lse_stride]));
+    const f32x16 seen = first_lanes(valid, e, zero());
+    seen.store(p[i]);
+    (seen * (dp[i] - f32x16::set1(rows.delta[i])) * f32x16::set1(scale)).store(ds[i]);
+  }
+  const int widest = static_cast<int>(std::min<int64_t>(kTile, limit + R));
+  for (int c = 0; c < D; c += kLanes) {
+    f32x16 qs[R], douts[R], dq[R];
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      qs[i] = f32x16::load(rows.q + i * rows.stride + c);
+      douts[i] = f32x16::load(rows.dout + i * rows.dout_stride + c);
+      dq[i] = f32x16::load(rows.dq + i * rows.stride + c);
+    }
     for (int j = 0; j < widest; ++j) {
-      const int64_t at = j * tile.stride + c;
-      const f32x16 key = f32x16::load(tile.k + at);
-      f32x16 dkey = f32x16::load(tile.dk + at), dvalue = f32x16::load(tile.dv + at);
+      float *dk = tile.dk + j * D + c, *dv = tile.dv + j * D + c;
+      const f32x16 key = f32x16::load(tile.k + j * tile.stride + c);
+      f32x16 dkey = f32x16::load(dk), dvalue = f32x16::load(dv);
 #pragma GCC unroll 8
       for (int i = 0; i < R; ++i) {
         const f32x16 d = f32x16::set1(ds[i][j]);
-        acc[i] = fma(d, key, acc[i]);
-        dkey = fma(d, f32x16::load(query[i].q + c), dkey);
-        dvalue = fma(f32x16::set1(p[i][j]), f32x16::load(query[i].dout + c), dvalue);
+        dq[i] = fma(d, key, dq[i]);
+        dkey = fma(d, qs[i], dkey);
+        dvalue = fma(f32x16::set1(p[i][j]), douts[i], dvalue);
       }
-      dkey.store(tile.dk + at);
-      dvalue.store(tile.dv + at);
+      dkey.store(dk);
+      dvalue.store(dv);
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) acc[i].store(query[i].dq + c);
+    for (int i = 0; i < R; ++i) dq[i].store(rows.dq + i * rows.stride + c);
   }
 }
 
 template <int R = kQueries>
-void backward_rows(int rows, const BackwardQuery* query, const int* valid, const KeyTile& tile, int D, float scale) {
-  if (rows == R) return backward_tile<R>(query, valid, tile, D, scale);
-  if constexpr (R > 1) backward_rows<R - 1>(rows, query, valid, tile, D, scale);
+void backward_rows(int64_t count, const QueryRows& rows, int64_t limit, const KeyTile& tile, int D, float scale) {
+  if (count >= R) return backward_tile<R>(rows, limit, tile, D, scale);
+  if constexpr (R > 1) backward_rows<R - 1>(count, rows, limit, tile, D, scale);
 }
 
-// One task owns all gradients of one kv head of one sequence: no atomics, one fixed order.
+// One task owns all gradients of one kv head of one sequence: no atomics, one fixed order. It visits
+// the key tiles one by one, so that a tile and its gradients stay in L1 while the queries stream past.
 void backward(float* dqkv, const float* dout, const float* out, const float* lse, const float* qkv, const int32_t* cu,
               int B, Heads heads, float scale) {
-  const int D = heads.D;
+  const int D = heads.D, group = heads.group();
 #pragma omp parallel for collapse(2) schedule(dynamic)
   for (int b = 0; b < B; ++b)
     for (int hk = 0; hk < heads.Hk; ++hk) {
       const int64_t first = cu[b], n = cu[b + 1] - first;
       const float* rows = qkv + first * heads.row();
       float* drows = dqkv + first * heads.row();
-      const size_t tile_floats = static_cast<size_t>(ceil_div(n, kTile) * kTile * D);
-      float* kt = scratch_f32(kScratchLocal, 2 * tile_floats);
-      float* vt = kt + tile_floats;
+      const int64_t padded = ceil_div(n, kTile) * kTile;
+      float* kt = scratch_f32(kScratchLocal, static_cast<size_t>((2 * padded + 2 * kTile) * D + group * n));
+      float *vt = kt + padded * D, *dk = vt + padded * D, *dv = dk + kTile * D, *delta = dv + kTile * D;
       transpose_tiles(kt, rows + heads.key(hk), heads.row(), n, D);
       transpose_tiles(vt, rows + heads.value(hk), heads.row(), n, D);
-      for (int64_t j = 0; j < n; ++j) {
-        std::fill_n(drows + j * heads.row() + heads.key(hk), D, 0.0f);
-        std::fill_n(drows + j * heads.row() + heads.value(hk), D, 0.0f);
-      }
-      for (int h = hk * heads.group(); h < (hk + 1) * heads.group(); ++h)
-        for (int64_t i = 0; i < n; i += kQueries) {
-          const int count = static_cast<int>(std::min<int64_t>(kQueries, n - i));
-          BackwardQuery query[kQueries];
-          for (int r = 0; r < count; ++r) {
-            const int64_t row = i + r, at = ((first + row) * heads.H + h) * D;
-            float* dq = drows + row * heads.row() + h * D;
-            std::fill_n(dq, D, 0.0f);
-            f32x16 delta = zero();
-            for (int c = 0; c < D; c += kLanes) delta = fma(f32x16::load(out + at + c), f32x16::load(dout + at + c), delta);
-            query[r] = {rows + row * heads.row() + h * D, dout + at, dq, lse[(first + row) * heads.H + h], sum(delta)};
-          }
-          for (int64_t j = 0; j < i + count; j += kTile) {
-            int valid[kQueries];
-            for (int r = 0; r < count; ++r) valid[r] = static_cast<int>(std::min<int64_t>(kTile, i + r - j + 1));
-            const int64_t at = j * heads.row();
-            const KeyTile tile{kt + j * D, vt + j * D, rows + heads.key(hk) + at, drows + heads.key(hk) + at,
-                               drows + heads.value(hk) + at, heads.row()};
-            backward_rows(count, query, valid, tile, D, scale);
-          }
+      for (int g = 0; g < group; ++g)
+        for (int64_t i = 0; i < n; ++i) {
+          const int64_t at = ((first + i) * heads.H + hk * group + g) * D;
+          f32x16 dot = zero();
+          for (int c = 0; c < D; c += kLanes) dot = fma(f32x16::load(out + at + c), f32x16::load(dout + at + c), dot);
+          delta[g * n + i] = sum(dot);
+          std::fill_n(drows + i * heads.row() + (hk * group + g) * D, D, 0.0f);
         }
+      for (int64_t j = 0; j < n; j += kTile) {
+        std::fill_n(dk, 2 * kTile * D, 0.0f);
+        const KeyTile tile{kt + j * D, vt + j * D, rows + j * heads.row() + heads.key(hk), heads.row(), dk, dv};
+        for (int g = 0; g < group; ++g)
+          for (int64_t i = j; i < n; i += kQueries) {
+            const int h = hk * group + g;
+            const int64_t row = (first + i) * heads.H + h, at = i * heads.row() + h * D;
+            const QueryRows block{rows + at,   dout + row * D,    drows + at,
+                                  lse + row,   delta + g * n + i, heads.row(),
+                                  heads.H * D, heads.H};
+            backward_rows(n - i, block, i - j, tile, D, scale);
+          }
+        for (int64_t r = 0; r < std::min<int64_t>(kTile, n - j); ++r) {
+          std::copy_n(dk + r * D, D, drows + (j + r) * heads.row() + heads.key(hk));
+          std::copy_n(dv + r * D, D, drows + (j + r) * heads.row() + heads.value(hk));
+        }
+      }
     }
 }
 
@@ -284,7 +325,7 @@ struct Cache {
 void paged(float* out, const float* qkv, const int32_t* row_seq, const int32_t* positions, int T, Heads heads,
            const Cache& cache, float scale) {
   const int D = heads.D, group = heads.group();
-#pragma omp parallel for collapse(2) schedule(dynamic, 4)
+#pragma omp parallel for collapse(2) schedule(dynamic)
   for (int64_t t = 0; t < T; ++t)
     for (int hk = 0; hk < heads.Hk; ++hk) {
       float* o = out + (t * heads.H + hk * group) * D;
@@ -334,10 +375,11 @@ using namespace tk;
 extern "C" {
 
 int32_t tk_rope(uint64_t stream, uint64_t qkv, uint64_t positions, uint64_t cos_sin, int32_t T, int32_t H, int32_t Hk,
-                int32_t D, int32_t, int32_t inverse, int32_t dtype) {
+                int32_t D, int32_t P, int32_t inverse, int32_t dtype) {
   const int32_t status = guarded([&] { check_heads(H, Hk, D); });
   if (status) return status;
   return launch(stream, dtype, [=] {
+    check_positions(i32(positions), T, 0, P, "cos_sin");
     const Heads heads{H, Hk, D};
 #pragma omp parallel for schedule(static) if (T * heads.row() > 1 << 15)
     for (int64_t t = 0; t < T; ++t)
@@ -348,13 +390,15 @@ int32_t tk_rope(uint64_t stream, uint64_t qkv, uint64_t positions, uint64_t cos_
 
 int32_t tk_rope_kv_write(uint64_t stream, uint64_t qkv, uint64_t positions, uint64_t cos_sin, uint64_t k_cache,
                          uint64_t v_cache, uint64_t block_tables, uint64_t row_seq, int32_t T, int32_t H, int32_t Hk,
-                         int32_t D, int32_t, int32_t block, int32_t max_blocks, int32_t dtype) {
+                         int32_t D, int32_t P, int32_t block, int32_t max_blocks, int32_t dtype) {
   const int32_t status = guarded([&] {
     check_heads(H, Hk, D);
-    require(block > 0 && block % kTile == 0, "the KV block size must be a multiple of 16");
+    check_block(block);
   });
   if (status) return status;
   return launch(stream, dtype, [=] {
+    check_positions(i32(positions), T, INT32_MIN, P, "cos_sin");
+    check_positions(i32(positions), T, INT32_MIN, static_cast<int64_t>(block) * max_blocks, "the block table");
     const Heads heads{H, Hk, D};
     const Cache cache{f32(k_cache), f32(v_cache), i32(block_tables), block, max_blocks, Hk, D};
 #pragma omp parallel for schedule(static) if (T * heads.row() > 1 << 15)
@@ -388,18 +432,22 @@ int32_t tk_kv_copy_blocks(uint64_t stream, uint64_t k_cache, uint64_t v_cache, u
 }
 
 int32_t tk_attention_forward(uint64_t stream, uint64_t out, uint64_t lse, uint64_t qkv, uint64_t cu_seqlens, int32_t B,
-                             int32_t, int32_t H, int32_t Hk, int32_t D, float scale, int32_t dtype) {
+                             int32_t T, int32_t H, int32_t Hk, int32_t D, float scale, int32_t dtype) {
   const int32_t status = guarded([&] { check_heads(H, Hk, D); });
   if (status) return status;
-  return launch(stream, dtype, [=] { forward(f32(out), f32(lse), f32(qkv), i32(cu_seqlens), B, {H, Hk, D}, scale); });
+  return launch(stream, dtype, [=] {
+    check_packed(i32(cu_seqlens), B, T);
+    forward(f32(out), f32(lse), f32(qkv), i32(cu_seqlens), B, {H, Hk, D}, scale);
+  });
 }
 
 int32_t tk_attention_backward(uint64_t stream, uint64_t dqkv, uint64_t dout, uint64_t out, uint64_t lse, uint64_t qkv,
-                              uint64_t cu_seqlens, int32_t B, int32_t, int32_t H, int32_t Hk, int32_t D, float scale,
+                              uint64_t cu_seqlens, int32_t B, int32_t T, int32_t H, int32_t Hk, int32_t D, float scale,
                               int32_t dtype) {
   const int32_t status = guarded([&] { check_heads(H, Hk, D); });
   if (status) return status;
   return launch(stream, dtype, [=] {
+    check_packed(i32(cu_seqlens), B, T);
     backward(f32(dqkv), f32(dout), f32(out), f32(lse), f32(qkv), i32(cu_seqlens), B, {H, Hk, D}, scale);
   });
 }
@@ -409,10 +457,11 @@ int32_t tk_attention_paged(uint64_t stream, uint64_t out, uint64_t qkv, uint64_t
                            int32_t D, int32_t block, int32_t max_blocks, float scale, int32_t dtype) {
   const int32_t status = guarded([&] {
     check_heads(H, Hk, D);
-    require(block > 0 && block % kTile == 0, "the KV block size must be a multiple of 16");
+    check_block(block);
   });
   if (status) return status;
   return launch(stream, dtype, [=] {
+    check_positions(i32(positions), T, INT32_MIN, static_cast<int64_t>(block) * max_blocks, "the block table");
     const Cache cache{f32(k_cache), f32(v_cache), i32(block_tables), block, max_blocks, Hk, D};
     paged(f32(out), f32(qkv), i32(row_seq), i32(positions), T, {H, Hk, D}, cache, scale);
   });

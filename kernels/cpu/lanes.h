@@ -1,4 +1,4 @@
-// lanes.h: how elementwise kernels walk over a row of any length.
+// lanes.h: how elementwise kernels and row reductions walk over a row of any length.
 #pragma once
 #include "simd.h"
 
@@ -23,19 +23,25 @@ inline void for_lanes(int64_t begin, int64_t end, F&& body) {
   if (i < end) body(i, TailVector{static_cast<int>(end - i)});
 }
 
-// Sum of vectors with four running sums: enough to hide the latency of the addition. Which element
-// lands in which sum depends on its index alone, so a sum has one tree for a given length.
-class LaneSum {
- public:
-  // acc += a * b for the vector that begins at element i.
-  void add_product(int64_t i, f32x16 a, f32x16 b) {
-    f32x16& s = sums_[i / kLanes % 4];
-    s = fma(a, b, s);
+// Reduces a row: acc = step(acc, i, lanes) adds the vector that begins at element i, and must add zero
+// for missing lanes. Four running sums hide the latency of the addition; which element lands in which
+// sum depends on its index alone, so there is one reduction tree for each length.
+template <class F>
+inline float reduce_lanes(int64_t n, F&& step) {
+  constexpr int kSums = 4;
+  f32x16 acc[kSums] = {zero(), zero(), zero(), zero()};
+  int64_t i = 0;
+  for (; i + kSums * kLanes <= n; i += kSums * kLanes)
+#pragma GCC unroll 4
+    for (int s = 0; s < kSums; ++s) acc[s] = step(acc[s], i + s * kLanes, WholeVector{});
+#pragma GCC unroll 4
+  for (int s = 0; s < kSums; ++s, i += kLanes) {
+    if (i + kLanes <= n)
+      acc[s] = step(acc[s], i, WholeVector{});
+    else if (i < n)
+      acc[s] = step(acc[s], i, TailVector{static_cast<int>(n - i)});
   }
-  float total() const { return sum((sums_[0] + sums_[1]) + (sums_[2] + sums_[3])); }
-
- private:
-  f32x16 sums_[4] = {zero(), zero(), zero(), zero()};
-};
+  return sum((acc[0] + acc[1]) + (acc[2] + acc[3]));
+}
 
 }  // namespace tk

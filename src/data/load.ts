@@ -53,20 +53,9 @@ function firstIssue(error: z.ZodError, row: unknown): string {
   return path.length > 0 ? `${path.join(".")} ${what}` : what;
 }
 
-/** Refuses a second row with the same id, which would make results ambiguous. */
-function checkUnique(seen: Map<string, string>, id: string, where: string): void {
-  const first = seen.get(id);
-  if (first !== undefined) {
-    throw new UserError(`${where}: the id "${id}" is taken by ${first}`, {
-      hint: "give every row its own id",
-    });
-  }
-  seen.set(id, where);
-}
-
 function readLines(path: string, text: string): Loaded {
   const problems: Problem[] = [];
-  const seen = new Map<string, string>();
+  const seen = new Map<string, number>();
   for (const [index, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
     const where = `${path}: line ${index + 1}`;
@@ -83,7 +72,14 @@ function readLines(path: string, text: string): Loaded {
     if (!result.success) {
       throw new UserError(`${where}: ${firstIssue(result.error, row)}`, { hint: LAYOUTS });
     }
-    checkUnique(seen, result.data.id, `line ${index + 1}`);
+    const { id } = result.data;
+    const first = seen.get(id);
+    if (first !== undefined) {
+      throw new UserError(`${where}: the id "${id}" is taken by line ${first}`, {
+        hint: "give every row its own id",
+      });
+    }
+    seen.set(id, index + 1);
     problems.push(result.data);
   }
   return { problems, skipped: [] };

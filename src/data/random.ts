@@ -53,6 +53,8 @@ export class Random {
   #draws = 0;
 
   /**
+   * Starts a sequence.
+   *
    * @param seed Any safe integer; equal seeds give equal sequences.
    * @throws {RangeError} When the seed is no safe integer.
    */

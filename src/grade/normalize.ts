@@ -26,10 +26,8 @@ const SPELLING = new Map<string, string>([
   ...["\\dfrac", "\\tfrac", "\\cfrac"].map((c) => [c, "\\frac"] as const),
   ...["\\left", "\\right", "\\big", "\\Big", "\\bigg", "\\Bigg", "\\bigl", "\\bigr", "\\Bigl"]
     .map((c) => [c, ""] as const),
-  ...["\\Bigr", "\\!", "\\displaystyle", "\\textstyle", "\\limits", "$"].map((c) =>
-    [c, ""] as const
-  ),
-  ...["\\,", "\\;", "\\:", "\\>", "\\ ", "\\\n", "\\quad", "\\qquad", "\\thinspace", "~"]
+  ...["\\Bigr", "\\!", "\\displaystyle", "\\textstyle", "\\limits"].map((c) => [c, ""] as const),
+  ...["\\,", "\\;", "\\:", "\\>", "\\ ", "\\\n", "\\quad", "\\qquad", "\\thinspace", "~", "$"]
     .map((c) => [c, " "] as const),
   ["\\le", "\\leq "],
   ["\\leqslant", "\\leq "],
@@ -207,7 +205,8 @@ const NAMED =
  */
 export function normalForm(latex: string): NormalForm {
   const { rest, unit } = splitUnit(respell(latex));
-  const bare = rest.replace(/ ?\^ ?(?:\{ ?\\circ ?\}|\\circ)/g, "").replace(/\\[%$]|%/g, "");
+  // Replaced by a space, lest the numbers on both sides become one.
+  const bare = rest.replace(/ ?\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\[%$]|%/g, " ");
   const text = fixBraces(dropPeriod(unwrapText(bare)));
   const parts = text.length < 500 ? NAMED.exec(text) : null;
   // "x = 1, y = 2" and "x = 1, 2" name no single value; "n = 1,234" does.
@@ -220,7 +219,7 @@ export function normalForm(latex: string): NormalForm {
   return {
     name: named ? squeeze(named[1]) : "",
     value,
-    unit: value === "" ? "" : unit,
+    unit,
     number: parseExact(spaced),
   };
 }

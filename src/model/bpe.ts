@@ -54,6 +54,8 @@ export class Bpe {
   readonly #encoder = new TextEncoder();
 
   /**
+   * Build the merge table.
+   *
    * @param vocab Id of each token, tokens spelled with {@linkcode byteChars}.
    * @param merges Pairs of tokens, best first: `"a b"` or `["a", "b"]`.
    * @param where The file's name, for messages.
@@ -89,8 +91,7 @@ export class Bpe {
         );
       }
       this.#merged[rank] = mergedId;
-      const key = leftId * idLimit + rightId;
-      if (!this.#ranks.has(key)) this.#ranks.set(key, rank);
+      this.#ranks.set(leftId * idLimit + rightId, rank);
     }
   }
 
@@ -130,8 +131,8 @@ export class Bpe {
       const rank = Math.floor(entry / positionLimit);
       const left = entry % positionLimit;
       const right = next[left];
-      // An entry is stale when a later merge changed either of its two symbols.
-      if (ids[left] < 0 || right >= n) continue;
+      // An entry is stale when a later merge changed either of its two symbols: then the pair here
+      // has another rank, or none because an id is -1 or lies past the end.
       if (this.#ranks.get(ids[left] * idLimit + ids[right]) !== rank) continue;
       ids[left] = this.#merged[rank];
       ids[right] = -1;

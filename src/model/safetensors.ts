@@ -76,17 +76,17 @@ export class SafetensorsFile implements TensorSource {
     this.#tensors = header.tensors;
   }
 
-  /** @inheritDoc */
+  /** Names of all tensors, in the order of their data. */
   names(): string[] {
     return [...this.#tensors.keys()];
   }
 
-  /** @inheritDoc */
+  /** Type, shape and size of a tensor; see {@linkcode TensorSource.info}. */
   info(name: string): TensorInfo {
     return this.#find(name);
   }
 
-  /** @inheritDoc */
+  /** Stream a tensor's bytes in order; see {@linkcode TensorSource.read}. */
   read(name: string, onChunk: OnChunk): void {
     const { bytes, begin } = this.#find(name);
     this.#file.seekSync(begin, Deno.SeekMode.Start);

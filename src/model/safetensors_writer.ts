@@ -16,7 +16,7 @@ export interface TensorToWrite {
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
   /** The tensor's bytes in order, in pieces of any size; asked for once. */
-  chunks(): Iterable<Uint8Array>;
+  chunks(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -32,11 +32,11 @@ export interface TensorToWrite {
  * @throws {UserError} When the file cannot be written.
  * @throws {RangeError} When names repeat or a tensor's chunks do not add up to its shape.
  */
-export function writeSafetensors(
+export async function writeSafetensors(
   path: string,
   tensors: readonly TensorToWrite[],
   metadata: Readonly<Record<string, string>> = {},
-): void {
+): Promise<void> {
   const ordered = tensors.toSorted((a, b) => dtypeBytes[b.dtype] - dtypeBytes[a.dtype]);
   const header = encodeHeader(ordered, metadata);
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
@@ -44,7 +44,7 @@ export function writeSafetensors(
     {
       using file = Deno.openSync(temporary, { write: true, createNew: true });
       writeFully(file, header);
-      for (const tensor of ordered) writeTensor(file, tensor);
+      for (const tensor of ordered) await writeTensor(file, tensor);
       file.syncSync();
     }
     Deno.renameSync(temporary, path);
@@ -84,9 +84,9 @@ function encodeHeader(
   return header;
 }
 
-function writeTensor(file: Deno.FsFile, tensor: TensorToWrite): void {
+async function writeTensor(file: Deno.FsFile, tensor: TensorToWrite): Promise<void> {
   let written = 0;
-  for (const chunk of tensor.chunks()) {
+  for await (const chunk of tensor.chunks()) {
     writeFully(file, chunk);
     written += chunk.length;
   }

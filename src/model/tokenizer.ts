@@ -106,7 +106,7 @@ export class Tokenizer {
         plain,
         ids,
       );
-    this.#split(text.toWellFormed(), this.#rawTokens, special, normalized, ids);
+    this.#split(text, this.#rawTokens, special, normalized, ids);
     return ids;
   }
 

@@ -29,7 +29,9 @@ export type PaperRow = Pick<ReportRow, "name" | "set" | "accuracy">;
 
 /** What a report needs besides the run folder. */
 export interface ReportOptions {
+  /** The heading: what was trained, how. */
   title: string;
+  /** The results, in any order. */
   rows: ReportRow[];
   /** The same table as the paper prints it: Thinker (arXiv 2505.21097). */
   paperRows?: PaperRow[];

@@ -64,6 +64,9 @@ Deno.test("normalizeAnswer: what carries meaning stays", () => {
     ["0.333...", "0.333..."],
     ["1011_2", "1011_2"],
     ["AB", "AB"],
+    ["63^{\\circ}45", "63 45"],
+    ["5%6", "5 6"],
+    ["$2$$3$", "2 3"],
   ];
   for (const [latex, normal] of table) assertEquals(normalizeAnswer(latex), normal, latex);
 });

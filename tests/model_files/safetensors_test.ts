@@ -173,6 +173,8 @@ Deno.test("every malformed file is one clear line", () => {
       assertStringIncludes(error.message, path, what);
       assertEquals(error.message.includes("\n"), false, what);
     }
+    Deno.writeFileSync(path, fileOf({ a: f32(0, 4), nothing: f32(0, 0) }, 4));
+    openSafetensors(path)[Symbol.dispose]();
     Deno.writeFileSync(path, fileOf(good, 12));
     using file = openSafetensors(path);
     assertEquals(file.names(), ["a", "b"]);

@@ -125,6 +125,29 @@ Deno.test("GPT-2's split, both spellings of merges, tokens in normalised text", 
   assertEquals(tokenizer.vocabSize, 301);
 });
 
+Deno.test("white space is Unicode's, not JavaScript's", () => {
+  const byte = (n: number) => byteChars[n];
+  const joins = [[byte(0xbf), "!"], [byte(0x85), "!"]];
+  const vocab = Object.fromEntries(joins.map((pair, i) => [pair.join(""), 256 + i]));
+  const tokenizer = Tokenizer.fromJson(
+    small({}, { vocab: { ...bytesVocab, ...vocab }, merges: joins }),
+    "small.json",
+  );
+  // U+FEFF is no space, so it forms a word with "!"; U+0085 is one, so it does not.
+  assertEquals(tokenizer.encode("\ufeff!"), [0xef, 0xbb, 256]);
+  assertEquals(tokenizer.encode("\u0085!"), [0xc2, 0x85, 0x21]);
+});
+
+Deno.test("of added tokens that begin alike the longest wins; odd spellings decode", () => {
+  const added = ["<a", "<a>b", "<a>"].map((content, i) => ({ id: 300 + i, content }));
+  const tokenizer = Tokenizer.fromJson(
+    small({ added_tokens: added }, { vocab: { ...bytesVocab, "<｜x｜>": 256 }, merges: [] }),
+    "small.json",
+  );
+  assertEquals(tokenizer.encode("<a><a>b<a"), [302, 301, 300]);
+  assertEquals(tokenizer.decode([256, 302]), "<｜x｜><a>");
+});
+
 Deno.test("what is not byte-level BPE is refused with file and field", () => {
   const refuses = (json: unknown, message: string) => {
     const error = assertThrows(() => Tokenizer.fromJson(json, "t.json"), UserError);

@@ -1,9 +1,8 @@
-/** A terminal small enough for tests: it understands the escape sequences that the block uses. */
+/**
+ * A terminal small enough for tests: it moves the cursor up, erases and ignores colours. Any other
+ * escape sequence is an error, above all those that change a mode of the terminal.
+ */
 export class Screen {
-  cursorVisible = true;
-  wraps = true;
-  /** True once the cursor was hidden at any time. */
-  hidCursor = false;
   readonly #columns: number;
   readonly #lines: string[] = [""];
   #row = 0;
@@ -36,23 +35,14 @@ export class Screen {
 
   #escape(code: string): void {
     if (/^\d+A$/.test(code)) this.#row = Math.max(0, this.#row - parseInt(code));
-    else if (code === "J") {
-      this.#lines.length = this.#row + 1;
+    else if (code === "K" || code === "J") {
       this.#lines[this.#row] = this.#lines[this.#row].slice(0, this.#column);
-    } else if (code === "?25l") {
-      this.cursorVisible = false;
-      this.hidCursor = true;
-    } else if (code === "?25h") this.cursorVisible = true;
-    else if (code === "?7l") this.wraps = false;
-    else if (code === "?7h") this.wraps = true;
-    else if (!/^\d*m$/.test(code)) throw new Error(`unknown escape sequence ${code}`);
+      if (code === "J") this.#lines.length = this.#row + 1;
+    } else if (!/^\d*m$/.test(code)) throw new Error(`unknown escape sequence ${code}`);
   }
 
   #put(character: string): void {
-    if (this.#column >= this.#columns) {
-      if (!this.wraps) return;
-      this.#newline();
-    }
+    if (this.#column >= this.#columns) this.#newline();
     const line = this.#lines[this.#row].padEnd(this.#column);
     this.#lines[this.#row] = line.slice(0, this.#column) + character +
       line.slice(this.#column + 1);

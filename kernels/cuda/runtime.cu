@@ -1,0 +1,262 @@
+// runtime.cu: library, device, memory, stream, event and graph functions of the ABI.
+#include "runtime.cuh"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <mutex>
+
+namespace tk {
+
+namespace {
+
+std::mutex last_error_mutex;
+std::string last_error;
+
+template <class T>
+uint64_t handle(T* object) {
+  return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(object));
+}
+void write_u64(void* out, uint64_t value) {
+  require(out != nullptr, "the out buffer is null");
+  std::memcpy(out, &value, sizeof value);
+}
+
+[[noreturn]] void no_device(const std::string& reason) { throw std::runtime_error("no CUDA device: " + reason); }
+
+// Without a driver the runtime library speaks of a driver that is too old: say what is the case.
+std::string reason_of(cudaError_t status) {
+  int driver = 0;
+  cudaGetLastError();
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) return "no NVIDIA driver is installed";
+  return cudaGetErrorString(status);
+}
+
+bool recording(const Stream& stream) {
+  cudaStreamCaptureStatus status;
+  check(cudaStreamIsCapturing(stream.queue, &status));
+  return status != cudaStreamCaptureStatusNone;
+}
+
+__global__ void fill_kernel(uint32_t* dst, uint32_t pattern, uint64_t count) {
+  const uint64_t stride = static_cast<uint64_t>(gridDim.x) * blockDim.x;
+  for (uint64_t i = static_cast<uint64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += stride) dst[i] = pattern;
+}
+
+}  // namespace
+
+void set_last_error(const std::string& message) {
+  const std::lock_guard<std::mutex> lock(last_error_mutex);
+  last_error = message;
+}
+
+Staging::Staging() {
+  check(cudaMallocHost(reinterpret_cast<void**>(&memory_), 2 * kHalf));
+  for (cudaEvent_t& event : drained_) check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+}
+
+Staging::~Staging() {
+  for (cudaEvent_t event : drained_) cudaEventDestroy(event);
+  cudaFreeHost(memory_);
+}
+
+void Staging::upload(cudaStream_t stream, void* dst, const void* src, size_t bytes) {
+  for (size_t done = 0; done < bytes;) {
+    if (used_ == kHalf) {
+      check(cudaEventRecord(drained_[half_], stream));
+      half_ ^= 1;
+      used_ = 0;
+      check(cudaEventSynchronize(drained_[half_]));
+    }
+    const size_t n = std::min(bytes - done, kHalf - used_);
+    char* staged = memory_ + half_ * kHalf + used_;
+    std::memcpy(staged, static_cast<const char*>(src) + done, n);
+    check(cudaMemcpyAsync(static_cast<char*>(dst) + done, staged, n, cudaMemcpyHostToDevice, stream));
+    used_ += n;
+    done += n;
+  }
+}
+
+}  // namespace tk
+
+using namespace tk;
+
+extern "C" {
+
+int32_t tk_abi_version(void) { return TK_ABI_VERSION; }
+
+int32_t tk_last_error(void* buffer, int32_t capacity) {
+  if (!buffer || capacity < 1) return 1;
+  const std::lock_guard<std::mutex> lock(last_error_mutex);
+  std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity), "%s", last_error.c_str());
+  return 0;
+}
+
+int32_t tk_device_open(int32_t index, int32_t, void* device_out) {
+  return guarded([&] {
+    int count = 0;
+    cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) no_device(reason_of(status));
+    if (index < 0 || index >= count)
+      no_device("index " + std::to_string(index) + " of " + std::to_string(count) + " devices");
+    status = cudaSetDevice(index);
+    if (status == cudaSuccess) status = cudaFree(nullptr);  // creates the context, or says why it cannot
+    if (status != cudaSuccess) no_device(reason_of(status));
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index));
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index));
+    if (major < 8)
+      no_device("compute capability " + std::to_string(major) + "." + std::to_string(minor) +
+                " of device " + std::to_string(index) + " is below 8.0");
+    write_u64(device_out, handle(new Device{index}));
+  });
+}
+
+int32_t tk_device_close(uint64_t device) {
+  return guarded([&] { delete pointer<Device>(device); });
+}
+
+int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
+  return guarded([&] {
+    require(buffer && capacity > 0, "the info buffer is empty");
+    cudaDeviceProp p;
+    check(cudaGetDeviceProperties(&p, device_of(device).index));
+    const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
+                                "{\"backend\":\"cuda\",\"name\":\"%s\",\"isa\":\"sm_%d%d\",\"threads\":%d,"
+                                "\"memoryBytes\":%zu,\"kvTile\":%d}",
+                                p.name, p.major, p.minor, p.multiProcessorCount * p.maxThreadsPerMultiProcessor,
+                                p.totalGlobalMem, kKvTile);
+    require(n < capacity, "the info buffer is too small");
+  });
+}
+
+int32_t tk_memory_alloc(uint64_t device, uint64_t bytes, void* address_out) {
+  return guarded([&] {
+    device_of(device);
+    void* p = nullptr;
+    const cudaError_t status = cudaMalloc(&p, bytes ? bytes : 1);  // address 0 would mean "absent"
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      throw std::runtime_error("out of memory: could not allocate " + std::to_string(bytes) + " bytes");
+    }
+    check(status);
+    write_u64(address_out, handle(p));
+  });
+}
+
+int32_t tk_memory_free(uint64_t device, uint64_t address) {
+  return guarded([&] {
+    device_of(device);
+    check(cudaFree(pointer<void>(address)));
+  });
+}
+
+int32_t tk_stream_create(uint64_t device, void* stream_out) {
+  return guarded([&] {
+    const int index = device_of(device).index;  // current before anything is allocated
+    auto stream = std::make_unique<Stream>();
+    stream->device = index;
+    check(cudaStreamCreateWithFlags(&stream->queue, cudaStreamNonBlocking));
+    check(cudaMalloc(reinterpret_cast<void**>(&stream->partials), kReduceBlocks * sizeof(double)));
+    write_u64(stream_out, handle(stream.release()));
+  });
+}
+int32_t tk_stream_destroy(uint64_t stream) {
+  return guarded([&] {
+    const std::unique_ptr<Stream> s(&stream_of(stream));
+    check(cudaStreamSynchronize(s->queue));
+    check(cudaFree(s->partials));
+    check(cudaStreamDestroy(s->queue));
+  });
+}
+int32_t tk_stream_sync(uint64_t stream) {
+  return guarded([&] { check(cudaStreamSynchronize(stream_of(stream).queue)); });
+}
+
+int32_t tk_upload(uint64_t stream, uint64_t dst, const void* src, uint64_t bytes) {
+  return guarded([&] {
+    if (bytes == 0) return;
+    require(src != nullptr, "the source buffer is null");
+    Stream& s = stream_of(stream);
+    require(!recording(s), "an upload cannot be part of a graph: the host buffer is gone when it runs");
+    s.staging.upload(s.queue, pointer<void>(dst), src, bytes);
+  });
+}
+int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes) {
+  return guarded([&] {
+    Stream& s = stream_of(stream);
+    if (bytes > 0) check(cudaMemcpyAsync(dst, pointer<void>(src), bytes, cudaMemcpyDeviceToHost, s.queue));
+    check(cudaStreamSynchronize(s.queue));
+  });
+}
+int32_t tk_copy(uint64_t stream, uint64_t dst, uint64_t src, uint64_t bytes) {
+  return launch(stream, [&](Stream& s) {
+    check(cudaMemcpyAsync(pointer<void>(dst), pointer<void>(src), bytes, cudaMemcpyDeviceToDevice, s.queue));
+  });
+}
+int32_t tk_fill(uint64_t stream, uint64_t dst, uint32_t pattern, uint64_t count) {
+  return launch(stream, [&](Stream& s) {
+    LAUNCH(fill_kernel, grid_for(count, 256), 256, 0, s.queue, pointer<uint32_t>(dst), pattern, count);
+  });
+}
+
+int32_t tk_event_create(uint64_t device, void* event_out) {
+  return guarded([&] {
+    device_of(device);
+    cudaEvent_t event;
+    check(cudaEventCreate(&event));
+    write_u64(event_out, handle(event));
+  });
+}
+int32_t tk_event_destroy(uint64_t event) {
+  return guarded([&] { check(cudaEventDestroy(pointer<CUevent_st>(event))); });
+}
+int32_t tk_event_record(uint64_t stream, uint64_t event) {
+  return guarded([&] { check(cudaEventRecord(pointer<CUevent_st>(event), stream_of(stream).queue)); });
+}
+int32_t tk_stream_wait_event(uint64_t stream, uint64_t event) {
+  return guarded([&] { check(cudaStreamWaitEvent(stream_of(stream).queue, pointer<CUevent_st>(event), 0)); });
+}
+int32_t tk_event_elapsed(uint64_t start, uint64_t end, void* milliseconds_out) {
+  return guarded([&] {
+    float ms = 0.0f;
+    const cudaError_t status = cudaEventElapsedTime(&ms, pointer<CUevent_st>(start), pointer<CUevent_st>(end));
+    if (status == cudaErrorNotReady || status == cudaErrorInvalidResourceHandle) {
+      cudaGetLastError();
+      throw std::runtime_error("an event was not recorded, or its stream has not reached it");
+    }
+    check(status);
+    const double milliseconds = ms;
+    std::memcpy(milliseconds_out, &milliseconds, sizeof milliseconds);
+  });
+}
+
+int32_t tk_graph_begin(uint64_t stream) {
+  return guarded([&] {
+    Stream& s = stream_of(stream);
+    require(!recording(s), "a graph is already being recorded on this stream");
+    check(cudaStreamBeginCapture(s.queue, cudaStreamCaptureModeThreadLocal));
+  });
+}
+int32_t tk_graph_end(uint64_t stream, void* graph_out) {
+  return guarded([&] {
+    Stream& s = stream_of(stream);
+    require(recording(s), "no graph is being recorded on this stream");
+    cudaGraph_t graph;
+    check(cudaStreamEndCapture(s.queue, &graph));
+    cudaGraphExec_t executable;
+    const cudaError_t status = cudaGraphInstantiateWithFlags(&executable, graph, 0);
+    cudaGraphDestroy(graph);
+    check(status);
+    write_u64(graph_out, handle(executable));
+  });
+}
+int32_t tk_graph_launch(uint64_t stream, uint64_t graph) {
+  return guarded([&] { check(cudaGraphLaunch(pointer<CUgraphExec_st>(graph), stream_of(stream).queue)); });
+}
+int32_t tk_graph_destroy(uint64_t graph) {
+  return guarded([&] { check(cudaGraphExecDestroy(pointer<CUgraphExec_st>(graph))); });
+}
+
+}  // extern "C"

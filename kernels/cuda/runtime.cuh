@@ -1,0 +1,122 @@
+// runtime.cuh: devices and streams of the CUDA backend, and the glue every op uses.
+#pragma once
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "thinker.h"
+
+// Every kernel is launched through this macro, so that a build without a GPU can run it elsewhere.
+// A kernel with commas in its template arguments goes in parentheses.
+#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+  (kernel)<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
+
+namespace tk {
+
+// KV-cache block sizes are multiples of it.
+constexpr int kKvTile = 64;
+
+// Reductions over a whole buffer use this many blocks on every GPU: the number of partial sums, and so
+// the bits of the result, do not depend on the chip.
+constexpr int kReduceBlocks = 1024;
+
+void set_last_error(const std::string& message);
+
+// Runs the body of an ABI function: exceptions become status 1 and the last error.
+template <class F>
+int32_t guarded(F&& body) {
+  try {
+    body();
+    return 0;
+  } catch (const std::exception& e) {
+    set_last_error(e.what());
+  } catch (...) {
+    set_last_error("unknown native error");
+  }
+  return 1;
+}
+
+inline void require(bool ok, const char* message) {
+  if (!ok) throw std::invalid_argument(message);
+}
+
+inline void check(cudaError_t status) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // otherwise the next call would report this error again
+  throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
+}
+
+template <class T>
+T* pointer(uint64_t address) {
+  return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
+}
+inline float* f32(uint64_t address) { return pointer<float>(address); }
+inline int32_t* i32(uint64_t address) { return pointer<int32_t>(address); }
+
+struct Device {
+  int index;
+};
+
+// The device that a handle names, made current on the calling thread: any thread may call the ABI.
+inline Device& device_of(uint64_t handle) {
+  require(handle != 0, "device handle is 0");
+  Device& device = *pointer<Device>(handle);
+  check(cudaSetDevice(device.index));
+  return device;
+}
+
+// Pinned memory that uploads pass through, so that the caller's buffer is free at once while the copy
+// waits for its turn in the stream. One half fills up while the other drains.
+class Staging {
+ public:
+  Staging();
+  ~Staging();
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+  void upload(cudaStream_t stream, void* dst, const void* src, size_t bytes);
+
+ private:
+  static constexpr size_t kHalf = size_t{4} << 20;
+  char* memory_ = nullptr;
+  cudaEvent_t drained_[2] = {};
+  int half_ = 0;
+  size_t used_ = 0;
+};
+
+struct Stream {
+  int device;
+  cudaStream_t queue;
+  double* partials;  // kReduceBlocks sums of the reduction in flight
+  Staging staging;
+};
+
+// The stream that a handle names, its device made current on the calling thread.
+inline Stream& stream_of(uint64_t handle) {
+  require(handle != 0, "stream handle is 0");
+  Stream& stream = *pointer<Stream>(handle);
+  check(cudaSetDevice(stream.device));
+  return stream;
+}
+
+// Runs body(stream), which launches kernels, and reports launch errors.
+template <class F>
+int32_t launch(uint64_t stream, F&& body) {
+  return guarded([&] {
+    body(stream_of(stream));
+    check(cudaGetLastError());
+  });
+}
+
+// A grid for a loop with a grid-wide stride over n elements: enough blocks to fill any chip, no more.
+inline unsigned grid_for(uint64_t n, unsigned block) {
+  constexpr uint64_t kMost = 4096;
+  const uint64_t blocks = (n + block - 1) / block;
+  return static_cast<unsigned>(blocks < 1 ? 1 : blocks < kMost ? blocks : kMost);
+}
+
+}  // namespace tk

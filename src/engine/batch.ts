@@ -1,0 +1,251 @@
+/**
+ * The device side of the engine: state tensors, recorded decode graphs, prefill.
+ *
+ * Between two looks of the host the device runs on its own: it feeds each sampled token back, advances
+ * positions, and idles rows that stop. The host uploads the state of a round and downloads its tokens.
+ *
+ * @module
+ */
+import {
+  type Allocation,
+  decodeAdvance,
+  type DecodeState,
+  type Device,
+  type DType,
+  type Graph,
+  lmHeadSample,
+  type Stream,
+  type Tensor,
+} from "../../ffi/mod.ts";
+import { type Decoder, forwardPaged, KvCache, PagedBuffers } from "../model/mod.ts";
+import type { SamplingOptions } from "./types.ts";
+
+/** One row of a decode round. */
+export interface DecodeRow {
+  readonly id: bigint;
+  readonly token: number;
+  readonly position: number;
+  readonly remaining: number;
+  readonly blocks: readonly number[];
+}
+
+/** One token to be read into the cache: which row of the block tables, where, and what. */
+export interface PrefillToken {
+  readonly slot: number;
+  readonly position: number;
+  readonly token: number;
+}
+
+/** What a decode round sampled, row by row. */
+export interface RoundResult {
+  readonly tokens: Int32Array[];
+  readonly logprobs: Float32Array[];
+}
+
+/** Sizes that the batch is built for. */
+export interface BatchOptions {
+  readonly maxSequences: number;
+  readonly blocks: number;
+  readonly block: number;
+  readonly maxBlocks: number;
+  readonly prefillChunk: number;
+  readonly steps: number;
+  readonly stop: readonly number[];
+}
+
+/** Logits of this many rows fit the sampling workspace. */
+const workspaceRows = 256;
+/** Most bytes of sampling workspace. */
+const workspaceBytes = 256 * 2 ** 20;
+
+/** Rows are padded to 1, 2, 4, 8, then multiples of 8: one recorded graph for each. */
+export function bucketOf(rows: number): number {
+  return rows <= 8 ? 2 ** Math.ceil(Math.log2(rows)) : Math.ceil(rows / 8) * 8;
+}
+
+/** Device memory and graphs of one engine. */
+export class DeviceBatch implements Disposable {
+  readonly cache: KvCache;
+  readonly #stream: Stream;
+  readonly #decoder: Decoder;
+  readonly #options: BatchOptions;
+  readonly #buffers: PagedBuffers;
+  readonly #memory: Allocation[] = [];
+  readonly #graphs = new Map<string, Graph>();
+  readonly #state: DecodeState;
+  readonly #rowSeq: Tensor;
+  readonly #blockTables: Tensor;
+  readonly #sequenceIds: Tensor;
+  readonly #sampling: Tensor;
+  readonly #sampled: Tensor;
+  readonly #sampledLogprobs: Tensor;
+  readonly #stopIds: Tensor;
+  readonly #workspace: Tensor;
+  readonly #prefill: { ids: Tensor; positions: Tensor; rowSeq: Tensor };
+  readonly #copies: Tensor;
+
+  /** Allocates the cache and every buffer. */
+  constructor(device: Device, stream: Stream, decoder: Decoder, options: BatchOptions) {
+    this.#stream = stream;
+    this.#decoder = decoder;
+    this.#options = options;
+    const B = bucketOf(options.maxSequences);
+    const { prefillChunk: R, maxBlocks, steps } = options;
+    this.cache = new KvCache(device, decoder, options);
+    this.#buffers = new PagedBuffers(device, decoder, Math.max(B, R));
+    const alloc = (dtype: DType, ...shape: number[]): Tensor => {
+      const memory = device.alloc(dtype, shape);
+      this.#memory.push(memory);
+      return memory.tensor;
+    };
+    this.#state = {
+      tokens: alloc("i32", B),
+      positions: alloc("i32", B),
+      remaining: alloc("i32", B),
+      outTokens: alloc("i32", B, steps),
+      outLogprobs: alloc("f32", B, steps),
+      outCount: alloc("i32", B),
+    };
+    this.#rowSeq = alloc("i32", B);
+    stream.upload(this.#rowSeq, Int32Array.from({ length: B }, (_, i) => i));
+    this.#blockTables = alloc("i32", B, maxBlocks);
+    this.#sequenceIds = alloc("i32", B, 2);
+    this.#sampling = alloc("f32", B, 3);
+    this.#sampled = alloc("i32", B);
+    this.#sampledLogprobs = alloc("f32", B);
+    this.#stopIds = alloc("i32", options.stop.length);
+    stream.upload(this.#stopIds, Int32Array.from(options.stop));
+    const row = 4 * decoder.config.vocab;
+    const rows = Math.max(1, Math.min(B, workspaceRows, Math.floor(workspaceBytes / row)));
+    this.#workspace = alloc("u8", rows * row);
+    this.#prefill = {
+      ids: alloc("i32", R),
+      positions: alloc("i32", R),
+      rowSeq: alloc("i32", R),
+    };
+    this.#copies = alloc("i32", B, 2);
+  }
+
+  /** Copies cache blocks: (source, destination) pairs. */
+  copyBlocks(pairs: readonly (readonly [number, number])[]): void {
+    const most = this.#copies.shape[0];
+    for (let i = 0; i < pairs.length; i += most) {
+      const part = pairs.slice(i, i + most);
+      const target = this.#copies.rows(part.length);
+      this.#stream.upload(target, Int32Array.from(part.flat()));
+      this.cache.copyBlocks(this.#stream, this.#decoder, target);
+    }
+  }
+
+  /** Makes the block tables of all slots known to the device. */
+  uploadTables(tables: readonly (readonly number[])[]): void {
+    const { maxBlocks } = this.#options;
+    const host = new Int32Array(tables.length * maxBlocks);
+    tables.forEach((blocks, slot) => host.set(blocks, slot * maxBlocks));
+    this.#stream.upload(this.#blockTables.rows(tables.length), host);
+  }
+
+  /** Reads tokens into the cache; at most `prefillChunk` of them. */
+  prefill(tokens: readonly PrefillToken[]): void {
+    const T = tokens.length;
+    const put = (tensor: Tensor, value: (token: PrefillToken) => number) => {
+      const view = tensor.rows(T);
+      this.#stream.upload(view, Int32Array.from(tokens, value));
+      return view;
+    };
+    const rows = {
+      ids: put(this.#prefill.ids, (t) => t.token),
+      positions: put(this.#prefill.positions, (t) => t.position),
+      rowSeq: put(this.#prefill.rowSeq, (t) => t.slot),
+    };
+    forwardPaged(this.#stream, this.#decoder, this.#buffers, this.cache, this.#blockTables, rows);
+  }
+
+  /** Runs one round of decode steps for the rows; row i uses block table i. */
+  async decode(
+    rows: readonly DecodeRow[],
+    options: { seed: bigint; sampling: SamplingOptions },
+  ): Promise<RoundResult> {
+    const stream = this.#stream, state = this.#state, { steps } = this.#options;
+    const B = bucketOf(rows.length);
+    const fill = (tensor: Tensor, idle: number, value: (row: DecodeRow) => number) => {
+      const host = new Int32Array(B).fill(idle);
+      rows.forEach((row, i) => host[i] = value(row));
+      stream.upload(tensor.rows(B), host);
+    };
+    fill(state.tokens, 0, (row) => row.token);
+    fill(state.positions, -1, (row) => row.position);
+    fill(state.remaining, 0, (row) => row.remaining);
+    stream.fill(state.outCount.rows(B), 0);
+    const ids = new BigUint64Array(B);
+    rows.forEach((row, i) => ids[i] = row.id);
+    stream.upload(this.#sequenceIds.rows(B), new Int32Array(ids.buffer));
+    const { temperature, topP, topK } = options.sampling;
+    const sampling = new Float32Array(3 * B);
+    for (let i = 0; i < B; i++) sampling.set([temperature, topP, topK], 3 * i);
+    stream.upload(this.#sampling.rows(B), sampling);
+    this.uploadTables(rows.map((row) => row.blocks));
+
+    const graph = this.#graph(B, options.seed);
+    const most = rows.reduce((max, row) => Math.max(max, row.remaining), 0);
+    for (let step = 0; step < Math.min(steps, most); step++) stream.launch(graph);
+
+    const counts = await stream.download(state.outCount.rows(B), new Int32Array(B));
+    const tokens = await stream.download(state.outTokens.rows(B), new Int32Array(B * steps));
+    const logprobs = await stream.download(state.outLogprobs.rows(B), new Float32Array(B * steps));
+    const cut = <T extends Int32Array | Float32Array>(all: T) =>
+      rows.map((_, i) => all.subarray(i * steps, i * steps + counts[i]) as T);
+    return { tokens: cut(tokens), logprobs: cut(logprobs) };
+  }
+
+  /** One decode step of B rows, recorded on first use. */
+  #graph(B: number, seed: bigint): Graph {
+    const key = `${B}/${seed}`;
+    const known = this.#graphs.get(key);
+    if (known) return known;
+    const stream = this.#stream;
+    const state: DecodeState = {
+      tokens: this.#state.tokens.rows(B),
+      positions: this.#state.positions.rows(B),
+      remaining: this.#state.remaining.rows(B),
+      outTokens: this.#state.outTokens.rows(B),
+      outLogprobs: this.#state.outLogprobs.rows(B),
+      outCount: this.#state.outCount.rows(B),
+    };
+    const { positions } = state;
+    const sampled = this.#sampled.rows(B), sampledLogprobs = this.#sampledLogprobs.rows(B);
+    const graph = stream.record(() => {
+      const rows = { ids: state.tokens, positions, rowSeq: this.#rowSeq.rows(B) };
+      const { cache } = this;
+      const h = forwardPaged(
+        stream,
+        this.#decoder,
+        this.#buffers,
+        cache,
+        this.#blockTables,
+        rows,
+      );
+      lmHeadSample(stream, {
+        h,
+        w: this.#decoder.params.head,
+        workspace: this.#workspace,
+        tokens: sampled,
+        logprobs: sampledLogprobs,
+        sampling: this.#sampling.rows(B),
+        sequenceIds: this.#sequenceIds.rows(B),
+        positions,
+        seed,
+      });
+      decodeAdvance(stream, { state, sampled, sampledLogprobs, stopIds: this.#stopIds });
+    });
+    this.#graphs.set(key, graph);
+    return graph;
+  }
+
+  [Symbol.dispose](): void {
+    for (const graph of this.#graphs.values()) graph[Symbol.dispose]();
+    for (const memory of this.#memory) memory[Symbol.dispose]();
+    this.#buffers[Symbol.dispose]();
+    this.cache[Symbol.dispose]();
+  }
+}

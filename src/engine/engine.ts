@@ -1,0 +1,190 @@
+/**
+ * Rollout engine: continuous batching over a paged KV cache.
+ *
+ * Each loop: fill free slots, read a chunk of unread tokens (prompts, appended turns), run a round of
+ * decode steps, hand finished turns to their owners. A sequence keeps its cache through all its turns;
+ * memory for its longest possible life is promised when it starts, so nothing is ever evicted.
+ *
+ * What a sequence samples depends on weights, tokens, seed and its id only: not on the batch.
+ *
+ * @module
+ */
+import type { Device, Stream } from "../../ffi/mod.ts";
+import { UserError } from "../errors.ts";
+import type { Decoder } from "../model/mod.ts";
+import { Admission, blocksNeeded } from "./admission.ts";
+import { DeviceBatch, type PrefillToken } from "./batch.ts";
+import type { Sequence } from "./sequence.ts";
+import type { EngineOptions, PromptRequest, RunOptions, RunStats, Turn } from "./types.ts";
+
+/** Generates sequences of one decoder. Its weights are used in place: after an update, just run again. */
+export class Engine implements Disposable {
+  readonly #decoder: Decoder;
+  readonly #options: Required<EngineOptions>;
+  readonly #blocks: number;
+  readonly #batch: DeviceBatch;
+  readonly #stop: ReadonlySet<number>;
+
+  /**
+   * Allocates the KV cache and the buffers.
+   *
+   * @throws {UserError} when sequences may get longer than the model's positions.
+   */
+  constructor(device: Device, stream: Stream, decoder: Decoder, options: EngineOptions) {
+    const positions = decoder.cosSin.shape[0];
+    if (options.maxTokens > positions) {
+      throw new UserError(
+        `sequences of ${options.maxTokens} tokens exceed the model's ${positions} positions`,
+        { hint: "lower the token budgets or the prompt limit" },
+      );
+    }
+    const defaults = { block: device.info.kvTile, prefillChunk: 1024, stepsPerSync: 4 };
+    this.#options = { ...defaults, ...options };
+    this.#decoder = decoder;
+    this.#stop = new Set(options.stop);
+    this.#blocks = Math.ceil(options.cacheTokens / this.#options.block);
+    this.#batch = new DeviceBatch(device, stream, decoder, {
+      ...this.#options,
+      blocks: this.#blocks,
+      maxBlocks: Math.ceil(options.maxTokens / this.#options.block),
+      steps: this.#options.stepsPerSync,
+    });
+  }
+
+  /**
+   * Generates every sequence of the requests to its end.
+   *
+   * @throws {UserError} when a request cannot fit: empty prompt, too long, more cache than there is.
+   */
+  async run(requests: readonly PromptRequest[], options: RunOptions): Promise<RunStats> {
+    for (const request of requests) this.#check(request);
+    const began = performance.now();
+    const { block, maxSequences } = this.#options;
+    const admission = new Admission(requests, this.#blocks, block, this.#stop);
+    const stats = { sampled: 0, prefilled: 0, steps: 0, decodeBytes: 0 };
+    /** Sequences that hold a slot; those whose owner is still thinking; those that it sent back. */
+    let running: Sequence[] = [];
+    const waiting = new Set<Promise<void>>();
+    const resumed: Sequence[] = [];
+    let failure: { readonly error: unknown } | undefined;
+
+    const finishTurn = (sequence: Sequence, turn: Turn): boolean => {
+      const next = sequence.request.onTurn(turn);
+      if (next instanceof Promise) {
+        const wait: Promise<void> = next.then((continuation) => {
+          if (continuation) {
+            sequence.continue(continuation);
+            resumed.push(sequence);
+          } else admission.retire(sequence);
+        }).catch((error) => {
+          failure ??= { error };
+        }).then(() => void waiting.delete(wait));
+        waiting.add(wait);
+        return false;
+      }
+      if (next) sequence.continue(next);
+      else admission.retire(sequence);
+      return next !== null;
+    };
+
+    for (;;) {
+      options.signal?.throwIfAborted();
+      if (failure) throw failure.error;
+      running.push(...resumed.splice(0, maxSequences - running.length));
+      running.push(...admission.admit(maxSequences - running.length));
+      if (running.length === 0) {
+        if (waiting.size === 0) break;
+        await Promise.race(waiting);
+        continue;
+      }
+      stats.prefilled += this.#prefill(running, admission);
+      const ready = running.filter((sequence) => sequence.unread === 0);
+      if (ready.length === 0) continue;
+      const round = await this.#decode(ready, options);
+      const over = new Set<Sequence>();
+      ready.forEach((sequence, i) => {
+        const ids = round.tokens[i];
+        stats.sampled += ids.length;
+        stats.decodeBytes += this.#kvBytes(sequence.cached) * ids.length;
+        sequence.request.onTokens?.([...ids]);
+        const turn = sequence.append(ids, round.logprobs[i]);
+        if (turn && !finishTurn(sequence, turn)) over.add(sequence);
+      });
+      const steps = round.tokens.reduce((most, ids) => Math.max(most, ids.length), 0);
+      stats.steps += steps;
+      stats.decodeBytes += steps * this.#decoder.params.layout.size * 4;
+      running = running.filter((sequence) => !over.has(sequence));
+    }
+    return { ...stats, seconds: (performance.now() - began) / 1000 };
+  }
+
+  #check(request: PromptRequest): void {
+    const { prompt, maxTokens, budget } = request;
+    const { block } = this.#options;
+    if (prompt.length === 0) throw new UserError("a prompt is empty");
+    if (!(budget >= 1)) throw new UserError(`a token budget is ${budget}, it must be at least 1`);
+    if (maxTokens > this.#options.maxTokens) {
+      throw new UserError(
+        `a sequence may grow to ${maxTokens} tokens, the engine was set up for ${this.#options.maxTokens}`,
+        { hint: "lower the token budgets or leave out long prompts" },
+      );
+    }
+    const { shared, own } = blocksNeeded(request, block);
+    if (shared + own > this.#blocks) {
+      throw new UserError(
+        `a sequence of ${maxTokens} tokens does not fit into a KV cache of ${this.#blocks * block} tokens`,
+        { hint: "lower the token budgets or give the cache more memory" },
+      );
+    }
+  }
+
+  #kvBytes(tokens: number): number {
+    const { Hk, D } = this.#decoder.heads;
+    return tokens * 2 * Hk * D * this.#decoder.config.layers * 4;
+  }
+
+  /** Reads one chunk of unread tokens; returns how many. */
+  #prefill(running: readonly Sequence[], admission: Admission): number {
+    const tokens: PrefillToken[] = [];
+    const readers: Sequence[] = [];
+    const copies: [number, number][] = [];
+    for (const sequence of running) {
+      const room = this.#options.prefillChunk - tokens.length;
+      if (room === 0) break;
+      if (sequence.unread === 0) continue;
+      const position = sequence.cached;
+      const slot = readers.push(sequence) - 1;
+      const part = sequence.read(room);
+      copies.push(...sequence.table.prepare(position, sequence.cached));
+      part.forEach((token, i) => tokens.push({ slot, position: position + i, token }));
+    }
+    if (tokens.length > 0) {
+      this.#batch.copyBlocks(copies);
+      this.#batch.uploadTables(readers.map((sequence) => sequence.table.blocks));
+      this.#batch.prefill(tokens);
+    }
+    for (const sequence of running) if (sequence.unread === 0) admission.hasRead(sequence);
+    return tokens.length;
+  }
+
+  #decode(ready: readonly Sequence[], options: RunOptions) {
+    const { stepsPerSync } = this.#options;
+    const copies = ready.flatMap((sequence) => {
+      const steps = Math.min(stepsPerSync, sequence.remaining);
+      return sequence.table.prepare(sequence.cached, sequence.cached + steps);
+    });
+    this.#batch.copyBlocks(copies);
+    const rows = ready.map((sequence) => ({
+      id: sequence.request.id,
+      token: sequence.nextToken,
+      position: sequence.cached,
+      remaining: sequence.remaining,
+      blocks: sequence.table.blocks,
+    }));
+    return this.#batch.decode(rows, options);
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch[Symbol.dispose]();
+  }
+}

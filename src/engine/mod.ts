@@ -1,0 +1,8 @@
+/**
+ * The rollout engine: paged KV cache, continuous batching, device-resident decode loop, sampling.
+ *
+ * @module
+ */
+export * from "./blocks.ts";
+export * from "./engine.ts";
+export * from "./types.ts";

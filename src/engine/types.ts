@@ -1,0 +1,95 @@
+/**
+ * What goes into the engine and comes out of it.
+ *
+ * @module
+ */
+
+/** How tokens are drawn. Training uses temperature alone: its loss applies the same distribution. */
+export interface SamplingOptions {
+  /** 0: the most likely token. */
+  readonly temperature: number;
+  /** Smallest set of tokens with at least this probability; 1: all. */
+  readonly topP: number;
+  /** The k most likely tokens; 0: all. */
+  readonly topK: number;
+}
+
+/** What was sampled in one turn. */
+export interface Turn {
+  /** Token ids; a sampled stop token is the last. */
+  readonly ids: number[];
+  /** Log-probability of each token under the distribution it was drawn from. */
+  readonly logprobs: number[];
+  /** The budget was spent before a stop token. */
+  readonly truncated: boolean;
+}
+
+/** What follows a turn in the same sequence: tokens to read, then tokens to sample. */
+export interface Continuation {
+  readonly append: readonly number[];
+  /** Most tokens to sample. */
+  readonly budget: number;
+}
+
+/** One sequence to generate. */
+export interface SequenceRequest {
+  /** With the seed and the position, the key of every random number: unique in a run. */
+  readonly id: bigint;
+  /** Called when a turn ends; null ends the sequence. May be asynchronous: the sequence waits. */
+  onTurn(turn: Turn): Continuation | null | Promise<Continuation | null>;
+  /** Called with new tokens as they become known. */
+  onTokens?(ids: readonly number[]): void;
+}
+
+/** Sequences that start from one prompt; its KV cache is computed once and shared. */
+export interface PromptRequest {
+  readonly prompt: readonly number[];
+  /** Most tokens of the first turn. */
+  readonly budget: number;
+  /** Upper bound on the length of each sequence, all turns and appended tokens included. */
+  readonly maxTokens: number;
+  readonly sequences: readonly SequenceRequest[];
+}
+
+/** How an engine is set up. */
+export interface EngineOptions {
+  /** Sequences that decode at the same time. */
+  readonly maxSequences: number;
+  /** Tokens of the KV cache, over all sequences. */
+  readonly cacheTokens: number;
+  /** Longest sequence in tokens. */
+  readonly maxTokens: number;
+  /** Tokens that end a turn. */
+  readonly stop: readonly number[];
+  /** Positions per cache block; default: 16, a multiple of the device's tile. */
+  readonly block?: number;
+  /** Most prompt tokens read in one step; default 1024. */
+  readonly prefillChunk?: number;
+  /** Decode steps between two looks at the results; default 4. */
+  readonly stepsPerSync?: number;
+}
+
+/** How one `run` samples. */
+export interface RunOptions {
+  readonly seed: bigint;
+  readonly sampling: SamplingOptions;
+  /** Checked between steps; aborting makes `run` reject with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a run did. */
+export interface RunStats {
+  /** Tokens sampled. */
+  readonly sampled: number;
+  /** Tokens read: prompts and appended turns. */
+  readonly prefilled: number;
+  /** Decode steps. */
+  readonly steps: number;
+  /** Wall-clock seconds. */
+  readonly seconds: number;
+  /**
+   * Bytes that the decode steps had to read at least (weights once a step, live KV once a row): over
+   * measured bandwidth it gives the bound.
+   */
+  readonly decodeBytes: number;
+}

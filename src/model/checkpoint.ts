@@ -1,0 +1,111 @@
+/**
+ * Models on disk, exactly as Hugging Face writes them: config.json, tokenizer.json, safetensors.
+ *
+ * @module
+ */
+import type { Device, Stream, Tensor } from "../../ffi/mod.ts";
+import { UserError } from "../errors.ts";
+import { loadModelConfig, type ModelConfig, toHfConfig } from "./config.ts";
+import { Decoder, type DecoderOptions } from "./decoder.ts";
+import { fromF32, isFloatDtype, toF32 } from "./dtype.ts";
+import { type ParameterSlot, valueHeadName } from "./parameters.ts";
+import { loadIndex, type TensorSource, writeSafetensors } from "./safetensors.ts";
+
+/** Elements downloaded at a time when weights are saved. */
+const saveChunk = 1 << 20;
+
+/** Files of a model folder that are carried along unread. */
+export interface TokenizerFiles {
+  /** Content of tokenizer.json. */
+  readonly tokenizer: unknown;
+  /** Content of tokenizer_config.json: chat template and names of special tokens. */
+  readonly tokenizerConfig?: unknown;
+}
+
+/**
+ * Loads a model folder into a new decoder. A value head that the folder does not hold starts at zero.
+ *
+ * @throws {UserError} when a file is missing or malformed, or a tensor has another shape.
+ */
+export function loadDecoder(
+  device: Device,
+  stream: Stream,
+  dir: string,
+  options: DecoderOptions,
+): Decoder {
+  const config = loadModelConfig(dir);
+  using weights = loadIndex(dir);
+  const decoder = new Decoder(device, stream, config, options);
+  try {
+    for (const slot of decoder.params.layout.slots.values()) {
+      const target = decoder.params.master.flat.view(slot.offset, slot.shape);
+      const optional = slot.name === valueHeadName && !weights.names().includes(slot.name);
+      if (optional) stream.fill(target, 0);
+      else loadTensor(stream, weights, slot, target, dir);
+    }
+    decoder.params.refresh(stream);
+  } catch (error) {
+    decoder[Symbol.dispose]();
+    throw error;
+  }
+  return decoder;
+}
+
+function loadTensor(
+  stream: Stream,
+  weights: TensorSource,
+  slot: ParameterSlot,
+  target: Tensor,
+  dir: string,
+): void {
+  const { dtype, shape } = weights.info(slot.name);
+  if (!isFloatDtype(dtype)) {
+    throw new UserError(`${dir}: ${slot.name} has dtype ${dtype}, expected F32, F16 or BF16`);
+  }
+  if (shape.join() !== slot.shape.join()) {
+    throw new UserError(
+      `${dir}: ${slot.name} has shape [${shape}], config.json asks for [${slot.shape}]`,
+    );
+  }
+  let done = 0;
+  weights.read(slot.name, (bytes) => {
+    const values = new Float32Array(bytes.length / (dtype === "F32" ? 4 : 2));
+    toF32(bytes, dtype, values);
+    stream.upload(target.view(done, [values.length]), values);
+    done += values.length;
+  });
+}
+
+/** The dtype that `saveDecoder` writes for a config. */
+function storageDtype(config: ModelConfig): "F32" | "F16" | "BF16" {
+  return ({ float32: "F32", float16: "F16", bfloat16: "BF16" } as const)[config.dtype];
+}
+
+/** Writes the decoder's master weights and its config and tokenizer into an existing folder. */
+export async function saveDecoder(
+  stream: Stream,
+  decoder: Decoder,
+  dir: string,
+  files: TokenizerFiles,
+): Promise<void> {
+  const { layout, master } = decoder.params;
+  const dtype = storageDtype(decoder.config);
+  const tensors = [...layout.slots.values()].map(({ name, shape, offset }) => ({
+    name,
+    dtype,
+    shape,
+    async *chunks() {
+      const size = shape.reduce((a, b) => a * b, 1);
+      for (let done = 0; done < size; done += saveChunk) {
+        const part = master.flat.view(offset + done, [Math.min(saveChunk, size - done)]);
+        yield fromF32(await stream.download(part, new Float32Array(part.size)), dtype);
+      }
+    },
+  }));
+  await writeSafetensors(`${dir}/model.safetensors`, tensors);
+  const write = (name: string, content: unknown) =>
+    Deno.writeTextFile(`${dir}/${name}`, JSON.stringify(content, null, 2) + "\n");
+  await write("config.json", toHfConfig(decoder.config));
+  await write("tokenizer.json", files.tokenizer);
+  if (files.tokenizerConfig) await write("tokenizer_config.json", files.tokenizerConfig);
+}

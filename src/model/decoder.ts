@@ -1,0 +1,363 @@
+/**
+ * The decoder as a graph of ops: forward and backward over packed sequences.
+ *
+ * A layer keeps the residual stream as a pair (delta, residual): the sum is formed inside the next
+ * RMSNorm. Decode (paged.ts) runs the same ops in the same order, which is why its log-probs equal
+ * those of the training forward pass bit by bit.
+ *
+ * FLOPs per token: 2 × parameters forward, 4 × backward, plus attention.
+ *
+ * @module
+ */
+import {
+  type Allocation,
+  type Arena,
+  attentionBackward,
+  attentionForward,
+  type Device,
+  embeddingBackward,
+  embeddingForward,
+  type Heads,
+  linearBackwardInput,
+  linearBackwardWeight,
+  linearForward,
+  rmsnormBackward,
+  rmsnormForward,
+  rope,
+  type Stream,
+  swigluBackward,
+  swigluForward,
+  type Tensor,
+} from "../../ffi/mod.ts";
+import type { ModelConfig } from "./config.ts";
+import { type HeadKind, Parameters } from "./parameters.ts";
+
+/** Token sequences packed one after the other, on the device. */
+export interface PackedBatch {
+  /** `(T)` int32. */
+  readonly ids: Tensor;
+  /** `(T)` int32: position of each token in its sequence. */
+  readonly positions: Tensor;
+  /** `(B + 1)` int32: where sequences begin. */
+  readonly cuSeqlens: Tensor;
+}
+
+/** Uploads sequences as one packed batch into the arena. */
+export function packBatch(
+  stream: Stream,
+  arena: Arena,
+  sequences: readonly ArrayLike<number>[],
+): PackedBatch {
+  const T = sequences.reduce((total, s) => total + s.length, 0);
+  const ids = new Int32Array(T), positions = new Int32Array(T);
+  const cuSeqlens = new Int32Array(sequences.length + 1);
+  sequences.forEach((sequence, b) => {
+    const start = cuSeqlens[b];
+    ids.set(sequence, start);
+    for (let i = 0; i < sequence.length; i++) positions[start + i] = i;
+    cuSeqlens[b + 1] = start + sequence.length;
+  });
+  const put = (data: Int32Array) => {
+    const tensor = arena.alloc("i32", [data.length]);
+    stream.upload(tensor, data);
+    return tensor;
+  };
+  return { ids: put(ids), positions: put(positions), cuSeqlens: put(cuSeqlens) };
+}
+
+/** What a layer's backward pass needs of its forward pass; T tokens. */
+interface LayerActivations {
+  /** `(T, C)`: the residual stream at the input norm. */
+  readonly x: Tensor;
+  readonly rstd: Tensor;
+  /** `(T, C)`: x normalised. */
+  readonly norm: Tensor;
+  /** `(T, (H + 2 Hk) D)`, rotated. */
+  readonly qkv: Tensor;
+  /** `(T, H D)`. */
+  readonly attention: Tensor;
+  /** `(T, H)`. */
+  readonly lse: Tensor;
+  /** `(T, C)`: the residual stream at the post-attention norm. */
+  readonly mid: Tensor;
+  readonly midRstd: Tensor;
+  readonly midNorm: Tensor;
+  /** `(T, 2 F)`. */
+  readonly gateUp: Tensor;
+  /** `(T, F)`. */
+  readonly act: Tensor;
+}
+
+/** A layer's output: the sum of the two is formed inside the next norm. */
+interface LayerOutput {
+  readonly delta: Tensor;
+  readonly residual: Tensor;
+}
+
+/** The result of a forward pass, and what `backward` needs. */
+export interface ForwardPass {
+  readonly batch: PackedBatch;
+  /** `(T, C)`: hidden states after the final norm. */
+  readonly hidden: Tensor;
+  /** Per layer: all activations, or with recomputation only the layer's input. */
+  readonly layers: readonly (LayerActivations | Tensor)[];
+  /** `(T, C)`: input of the final norm. */
+  readonly last: Tensor;
+  readonly lastRstd: Tensor;
+}
+
+/** Cosines and sines of the positions: `(P, D)`, D/2 of each. Computed in float64. */
+export function ropeTable(config: ModelConfig, positions: number): Float32Array<ArrayBuffer> {
+  const { headDim: D, ropeTheta } = config;
+  const half = D / 2;
+  const table = new Float32Array(positions * D);
+  for (let p = 0; p < positions; p++) {
+    for (let i = 0; i < half; i++) {
+      const angle = p * ropeTheta ** (-2 * i / D);
+      table[p * D + i] = Math.cos(angle);
+      table[p * D + half + i] = Math.sin(angle);
+    }
+  }
+  return table;
+}
+
+/** How a decoder is set up. */
+export interface DecoderOptions {
+  readonly head: HeadKind;
+  /** Allocate gradients. */
+  readonly train: boolean;
+  /** Keep only each layer's input and recompute the rest in the backward pass. */
+  readonly recompute?: boolean;
+  /** Longest sequence, in tokens; default: the config's. */
+  readonly maxPositions?: number;
+}
+
+/** A decoder-only transformer on one device. */
+export class Decoder implements Disposable {
+  readonly config: ModelConfig;
+  readonly params: Parameters;
+  readonly heads: Heads;
+  /** Softmax scale of attention. */
+  readonly scale: number;
+  /** `(P, D)`. */
+  readonly cosSin: Tensor;
+  readonly #recompute: boolean;
+  readonly #table: Allocation;
+
+  /** Allocates parameters; load or initialise them before use. */
+  constructor(device: Device, stream: Stream, config: ModelConfig, options: DecoderOptions) {
+    this.config = config;
+    this.#recompute = options.recompute ?? false;
+    this.heads = { H: config.heads, Hk: config.kvHeads, D: config.headDim };
+    this.scale = 1 / Math.sqrt(config.headDim);
+    this.params = new Parameters(device, config, options.head, { train: options.train });
+    const positions = options.maxPositions ?? config.maxPositions;
+    this.#table = device.alloc("f32", [positions, config.headDim]);
+    this.cosSin = this.#table.tensor;
+    stream.upload(this.cosSin, ropeTable(config, positions));
+  }
+
+  /**
+   * Bytes of arena that `forward` and, with `train`, `backward` of `tokens` packed tokens take at most.
+   */
+  activationBytes(tokens: number, options: { train: boolean }): number {
+    const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D } = this.config;
+    const wide = (heads + 2 * kvHeads) * D;
+    const inner = 4 * C + wide + heads * D + heads + 3 * F + 2;
+    const whole = options.train && !this.#recompute;
+    const kept = whole ? layers * (C + inner) : (options.train ? layers * C : C) + inner;
+    const backward = options.train ? 2 * C + wide + heads * D + 3 * F : 0;
+    const batch = 3, fixed = 4 * C + 1;
+    const alignment = 64 * 20 * (layers + 2); // every tensor starts at a multiple of 64 bytes
+    return 4 * (kept + backward + batch + fixed) * tokens + alignment;
+  }
+
+  /**
+   * Hidden states of packed sequences. All tensors come from the arena; with `keep` those that
+   * `backward` needs stay there, otherwise each layer reuses the memory of the one before.
+   */
+  forward(
+    stream: Stream,
+    arena: Arena,
+    batch: PackedBatch,
+    options: { keep: boolean },
+  ): ForwardPass {
+    const T = batch.ids.size, C = this.config.hidden;
+    const { master } = this.params;
+    const alloc = (...shape: number[]) => arena.alloc("f32", [T, ...shape]);
+    const hidden = alloc(C), last = alloc(C), lastRstd = alloc();
+    const keepAll = options.keep && !this.#recompute;
+    // Where a layer's output survives the release of its memory.
+    const survivor = keepAll ? undefined : { delta: alloc(C), residual: last };
+    const layers: (LayerActivations | Tensor)[] = [];
+    let carry: LayerOutput | undefined;
+    for (let l = 0; l < this.config.layers; l++) {
+      const begin = arena.mark();
+      const x = alloc(C);
+      const afterInput = arena.mark();
+      if (!carry) embeddingForward(stream, { out: x, ids: batch.ids, table: master.embedding });
+      const { activations, output } = this.#layerForward(stream, arena, batch, l, x, carry);
+      if (options.keep) layers.push(keepAll ? activations : x);
+      if (survivor) {
+        stream.copy(survivor.delta, output.delta);
+        stream.copy(survivor.residual, output.residual);
+        arena.release(options.keep ? afterInput : begin);
+      }
+      carry = survivor ?? output;
+    }
+    rmsnormForward(stream, {
+      y: hidden,
+      sum: last,
+      rstd: lastRstd,
+      x: carry!.delta,
+      residual: carry!.residual,
+      w: master.finalNorm,
+      eps: this.config.normEps,
+    });
+    return { batch, hidden, layers, last, lastRstd };
+  }
+
+  /**
+   * The ops of layer l on its input `x (T, C)`: formed here as the sum of the previous layer's output,
+   * or, without `carry`, given.
+   */
+  #layerForward(
+    stream: Stream,
+    arena: Arena,
+    batch: PackedBatch,
+    l: number,
+    x: Tensor,
+    carry: LayerOutput | undefined,
+  ): { activations: LayerActivations; output: LayerOutput } {
+    const { hidden: C, ffn: F, normEps: eps } = this.config;
+    const { heads, scale } = this;
+    const w = this.params.master.layers[l], packed = this.params.layers[l];
+    const T = batch.ids.size;
+    const alloc = (...shape: number[]) => arena.alloc("f32", [T, ...shape]);
+
+    const rstd = alloc(), norm = alloc(C);
+    const sum = carry ? { x: carry.delta, residual: carry.residual, sum: x } : { x };
+    rmsnormForward(stream, { y: norm, rstd, ...sum, w: w.inputNorm, eps });
+    const qkv = alloc((heads.H + 2 * heads.Hk) * heads.D);
+    linearForward(stream, { y: qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
+    rope(stream, { qkv, positions: batch.positions, cosSin: this.cosSin, heads });
+    const attention = alloc(heads.H * heads.D), lse = alloc(heads.H);
+    const { cuSeqlens } = batch;
+    attentionForward(stream, { out: attention, lse, qkv, cuSeqlens, heads, scale });
+
+    const mid = alloc(C), midRstd = alloc(), midNorm = alloc(C);
+    linearForward(stream, { y: mid, x: attention, w: packed.out });
+    const residual = { x: mid, residual: x, sum: mid };
+    rmsnormForward(stream, { y: midNorm, rstd: midRstd, ...residual, w: w.postNorm, eps });
+    const gateUp = alloc(2 * F), act = alloc(F), delta = alloc(C);
+    linearForward(stream, { y: gateUp, x: midNorm, w: packed.gateUp });
+    swigluForward(stream, { y: act, gateUp });
+    linearForward(stream, { y: delta, x: act, w: packed.down });
+    const activations = { x, rstd, norm, qkv, attention, lse, mid, midRstd, midNorm, gateUp, act };
+    return { activations, output: { delta, residual: mid } };
+  }
+
+  /**
+   * Accumulates the gradients of every parameter below the head into `params.grads`, from
+   * `dHidden (T, C)`, the gradient of `pass.hidden`. The arena must still hold the pass.
+   */
+  backward(stream: Stream, arena: Arena, pass: ForwardPass, dHidden: Tensor): void {
+    const { grads, master } = this.params;
+    if (!grads) throw new Error("backward on a model without gradients");
+    const T = pass.batch.ids.size, C = this.config.hidden;
+    const dx = arena.alloc("f32", [T, C]);
+    rmsnormBackward(stream, {
+      dx,
+      dw: grads.finalNorm,
+      dy: dHidden,
+      x: pass.last,
+      rstd: pass.lastRstd,
+      w: master.finalNorm,
+    });
+    for (let l = this.config.layers - 1; l >= 0; l--) {
+      const mark = arena.mark();
+      const saved = pass.layers[l];
+      const activations = "x" in saved
+        ? saved
+        : this.#layerForward(stream, arena, pass.batch, l, saved, undefined).activations;
+      this.#layerBackward(stream, arena, pass.batch, l, activations, dx);
+      arena.release(mark);
+    }
+    embeddingBackward(stream, { dtable: grads.embedding, ids: pass.batch.ids, dout: dx });
+  }
+
+  /** Turns dx, the gradient of the layer's output, into that of its input, in place. */
+  #layerBackward(
+    stream: Stream,
+    arena: Arena,
+    batch: PackedBatch,
+    l: number,
+    saved: LayerActivations,
+    dx: Tensor,
+  ): void {
+    const { hidden: C, ffn: F } = this.config;
+    const { heads, scale } = this;
+    const w = this.params.master.layers[l], packed = this.params.layers[l];
+    const grads = this.params.grads!.layers[l];
+    const T = batch.ids.size;
+    const alloc = (...shape: number[]) => arena.alloc("f32", [T, ...shape]);
+
+    const dact = alloc(F), dgateUp = alloc(2 * F), dnorm = alloc(C);
+    linearBackwardInput(stream, { dx: dact, dy: dx, w: packed.down });
+    linearBackwardWeight(stream, { dw: grads.down, dy: dx, x: saved.act });
+    swigluBackward(stream, { dgateUp, dy: dact, gateUp: saved.gateUp });
+    linearBackwardInput(stream, { dx: dnorm, dy: dgateUp, w: packed.gateUp });
+    linearBackwardWeight(stream, { dw: grads.gateUp, dy: dgateUp, x: saved.midNorm });
+    rmsnormBackward(stream, {
+      dx,
+      dw: grads.postNorm,
+      dy: dnorm,
+      x: saved.mid,
+      rstd: saved.midRstd,
+      w: w.postNorm,
+      accumulate: true,
+    });
+
+    const dattention = alloc(heads.H * heads.D), dqkv = alloc((heads.H + 2 * heads.Hk) * heads.D);
+    linearBackwardInput(stream, { dx: dattention, dy: dx, w: packed.out });
+    linearBackwardWeight(stream, { dw: grads.out, dy: dx, x: saved.attention });
+    attentionBackward(stream, {
+      dqkv,
+      dout: dattention,
+      out: saved.attention,
+      lse: saved.lse,
+      qkv: saved.qkv,
+      cuSeqlens: batch.cuSeqlens,
+      heads,
+      scale,
+    });
+    rope(stream, {
+      qkv: dqkv,
+      positions: batch.positions,
+      cosSin: this.cosSin,
+      heads,
+      inverse: true,
+    });
+    linearBackwardInput(stream, { dx: dnorm, dy: dqkv, w: packed.qkv });
+    linearBackwardWeight(stream, {
+      dw: grads.qkv,
+      dbias: grads.qkvBias,
+      dy: dqkv,
+      x: saved.norm,
+    });
+    rmsnormBackward(stream, {
+      dx,
+      dw: grads.inputNorm,
+      dy: dnorm,
+      x: saved.x,
+      rstd: saved.rstd,
+      w: w.inputNorm,
+      accumulate: true,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.params[Symbol.dispose]();
+    this.#table[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * Models: configs, parameters, the layer graph for training and for paged decoding, checkpoints in
+ * Hugging Face's layout, and the tokenizer.
+ *
+ * @module
+ */
+export * from "./checkpoint.ts";
+export * from "./config.ts";
+export * from "./decoder.ts";
+export * from "./init.ts";
+export * from "./paged.ts";
+export * from "./parameters.ts";
+export * from "./safetensors.ts";
+export * from "./tiny_tokenizer.ts";
+export * from "./tokenizer.ts";

@@ -1,0 +1,203 @@
+/**
+ * The parameters of a decoder as ONE flat float32 buffer, in a fixed order, with Hugging Face's names.
+ * Gradients and optimizer state are buffers of the same length, so sharding any of them is a slice.
+ *
+ * Matrices come first and vectors (norms, biases) last: weight decay is a prefix. q, k and v, and gate
+ * and up, lie side by side, so that each pair or triple is one fused matrix without a copy.
+ *
+ * @module
+ */
+import {
+  type Allocation,
+  type Device,
+  linearPack,
+  packedBytes,
+  type PackedWeight,
+  type Stream,
+  type Tensor,
+} from "../../ffi/mod.ts";
+import type { ModelConfig } from "./config.ts";
+
+/** What stands on top of the decoder: logits over the vocabulary, or one value a token. */
+export type HeadKind = "lm" | "value";
+
+/** One named parameter inside the flat buffer. */
+export interface ParameterSlot {
+  /** Hugging Face's name. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** First element in the flat buffer. */
+  readonly offset: number;
+}
+
+/** Where every parameter lies. */
+export interface ParameterLayout {
+  readonly slots: ReadonlyMap<string, ParameterSlot>;
+  /** Elements in all. */
+  readonly size: number;
+  /** Elements of the leading matrices, the part that weight decay applies to. */
+  readonly matrices: number;
+}
+
+/** Name of the critic's scalar head `(1, C)`. */
+export const valueHeadName = "value_head.weight";
+
+/** Lays out the parameters of a decoder. */
+export function parameterLayout(config: ModelConfig, head: HeadKind): ParameterLayout {
+  const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D, vocab } = config;
+  const slots = new Map<string, ParameterSlot>();
+  let offset = 0;
+  const add = (name: string, ...shape: number[]) => {
+    slots.set(name, { name, shape, offset });
+    offset += shape.reduce((a, b) => a * b, 1);
+  };
+  add("model.embed_tokens.weight", vocab, C);
+  if (head === "value") add(valueHeadName, 1, C);
+  else if (!config.tiedHead) add("lm_head.weight", vocab, C);
+  for (let l = 0; l < layers; l++) {
+    const layer = `model.layers.${l}`;
+    add(`${layer}.self_attn.q_proj.weight`, heads * D, C);
+    add(`${layer}.self_attn.k_proj.weight`, kvHeads * D, C);
+    add(`${layer}.self_attn.v_proj.weight`, kvHeads * D, C);
+    add(`${layer}.self_attn.o_proj.weight`, C, heads * D);
+    add(`${layer}.mlp.gate_proj.weight`, F, C);
+    add(`${layer}.mlp.up_proj.weight`, F, C);
+    add(`${layer}.mlp.down_proj.weight`, C, F);
+  }
+  const matrices = offset;
+  for (let l = 0; l < layers; l++) {
+    const layer = `model.layers.${l}`;
+    add(`${layer}.input_layernorm.weight`, C);
+    add(`${layer}.post_attention_layernorm.weight`, C);
+    if (config.qkvBias) {
+      add(`${layer}.self_attn.q_proj.bias`, heads * D);
+      add(`${layer}.self_attn.k_proj.bias`, kvHeads * D);
+      add(`${layer}.self_attn.v_proj.bias`, kvHeads * D);
+    }
+  }
+  add("model.norm.weight", C);
+  return { slots, size: offset, matrices };
+}
+
+/** Views of one decoder layer's parameters, or of their gradients. */
+export interface LayerTensors {
+  /** `((H + 2 Hk) D, C)`: q, k, v. */
+  readonly qkv: Tensor;
+  /** `((H + 2 Hk) D)`, if the architecture has one. */
+  readonly qkvBias?: Tensor;
+  /** `(C, H D)`. */
+  readonly out: Tensor;
+  /** `(2 F, C)`: gate, up. */
+  readonly gateUp: Tensor;
+  /** `(C, F)`. */
+  readonly down: Tensor;
+  /** `(C)`. */
+  readonly inputNorm: Tensor;
+  /** `(C)`. */
+  readonly postNorm: Tensor;
+}
+
+/** Named views into a flat buffer: of parameters or of gradients. */
+export interface ModelTensors {
+  readonly flat: Tensor;
+  /** `(V, C)`. */
+  readonly embedding: Tensor;
+  /** LM head `(V, C)` (the embedding where tied) or value head `(1, C)`. */
+  readonly head: Tensor;
+  readonly finalNorm: Tensor;
+  readonly layers: readonly LayerTensors[];
+}
+
+/** Cuts a flat buffer into the views that the layer graph uses. */
+export function viewParameters(
+  flat: Tensor,
+  layout: ParameterLayout,
+  config: ModelConfig,
+): ModelTensors {
+  const { hidden: C, ffn: F, heads, kvHeads, headDim: D } = config;
+  const view = (name: string, ...shape: number[]): Tensor => {
+    const slot = layout.slots.get(name);
+    if (!slot) throw new Error(`the layout has no parameter ${name}`);
+    return flat.view(slot.offset, shape.length > 0 ? shape : slot.shape);
+  };
+  const wide = (heads + 2 * kvHeads) * D;
+  const embedding = view("model.embed_tokens.weight");
+  const headName = [valueHeadName, "lm_head.weight"].find((name) => layout.slots.has(name));
+  return {
+    flat,
+    embedding,
+    head: headName ? view(headName) : embedding,
+    finalNorm: view("model.norm.weight"),
+    layers: Array.from({ length: config.layers }, (_, l) => {
+      const at = (name: string) => `model.layers.${l}.${name}`;
+      return {
+        qkv: view(at("self_attn.q_proj.weight"), wide, C),
+        qkvBias: config.qkvBias ? view(at("self_attn.q_proj.bias"), wide) : undefined,
+        out: view(at("self_attn.o_proj.weight")),
+        gateUp: view(at("mlp.gate_proj.weight"), 2 * F, C),
+        down: view(at("mlp.down_proj.weight")),
+        inputNorm: view(at("input_layernorm.weight")),
+        postNorm: view(at("post_attention_layernorm.weight")),
+      };
+    }),
+  };
+}
+
+/** The packed matrices of one layer. */
+export interface PackedLayer {
+  readonly qkv: PackedWeight;
+  readonly out: PackedWeight;
+  readonly gateUp: PackedWeight;
+  readonly down: PackedWeight;
+}
+
+/**
+ * Master parameters, packed compute weights, and (for training) gradients of one model.
+ * After every change of the master, `refresh` brings the packed weights up to date.
+ */
+export class Parameters implements Disposable {
+  readonly layout: ParameterLayout;
+  readonly master: ModelTensors;
+  /** Present on models that are trained. */
+  readonly grads?: ModelTensors;
+  readonly head: PackedWeight;
+  readonly layers: readonly PackedLayer[];
+  readonly #memory: Allocation[] = [];
+  readonly #matrices: [PackedWeight, Tensor][] = [];
+
+  /** Allocates everything; the contents are undefined until loaded or initialised. */
+  constructor(device: Device, config: ModelConfig, head: HeadKind, options: { train: boolean }) {
+    this.layout = parameterLayout(config, head);
+    const flat = () => {
+      const memory = device.alloc("f32", [this.layout.size]);
+      this.#memory.push(memory);
+      return viewParameters(memory.tensor, this.layout, config);
+    };
+    this.master = flat();
+    if (options.train) this.grads = flat();
+    const pack = (w: Tensor): PackedWeight => {
+      const [N, K] = w.shape;
+      const memory = device.alloc("u8", [packedBytes(device, N, K, "f32")]);
+      this.#memory.push(memory);
+      const packed: PackedWeight = { data: memory.tensor, N, K, dtype: "f32" };
+      this.#matrices.push([packed, w]);
+      return packed;
+    };
+    this.head = pack(this.master.head);
+    this.layers = this.master.layers.map((layer) => ({
+      qkv: pack(layer.qkv),
+      out: pack(layer.out),
+      gateUp: pack(layer.gateUp),
+      down: pack(layer.down),
+    }));
+  }
+
+  /** Packs every matrix of the master again. */
+  refresh(stream: Stream): void {
+    for (const [packed, w] of this.#matrices) linearPack(stream, packed, w);
+  }
+
+  [Symbol.dispose](): void {
+    for (const memory of this.#memory) memory[Symbol.dispose]();
+  }
+}

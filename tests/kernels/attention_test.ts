@@ -1,0 +1,206 @@
+import { attentionBackward, attentionForward, type Heads, rope } from "../../ffi/mod.ts";
+import { assertRejects, assertThrows } from "@std/assert";
+import { assertClose, assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import {
+  attention64,
+  attentionGradient64,
+  cosSinTable,
+  layout,
+  rope64,
+} from "./attention_reference.ts";
+
+/** Packed lengths around the key tile (16) and the query block (8), with an empty sequence. */
+const LENGTHS = [1, 2, 15, 0, 16, 17, 33, 70];
+
+const SHAPES: Heads[] = [
+  { H: 1, Hk: 1, D: 16 },
+  { H: 4, Hk: 2, D: 32 },
+  { H: 6, Hk: 2, D: 48 },
+  { H: 7, Hk: 1, D: 64 },
+];
+
+function offsets(lengths: number[]): Int32Array<ArrayBuffer> {
+  const cu = new Int32Array(lengths.length + 1);
+  lengths.forEach((n, i) => cu[i + 1] = cu[i] + n);
+  return cu;
+}
+
+/** Forward and backward of one packed batch on a device with `threads`. */
+async function attention(
+  { qkv, dout, cu, heads, scale }: ReturnType<typeof randomCase>,
+  threads?: number,
+): Promise<{ out: Float32Array; lse: Float32Array; dqkv: Float32Array }> {
+  using lab = await Lab.open({ threads });
+  const { H, D } = heads, { row } = layout(heads), T = cu.at(-1)!;
+  const [out, bare, lse, dqkv] = [[T, H * D], [T, H * D], [T, H], [T, row]].map((s) => lab.out(s));
+  const packed = { qkv: lab.put(qkv, [T, row]), cuSeqlens: lab.put(cu), heads, scale };
+  attentionForward(lab.stream, { ...packed, out, lse });
+  attentionForward(lab.stream, { ...packed, out: bare });
+  attentionBackward(lab.stream, { ...packed, dqkv, dout: lab.put(dout, [T, H * D]), out, lse });
+  assertSameBits(await lab.f32(bare), await lab.f32(out), "out without lse");
+  return { out: await lab.f32(out), lse: await lab.f32(lse), dqkv: await lab.f32(dqkv) };
+}
+
+function randomCase(rand: Rand, lengths: number[], heads: Heads) {
+  const cu = offsets(lengths), T = cu.at(-1)!, { row } = layout(heads);
+  const qkv = rand.normal(T * row), dout = rand.normal(T * heads.H * heads.D);
+  return { qkv, dout, cu, heads, scale: 1 / Math.sqrt(heads.D) };
+}
+
+for (const heads of SHAPES) {
+  const name = `(${heads.H}, ${heads.Hk}, ${heads.D})`;
+  Deno.test(`attention ${name}: forward and backward agree with float64`, async () => {
+    await seeded(async (rand) => {
+      const data = randomCase(rand, LENGTHS, heads);
+      const actual = await attention(data);
+      const expected = attention64(data.qkv, data.cu, heads, data.scale);
+      assertClose(actual.out, expected.out, 3e-6, "out");
+      assertClose(actual.lse, expected.lse, 3e-6, "lse");
+      const gradient = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
+      assertClose(actual.dqkv, gradient, 1e-5, "dqkv");
+    });
+  });
+
+  Deno.test(`rope ${name}: agrees with float64, and its inverse undoes it`, async () => {
+    using lab = await Lab.open();
+    await seeded(async (rand) => {
+      const T = 65, P = 300, { row } = layout(heads);
+      const qkv = rand.normal(T * row),
+        positions = rand.ints(T, 0, P),
+        table = cosSinTable(P, heads.D);
+      const args = {
+        qkv: lab.put(qkv, [T, row]),
+        positions: lab.put(positions),
+        cosSin: lab.put(table, [P, heads.D]),
+        heads,
+      };
+      rope(lab.stream, args);
+      assertClose(await lab.f32(args.qkv), rope64(qkv, positions, table, heads), 1e-6, "rope");
+      rope(lab.stream, { ...args, inverse: true });
+      assertClose(await lab.f32(args.qkv), qkv, 1e-6, "inverse");
+    });
+  });
+}
+
+Deno.test("attention: sequences longer than one parallel task, and large scores", async () => {
+  await seeded(async (rand) => {
+    const heads = { H: 2, Hk: 1, D: 16 };
+    const data = { ...randomCase(rand, [5, 300, 257], heads), scale: 3 };
+    const actual = await attention(data);
+    const expected = attention64(data.qkv, data.cu, heads, data.scale);
+    assertClose(actual.out, expected.out, 3e-5, "out");
+    assertClose(actual.lse, expected.lse, 3e-6, "lse");
+    const gradient = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
+    assertClose(actual.dqkv, gradient, 3e-5, "dqkv");
+  });
+});
+
+Deno.test("attention: the gradient is the slope of the float64 forward pass", async () => {
+  await seeded(async (rand) => {
+    const heads = { H: 2, Hk: 1, D: 16 };
+    const data = randomCase(rand, [1, 4, 2], heads);
+    const loss = (qkv: Float64Array) =>
+      attention64(qkv, data.cu, heads, data.scale).out.reduce(
+        (sum, x, i) => sum + x * data.dout[i],
+        0,
+      );
+    const slopes = Array.from(data.qkv, (_, i) => {
+      const step = 1e-5, up = Float64Array.from(data.qkv), down = Float64Array.from(data.qkv);
+      up[i] += step;
+      down[i] -= step;
+      return (loss(up) - loss(down)) / (2 * step);
+    });
+    const analytic = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
+    assertClose(analytic, slopes, 1e-7, "reference");
+    assertClose((await attention(data)).dqkv, slopes, 1e-5, "kernel");
+  });
+});
+
+Deno.test("attention: the bits depend on the sequence alone, not on threads or neighbours", async () => {
+  await seeded(async (rand) => {
+    const heads = { H: 6, Hk: 2, D: 48 }, { row } = layout(heads);
+    const data = randomCase(rand, LENGTHS, heads);
+    const expected = await attention(data, 2);
+    for (const threads of [1, 3]) {
+      const actual = await attention(data, threads);
+      for (const name of ["out", "lse", "dqkv"] as const) {
+        assertSameBits(actual[name], expected[name], `${name} with ${threads} threads`);
+      }
+    }
+    for (let b = 0; b < LENGTHS.length; b++) {
+      const [begin, end] = [data.cu[b], data.cu[b + 1]], width = heads.H * heads.D;
+      if (begin === end) continue;
+      const alone = await attention({
+        ...data,
+        cu: offsets([end - begin]),
+        qkv: data.qkv.slice(begin * row, end * row),
+        dout: data.dout.slice(begin * width, end * width),
+      });
+      assertSameBits(
+        alone.out,
+        expected.out.slice(begin * width, end * width),
+        `out of ${b} alone`,
+      );
+      assertSameBits(alone.dqkv, expected.dqkv.slice(begin * row, end * row), `dqkv of ${b} alone`);
+    }
+  });
+});
+
+Deno.test("attention: wrong shapes and indices are named", async () => {
+  using lab = await Lab.open();
+  const heads = { H: 2, Hk: 1, D: 16 };
+  const [qkv, out, cuSeqlens] = [
+    lab.zeros([3, 64]),
+    lab.out([3, 32]),
+    lab.put(Int32Array.of(0, 3)),
+  ];
+  const forward = { out, qkv, cuSeqlens, heads, scale: 1 };
+  assertThrows(
+    () => attentionForward(lab.stream, { ...forward, out: lab.out([3, 33]) }),
+    TypeError,
+    "attention_forward: out is f32[3, 33], expected f32[3, 32]",
+  );
+  assertThrows(
+    () => attentionBackward(lab.stream, { ...forward, dqkv: qkv, dout: out, lse: lab.out([3, 1]) }),
+    TypeError,
+    "attention_backward: lse is f32[3, 1], expected f32[3, 2]",
+  );
+  assertThrows(
+    () =>
+      attentionForward(lab.stream, {
+        ...forward,
+        heads: { H: 3, Hk: 2, D: 16 },
+        qkv: lab.zeros([3, 112]),
+        out: lab.out([3, 48]),
+      }),
+    Error,
+    "the number of query heads must be a multiple of the number of kv heads",
+  );
+  assertThrows(
+    () =>
+      attentionForward(lab.stream, {
+        ...forward,
+        heads: { H: 2, Hk: 2, D: 8 },
+        qkv: lab.zeros([3, 48]),
+        out: lab.out([3, 16]),
+      }),
+    Error,
+    "head_dim must be a multiple of 16",
+  );
+  for (
+    const [cu, message] of [
+      [[0, 4], "cu_seqlens ends at 4, but there are 3 tokens"],
+      [[0, 2, 1, 3], "cu_seqlens must begin with 0 and never decrease"],
+    ] as const
+  ) {
+    attentionForward(lab.stream, { ...forward, cuSeqlens: lab.put(Int32Array.from(cu)) });
+    await assertRejects(() => lab.stream.sync(), Error, message);
+  }
+  const cosSin = lab.put(cosSinTable(8, 16), [8, 16]);
+  rope(lab.stream, { qkv, positions: lab.put(Int32Array.of(0, 7, 8)), cosSin, heads });
+  await assertRejects(
+    () => lab.stream.sync(),
+    Error,
+    "token 2 has position 8, but cos_sin ends at 8",
+  );
+});
