@@ -26,6 +26,7 @@ export class Library implements Disposable {
    */
   constructor(path: string) {
     this.path = path;
+    limitSpinning();
     try {
       this.#library = Deno.dlopen(path, symbols);
     } catch (error) {
@@ -66,4 +67,17 @@ export class Library implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/**
+ * By default idle OpenMP threads of libgomp spin for milliseconds. On a machine that does anything else
+ * they burn the time slice that the rest of their team waits for (measured: up to 60 times slower).
+ * libgomp reads the variable when it is loaded; a user's own setting wins.
+ */
+function limitSpinning(): void {
+  const names = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
+  const granted = (variable: string) =>
+    Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+  if (!names.every(granted) || names.some((name) => Deno.env.has(name))) return;
+  Deno.env.set("GOMP_SPINCOUNT", "2000");
 }

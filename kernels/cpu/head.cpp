@@ -10,8 +10,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "gemm.h"
 
@@ -211,17 +214,32 @@ int32_t argmax(const float* z, int64_t V) {
   return static_cast<int32_t>(std::max_element(z, z + V) - z);
 }
 
-double mass_above(const float* z, int64_t V, float threshold, float m) {
-  double total = 0.0;
-  for (int64_t v = 0; v < V; ++v)
-    if (z[v] >= threshold) total += static_cast<double>(tk::exp(z[v] - m));
-  return total;
+// The least of the weights that, largest first, are needed to reach the wanted sum: a quickselect that
+// halves the candidates, so no sort of the vocabulary.
+float nucleus_border(std::vector<float> weights, double wanted) {
+  auto first = weights.begin(), last = weights.end();  // the border is in here; larger weights add up to `kept`
+  double kept = 0.0;
+  while (last - first > 1) {
+    const auto middle = first + (last - first) / 2;
+    std::nth_element(first, middle, last, std::greater<float>());
+    const double larger = std::accumulate(first, middle, 0.0);
+    if (kept + larger >= wanted) {
+      last = middle;
+    } else {
+      kept += larger;
+      first = middle;
+    }
+  }
+  return *first;
 }
 
 // Sets logits outside the top k, then outside the smallest set of probability >= top_p, to -inf.
-// The p threshold is found by bisection on the logit: no sort of the vocabulary.
+// Equal logits are kept or dropped together.
 void truncate_row(float* z, int64_t V, float top_p, int64_t top_k) {
-  if (top_k > 0 && top_k < V) {
+  const bool all = top_k <= 0 || top_k >= V;
+  if (all && top_p >= 1.0f) return;
+  if (std::any_of(z, z + V, [](float x) { return std::isnan(x); })) return;  // no order: let the log-prob show it
+  if (!all) {
     std::vector<float> copy(z, z + V);
     std::nth_element(copy.begin(), copy.begin() + (top_k - 1), copy.end(), std::greater<float>());
     const float threshold = copy[static_cast<size_t>(top_k - 1)];
@@ -229,17 +247,16 @@ void truncate_row(float* z, int64_t V, float top_p, int64_t top_k) {
       if (z[v] < threshold) z[v] = kNegInf;
   }
   if (top_p >= 1.0f) return;
-  const float m = z[argmax(z, V)];
-  const double wanted = static_cast<double>(top_p) * mass_above(z, V, kNegInf, m);
-  float inside = m, outside = m - 90.0f;  // mass_above(inside) may be too small, mass_above(outside) is enough
-  if (mass_above(z, V, m, m) >= wanted) outside = m;
-  while (outside < inside) {
-    const float middle = outside + 0.5f * (inside - outside);
-    if (middle <= outside || middle >= inside) break;
-    (mass_above(z, V, middle, m) >= wanted ? outside : inside) = middle;
+  const f32x16 top = f32x16::set1(z[argmax(z, V)]);
+  std::vector<float> weights(static_cast<size_t>(V));
+  for (int64_t v = 0; v < V; v += kLanes) {
+    const int n = static_cast<int>(std::min<int64_t>(kLanes, V - v));
+    exp(f32x16::load_partial(z + v, n) - top).store_partial(weights.data() + v, n);
   }
+  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  const float border = nucleus_border(weights, static_cast<double>(top_p) * total);
   for (int64_t v = 0; v < V; ++v)
-    if (z[v] < outside) z[v] = kNegInf;
+    if (weights[static_cast<size_t>(v)] < border) z[v] = kNegInf;
 }
 
 // The token at quantile u of softmax(z), by inversion: tiles first, then inside the tile.

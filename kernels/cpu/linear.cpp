@@ -19,36 +19,46 @@ void transpose_panels(float* panels, const float* packed, int64_t N, int64_t K) 
 }
 
 void accumulate_outer(float* dw, const float* dy, int64_t ldy, const float* x, int64_t M, int64_t N, int64_t K) {
-  constexpr int64_t kBlock = 256;         // rows of dy and x reduced before dw is touched again
-  constexpr int64_t kStride = kLanes;     // of the packed dy tile; >= kRows
+  constexpr int64_t kBlock = 256;      // rows reduced in registers before dw is touched again
+  constexpr int64_t kStride = kLanes;  // of the packed dy tile; >= kRows
   static_assert(kRows <= kStride);
   const RowTiles tiles(N);
   const int64_t n_panels = panels_of(K);
-  float* packed = scratch_f32(kScratchPackB, static_cast<size_t>(n_panels * kBlock * kPanel));
+  // Blocks whose x is packed at a time: few barriers, bounded scratch.
+  const int64_t group = std::max<int64_t>(1, (32 << 20) / (static_cast<int64_t>(sizeof(float)) * kBlock * n_panels * kPanel));
+  const int64_t blocks = ceil_div(M, kBlock), panel_floats = kBlock * kPanel;
+  float* packed = scratch_f32(kScratchPackB, static_cast<size_t>(std::min(group, blocks) * n_panels * panel_floats));
   const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
+  for (int64_t first = 0; first < blocks; first += group) {
+    const int64_t last = std::min(blocks, first + group);
 #pragma omp parallel if (flops > kSerialFlops)
-  for (int64_t m0 = 0; m0 < M; m0 += kBlock) {
-    const int64_t rows = std::min(kBlock, M - m0);
-#pragma omp for schedule(static)
-    for (int64_t p = 0; p < n_panels; ++p) {
-      const int columns = static_cast<int>(std::min<int64_t>(kPanel, K - p * kPanel));
-      for (int64_t m = 0; m < rows; ++m) {
-        float* out = packed + (p * kBlock + m) * kPanel;
-        std::memcpy(out, x + (m0 + m) * K + p * kPanel, static_cast<size_t>(columns) * sizeof(float));
-        for (int c = columns; c < kPanel; ++c) out[c] = 0.0f;
-      }
-    }
+    {
+#pragma omp for collapse(2) schedule(static)
+      for (int64_t b = first; b < last; ++b)
+        for (int64_t p = 0; p < n_panels; ++p) {
+          const int columns = static_cast<int>(std::min<int64_t>(kPanel, K - p * kPanel));
+          for (int64_t m = b * kBlock; m < std::min(M, (b + 1) * kBlock); ++m) {
+            float* out = packed + ((b - first) * n_panels + p) * panel_floats + (m - b * kBlock) * kPanel;
+            std::memcpy(out, x + m * K + p * kPanel, static_cast<size_t>(columns) * sizeof(float));
+            for (int c = columns; c < kPanel; ++c) out[c] = 0.0f;
+          }
+        }
 #pragma omp for schedule(dynamic)
-    for (int64_t t = 0; t < tiles.tiles; ++t) {
-      const int64_t n0 = tiles.begin(t);
-      const int height = tiles.rows(t);
-      float* a = scratch_f32(kScratchPackA, static_cast<size_t>(kBlock * kStride));
-      for (int64_t m = 0; m < rows; ++m)
-        f32x16::load_partial(dy + (m0 + m) * ldy + n0, height).store(a + m * kStride);
-      const Epilogue out{dw, K, nullptr, true};
-      for (int64_t p = 0; p < n_panels; ++p) {
-        const int columns = static_cast<int>(std::min<int64_t>(kPanel, K - p * kPanel));
-        gemm_rows<true>(height, a, kStride, packed + p * kBlock * kPanel, rows, out, n0, p * kPanel, columns);
+      for (int64_t t = 0; t < tiles.tiles; ++t) {
+        const int64_t n0 = tiles.begin(t);
+        const int height = tiles.rows(t);
+        const Epilogue out{dw, K, nullptr, true};
+        float* a = scratch_f32(kScratchPackA, static_cast<size_t>(kBlock * kStride));
+        for (int64_t b = first; b < last; ++b) {
+          const int64_t rows = std::min(kBlock, M - b * kBlock);
+          for (int64_t m = 0; m < rows; ++m)
+            f32x16::load_partial(dy + (b * kBlock + m) * ldy + n0, height).store(a + m * kStride);
+          for (int64_t p = 0; p < n_panels; ++p) {
+            const int columns = static_cast<int>(std::min<int64_t>(kPanel, K - p * kPanel));
+            const float* panel = packed + ((b - first) * n_panels + p) * panel_floats;
+            gemm_rows<true>(height, a, kStride, panel, rows, out, n0, p * kPanel, columns);
+          }
+        }
       }
     }
   }

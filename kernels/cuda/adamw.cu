@@ -74,7 +74,7 @@ template <int kWidth>
 __global__ void __launch_bounds__(kBlock) adamw(float* params, const float* grads, float* m, float* v,
                                                 const float* norm, uint64_t n, Step s) {
   const float length = *norm;
-  if (!isfinite(length)) return;
+  if (!std::isfinite(length)) return;
   const float scale = fminf(1.0f, __fdiv_rn(s.max_norm, length));
   const uint64_t stride = static_cast<uint64_t>(gridDim.x) * kBlock;
   const uint64_t first = static_cast<uint64_t>(blockIdx.x) * kBlock + threadIdx.x;

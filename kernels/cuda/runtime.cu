@@ -18,6 +18,11 @@ template <class T>
 uint64_t handle(T* object) {
   return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(object));
 }
+// A handle that the CUDA runtime itself gave out.
+template <class H>
+H native(uint64_t handle) {
+  return reinterpret_cast<H>(static_cast<uintptr_t>(handle));
+}
 void write_u64(void* out, uint64_t value) {
   require(out != nullptr, "the out buffer is null");
   std::memcpy(out, &value, sizeof value);
@@ -210,18 +215,18 @@ int32_t tk_event_create(uint64_t device, void* event_out) {
   });
 }
 int32_t tk_event_destroy(uint64_t event) {
-  return guarded([&] { check(cudaEventDestroy(pointer<CUevent_st>(event))); });
+  return guarded([&] { check(cudaEventDestroy(native<cudaEvent_t>(event))); });
 }
 int32_t tk_event_record(uint64_t stream, uint64_t event) {
-  return guarded([&] { check(cudaEventRecord(pointer<CUevent_st>(event), stream_of(stream).queue)); });
+  return guarded([&] { check(cudaEventRecord(native<cudaEvent_t>(event), stream_of(stream).queue)); });
 }
 int32_t tk_stream_wait_event(uint64_t stream, uint64_t event) {
-  return guarded([&] { check(cudaStreamWaitEvent(stream_of(stream).queue, pointer<CUevent_st>(event), 0)); });
+  return guarded([&] { check(cudaStreamWaitEvent(stream_of(stream).queue, native<cudaEvent_t>(event), 0)); });
 }
 int32_t tk_event_elapsed(uint64_t start, uint64_t end, void* milliseconds_out) {
   return guarded([&] {
     float ms = 0.0f;
-    const cudaError_t status = cudaEventElapsedTime(&ms, pointer<CUevent_st>(start), pointer<CUevent_st>(end));
+    const cudaError_t status = cudaEventElapsedTime(&ms, native<cudaEvent_t>(start), native<cudaEvent_t>(end));
     if (status == cudaErrorNotReady || status == cudaErrorInvalidResourceHandle) {
       cudaGetLastError();
       throw std::runtime_error("an event was not recorded, or its stream has not reached it");
@@ -253,10 +258,10 @@ int32_t tk_graph_end(uint64_t stream, void* graph_out) {
   });
 }
 int32_t tk_graph_launch(uint64_t stream, uint64_t graph) {
-  return guarded([&] { check(cudaGraphLaunch(pointer<CUgraphExec_st>(graph), stream_of(stream).queue)); });
+  return guarded([&] { check(cudaGraphLaunch(native<cudaGraphExec_t>(graph), stream_of(stream).queue)); });
 }
 int32_t tk_graph_destroy(uint64_t graph) {
-  return guarded([&] { check(cudaGraphExecDestroy(pointer<CUgraphExec_st>(graph))); });
+  return guarded([&] { check(cudaGraphExecDestroy(native<cudaGraphExec_t>(graph))); });
 }
 
 }  // extern "C"

@@ -21,6 +21,7 @@ export {
   wrongAttempt,
 } from "./arithmetic.ts";
 export { type Attempt, type Kind, rightAttempt, wrongAttempts } from "./arithmetic_work.ts";
+export { scriptedEpisode, type Skill } from "./dialogues.ts";
 export { type Loaded, loadProblems, type Skipped } from "./load.ts";
 export { type Problem, problemSchema } from "./problem.ts";
 export { hash64, Random, type RandomState } from "./random.ts";

@@ -96,13 +96,8 @@ export class Admission {
     if (adopted) table.adopt(group.prompt.blocks);
     const cached = adopted ? request.prompt.length - 1 : 0;
     const start = { append: request.prompt, budget: request.budget };
-    const sequence = new Sequence(
-      request.sequences[group.next++],
-      table,
-      start,
-      cached,
-      this.#stop,
-    );
+    const limits = { stop: this.#stop, maxTokens: request.maxTokens };
+    const sequence = new Sequence(request.sequences[group.next++], table, start, cached, limits);
     this.#groups.set(sequence, group);
     return sequence;
   }

@@ -71,7 +71,9 @@ export class DeviceBatch implements Disposable {
   readonly #options: BatchOptions;
   readonly #buffers: PagedBuffers;
   readonly #memory: Allocation[] = [];
-  readonly #graphs = new Map<string, Graph>();
+  /** By number of rows; all recorded with the same seed. */
+  readonly #graphs = new Map<number, Graph>();
+  #seed: bigint | undefined;
   readonly #state: DecodeState;
   readonly #rowSeq: Tensor;
   readonly #blockTables: Tensor;
@@ -200,8 +202,9 @@ export class DeviceBatch implements Disposable {
 
   /** One decode step of B rows, recorded on first use. */
   #graph(B: number, seed: bigint): Graph {
-    const key = `${B}/${seed}`;
-    const known = this.#graphs.get(key);
+    if (seed !== this.#seed) this.#dropGraphs();
+    this.#seed = seed;
+    const known = this.#graphs.get(B);
     if (known) return known;
     const stream = this.#stream;
     const state: DecodeState = {
@@ -238,12 +241,17 @@ export class DeviceBatch implements Disposable {
       });
       decodeAdvance(stream, { state, sampled, sampledLogprobs, stopIds: this.#stopIds });
     });
-    this.#graphs.set(key, graph);
+    this.#graphs.set(B, graph);
     return graph;
   }
 
-  [Symbol.dispose](): void {
+  #dropGraphs(): void {
     for (const graph of this.#graphs.values()) graph[Symbol.dispose]();
+    this.#graphs.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#dropGraphs();
     for (const memory of this.#memory) memory[Symbol.dispose]();
     this.#buffers[Symbol.dispose]();
     this.cache[Symbol.dispose]();

@@ -14,16 +14,18 @@ import { UserError } from "../errors.ts";
 import type { Decoder } from "../model/mod.ts";
 import { Admission, blocksNeeded } from "./admission.ts";
 import { DeviceBatch, type PrefillToken } from "./batch.ts";
-import type { Sequence } from "./sequence.ts";
+import { checkBudget, type Sequence } from "./sequence.ts";
 import type { EngineOptions, PromptRequest, RunOptions, RunStats, Turn } from "./types.ts";
 
 /** Generates sequences of one decoder. Its weights are used in place: after an update, just run again. */
 export class Engine implements Disposable {
+  readonly #stream: Stream;
   readonly #decoder: Decoder;
   readonly #options: Required<EngineOptions>;
   readonly #blocks: number;
   readonly #batch: DeviceBatch;
   readonly #stop: ReadonlySet<number>;
+  #running = false;
 
   /**
    * Allocates the KV cache and the buffers.
@@ -38,26 +40,50 @@ export class Engine implements Disposable {
         { hint: "lower the token budgets or the prompt limit" },
       );
     }
-    const defaults = { block: device.info.kvTile, prefillChunk: 1024, stepsPerSync: 4 };
-    this.#options = { ...defaults, ...options };
+    const { block = device.info.kvTile, prefillChunk = 1024, stepsPerSync = 4 } = options;
+    this.#options = { ...options, block, prefillChunk, stepsPerSync };
+    this.#stream = stream;
     this.#decoder = decoder;
     this.#stop = new Set(options.stop);
-    this.#blocks = Math.ceil(options.cacheTokens / this.#options.block);
+    this.#blocks = Math.ceil(options.cacheTokens / block);
     this.#batch = new DeviceBatch(device, stream, decoder, {
       ...this.#options,
       blocks: this.#blocks,
-      maxBlocks: Math.ceil(options.maxTokens / this.#options.block),
-      steps: this.#options.stepsPerSync,
+      maxBlocks: Math.ceil(options.maxTokens / block),
+      steps: stepsPerSync,
     });
   }
 
   /**
-   * Generates every sequence of the requests to its end.
+   * Generates every sequence of the requests to its end. One run at a time; after a failed one the
+   * engine can run again.
    *
    * @throws {UserError} when a request cannot fit: empty prompt, too long, more cache than there is.
    */
   async run(requests: readonly PromptRequest[], options: RunOptions): Promise<RunStats> {
     for (const request of requests) this.#check(request);
+    if (this.#running) throw new Error("the engine is running: wait for its last run");
+    this.#running = true;
+    const { promise: aborted, resolve: onAbort } = Promise.withResolvers<unknown>();
+    options.signal?.addEventListener("abort", onAbort);
+    try {
+      return await this.#run(requests, options, aborted);
+    } catch (error) {
+      // Whoever sees the failure may free memory that ops under way still use. Their own failure, if
+      // any, is not news.
+      await this.#stream.sync().catch(() => {});
+      throw error;
+    } finally {
+      options.signal?.removeEventListener("abort", onAbort);
+      this.#running = false;
+    }
+  }
+
+  async #run(
+    requests: readonly PromptRequest[],
+    options: RunOptions,
+    aborted: Promise<unknown>,
+  ): Promise<RunStats> {
     const began = performance.now();
     const { block, maxSequences } = this.#options;
     const admission = new Admission(requests, this.#blocks, block, this.#stop);
@@ -94,7 +120,7 @@ export class Engine implements Disposable {
       running.push(...admission.admit(maxSequences - running.length));
       if (running.length === 0) {
         if (waiting.size === 0) break;
-        await Promise.race(waiting);
+        await Promise.race([...waiting, aborted]);
         continue;
       }
       stats.prefilled += this.#prefill(running, admission);
@@ -112,7 +138,7 @@ export class Engine implements Disposable {
       });
       const steps = round.tokens.reduce((most, ids) => Math.max(most, ids.length), 0);
       stats.steps += steps;
-      stats.decodeBytes += steps * this.#decoder.params.layout.size * 4;
+      stats.decodeBytes += steps * this.#weightBytes();
       running = running.filter((sequence) => !over.has(sequence));
     }
     return { ...stats, seconds: (performance.now() - began) / 1000 };
@@ -122,7 +148,14 @@ export class Engine implements Disposable {
     const { prompt, maxTokens, budget } = request;
     const { block } = this.#options;
     if (prompt.length === 0) throw new UserError("a prompt is empty");
-    if (!(budget >= 1)) throw new UserError(`a token budget is ${budget}, it must be at least 1`);
+    checkBudget(budget);
+    if (prompt.length + budget > maxTokens) {
+      throw new UserError(
+        `a prompt of ${prompt.length} tokens and a budget of ${budget} exceed ` +
+          `the ${maxTokens} tokens that its request allows`,
+        { hint: "maxTokens counts all turns and all appended tokens" },
+      );
+    }
     if (maxTokens > this.#options.maxTokens) {
       throw new UserError(
         `a sequence may grow to ${maxTokens} tokens, the engine was set up for ${this.#options.maxTokens}`,
@@ -130,12 +163,19 @@ export class Engine implements Disposable {
       );
     }
     const { shared, own } = blocksNeeded(request, block);
+    const cacheTokens = this.#blocks * block;
     if (shared + own > this.#blocks) {
       throw new UserError(
-        `a sequence of ${maxTokens} tokens does not fit into a KV cache of ${this.#blocks * block} tokens`,
+        `a sequence of ${maxTokens} tokens does not fit into a KV cache of ${cacheTokens} tokens`,
         { hint: "lower the token budgets or give the cache more memory" },
       );
     }
+  }
+
+  /** Weights that every decode step reads: of an embedding that is not the LM head only some rows. */
+  #weightBytes(): number {
+    const { config, params } = this.#decoder;
+    return 4 * (params.layout.size - (config.tiedHead ? 0 : config.vocab * config.hidden));
   }
 
   #kvBytes(tokens: number): number {

@@ -3,8 +3,17 @@
  *
  * @module
  */
+import { UserError } from "../errors.ts";
 import type { BlockTable } from "./blocks.ts";
 import type { Continuation, SequenceRequest, Turn } from "./types.ts";
+
+/** When a sequence's turns and its life end. */
+export interface SequenceLimits {
+  /** Tokens that end a turn. */
+  readonly stop: ReadonlySet<number>;
+  /** Most tokens in all: what the cache has promised. */
+  readonly maxTokens: number;
+}
 
 /**
  * A sequence that holds a slot or waits for its next turn. Invariant: `cached` tokens stand in the KV
@@ -14,7 +23,7 @@ import type { Continuation, SequenceRequest, Turn } from "./types.ts";
 export class Sequence {
   readonly request: SequenceRequest;
   readonly table: BlockTable;
-  readonly #stop: ReadonlySet<number>;
+  readonly #limits: SequenceLimits;
   /** Tokens in the KV cache. */
   cached: number;
   #pending: number[];
@@ -28,14 +37,14 @@ export class Sequence {
     table: BlockTable,
     start: Continuation,
     cached: number,
-    stop: ReadonlySet<number>,
+    limits: SequenceLimits,
   ) {
     this.request = request;
     this.table = table;
     this.cached = cached;
     this.#pending = start.append.slice(cached);
     this.#budget = start.budget;
-    this.#stop = stop;
+    this.#limits = limits;
   }
 
   /** Tokens that must be read before the next one can be sampled. */
@@ -70,16 +79,34 @@ export class Sequence {
     this.cached += added;
     const last = this.#ids[this.#ids.length - 1];
     this.#pending = [last];
-    const stopped = this.#stop.has(last);
+    const stopped = this.#limits.stop.has(last);
     if (!stopped && this.remaining > 0) return undefined;
     return { ids: this.#ids, logprobs: this.#logprobs, truncated: !stopped };
   }
 
-  /** Starts the next turn. */
+  /**
+   * Starts the next turn.
+   *
+   * @throws {UserError} when it might outgrow the memory that was promised, or has no budget.
+   */
   continue(next: Continuation): void {
+    checkBudget(next.budget);
+    const longest = this.cached + this.#pending.length + next.append.length + next.budget;
+    if (longest > this.#limits.maxTokens) {
+      throw new UserError(
+        `a next turn may grow sequence ${this.request.id} to ${longest} tokens, ` +
+          `its request allows ${this.#limits.maxTokens}`,
+        { hint: "maxTokens counts all turns and all appended tokens" },
+      );
+    }
     this.#pending.push(...next.append);
     this.#budget = next.budget;
     this.#ids = [];
     this.#logprobs = [];
   }
+}
+
+/** @throws {UserError} unless a turn may sample at least one token. */
+export function checkBudget(budget: number): void {
+  if (!(budget >= 1)) throw new UserError(`a token budget is ${budget}, it must be at least 1`);
 }

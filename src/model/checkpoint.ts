@@ -7,8 +7,8 @@ import type { Device, Stream, Tensor } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import { loadModelConfig, type ModelConfig, toHfConfig } from "./config.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
-import { fromF32, isFloatDtype, toF32 } from "./dtype.ts";
-import { type ParameterSlot, valueHeadName } from "./parameters.ts";
+import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";
+import { parameterLayout, type ParameterSlot, valueHeadName } from "./parameters.ts";
 import { loadIndex, type TensorSource, writeSafetensors } from "./safetensors.ts";
 
 /** Elements downloaded at a time when weights are saved. */
@@ -35,13 +35,17 @@ export function loadDecoder(
 ): Decoder {
   const config = loadModelConfig(dir);
   using weights = loadIndex(dir);
+  const isStored = ({ name }: ParameterSlot) =>
+    name !== valueHeadName || weights.names().includes(name);
+  const slots = [...parameterLayout(config, options.head).slots.values()];
+  // Before memory is taken and work enqueued, so that nothing has to be undone.
+  for (const slot of slots.filter(isStored)) checkTensor(weights, slot, dir);
   const decoder = new Decoder(device, stream, config, options);
   try {
-    for (const slot of decoder.params.layout.slots.values()) {
+    for (const slot of slots) {
       const target = decoder.params.master.flat.view(slot.offset, slot.shape);
-      const optional = slot.name === valueHeadName && !weights.names().includes(slot.name);
-      if (optional) stream.fill(target, 0);
-      else loadTensor(stream, weights, slot, target, dir);
+      if (isStored(slot)) loadTensor(stream, weights, slot.name, target);
+      else stream.fill(target, 0);
     }
     decoder.params.refresh(stream);
   } catch (error) {
@@ -51,13 +55,7 @@ export function loadDecoder(
   return decoder;
 }
 
-function loadTensor(
-  stream: Stream,
-  weights: TensorSource,
-  slot: ParameterSlot,
-  target: Tensor,
-  dir: string,
-): void {
+function checkTensor(weights: TensorSource, slot: ParameterSlot, dir: string): void {
   const { dtype, shape } = weights.info(slot.name);
   if (!isFloatDtype(dtype)) {
     throw new UserError(`${dir}: ${slot.name} has dtype ${dtype}, expected F32, F16 or BF16`);
@@ -67,9 +65,13 @@ function loadTensor(
       `${dir}: ${slot.name} has shape [${shape}], config.json asks for [${slot.shape}]`,
     );
   }
+}
+
+function loadTensor(stream: Stream, weights: TensorSource, name: string, target: Tensor): void {
+  const dtype = weights.info(name).dtype as FloatDtype; // checkTensor has seen to it
   let done = 0;
-  weights.read(slot.name, (bytes) => {
-    const values = new Float32Array(bytes.length / (dtype === "F32" ? 4 : 2));
+  weights.read(name, (bytes) => {
+    const values = new Float32Array(bytes.length / dtypeBytes[dtype]);
     toF32(bytes, dtype, values);
     stream.upload(target.view(done, [values.length]), values);
     done += values.length;

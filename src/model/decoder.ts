@@ -158,7 +158,8 @@ export class Decoder implements Disposable {
   }
 
   /**
-   * Bytes of arena that `forward` and, with `train`, `backward` of `tokens` packed tokens take at most.
+   * Bytes of arena that a packed batch of `tokens` tokens, its `forward` and, with `train`, its
+   * `backward` (`dHidden` included) take at most.
    */
   activationBytes(tokens: number, options: { train: boolean }): number {
     const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D } = this.config;

@@ -219,6 +219,28 @@ for (const block of [16, 48]) {
   });
 }
 
+Deno.test("kv_copy_blocks: copies the named blocks whole and nothing else", async () => {
+  using lab = await Lab.open();
+  await seeded(async (rand) => {
+    const heads = { H: 2, Hk: 2, D: 48 }, block = 32, size = heads.Hk * block * heads.D, blocks = 9;
+    const pairs = shuffled(rand, Array.from({ length: blocks }, (_, i) => i)).slice(0, 6);
+    const host = [rand.normal(blocks * size), rand.normal(blocks * size)];
+    const [k, v] = host.map((x) => lab.put(x, [blocks, size]));
+    kvCopyBlocks(lab.stream, {
+      cache: { k, v, block },
+      pairs: lab.put(Int32Array.from(pairs), [3, 2]),
+      heads,
+    });
+    for (const x of host) {
+      for (const i of [0, 2, 4]) {
+        x.copyWithin(pairs[i + 1] * size, pairs[i] * size, (pairs[i] + 1) * size);
+      }
+    }
+    assertSameBits(await lab.f32(k), host[0], "k_cache");
+    assertSameBits(await lab.f32(v), host[1], "v_cache");
+  });
+});
+
 Deno.test("paged attention: wrong shapes, blocks and positions are named", async () => {
   using lab = await Lab.open();
   const heads = { H: 2, Hk: 1, D: 16 };

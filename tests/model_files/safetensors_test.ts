@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "npm:fast-check@^4";
 import { UserError } from "../../src/errors.ts";
 import { type Dtype, dtypeBytes } from "../../src/model/dtype.ts";
@@ -17,13 +17,14 @@ function tensor(
   shape: number[],
   seed = 0,
   piece = 1000,
-): TensorToWrite {
+): TensorToWrite & { readonly data: Uint8Array } {
   const length = shape.reduce((a, b) => a * b, dtypeBytes[dtype]);
   const bytes = Uint8Array.from({ length }, (_, i) => seed + i);
   return {
     name,
     dtype,
     shape,
+    data: bytes,
     *chunks() {
       for (let i = 0; i < length; i += piece) yield bytes.subarray(i, i + piece);
     },
@@ -45,10 +46,10 @@ function readAll(source: TensorSource, name: string): Uint8Array {
 }
 
 /** Run with a fresh folder that is removed afterwards. */
-function inFolder(body: (dir: string) => void): void {
+async function inFolder(body: (dir: string) => Promise<void> | void): Promise<void> {
   const dir = Deno.makeTempDirSync();
   try {
-    body(dir);
+    await body(dir);
   } finally {
     Deno.removeSync(dir, { recursive: true });
   }
@@ -64,8 +65,8 @@ function fileOf(header: unknown, data: number, length?: bigint): Uint8Array {
   return bytes;
 }
 
-Deno.test("what is written is read back, also past one staging buffer", () => {
-  inFolder((dir) => {
+Deno.test("what is written is read back, also past one staging buffer", async () => {
+  await inFolder(async (dir) => {
     const tensors = [
       tensor("half", "BF16", [3, 5], 1),
       tensor("big", "F32", [3, 700_001], 2, 999_999),
@@ -75,39 +76,56 @@ Deno.test("what is written is read back, also past one staging buffer", () => {
       tensor('größe/\u0000"', "F16", [2, 1, 2], 6),
     ];
     const path = `${dir}/model.safetensors`;
-    writeSafetensors(path, tensors, { step: "12" });
+    await writeSafetensors(path, tensors, { step: "12" });
     assertEquals([...Deno.readDirSync(dir)].map((entry) => entry.name), ["model.safetensors"]);
 
     using file = openSafetensors(path);
     assertEquals(file.metadata, { format: "pt", step: "12" });
     assertEquals(file.names().toSorted(), tensors.map((t) => t.name).toSorted());
-    for (const { name, dtype, shape, chunks } of tensors) {
-      const bytes = [...chunks()].flatMap((chunk) => [...chunk]);
+    for (const { name, dtype, shape, data } of tensors) {
       assertEquals(file.info(name).dtype, dtype);
       assertEquals(file.info(name).shape, shape);
-      assertEquals(readAll(file, name).every((byte, i) => byte === bytes[i]), true);
-      assertEquals(file.info(name).bytes, bytes.length);
+      assertEquals(readAll(file, name).every((byte, i) => byte === data[i]), true);
+      assertEquals(file.info(name).bytes, data.length);
     }
     assertThrows(() => file.info("absent"), UserError, "has no tensor absent");
     assertThrows(() => file.read("absent", () => {}), UserError, "has no tensor absent");
   });
 });
 
-Deno.test("the header is padded so that the data begins on a multiple of 8", () => {
-  inFolder((dir) => {
+Deno.test("chunks may arrive asynchronously", async () => {
+  await inFolder(async (dir) => {
+    const whole = tensor("late", "F32", [5], 1, 3);
+    const late: TensorToWrite = {
+      ...whole,
+      async *chunks() {
+        for (const chunk of whole.chunks() as Iterable<Uint8Array>) {
+          yield await Promise.resolve(chunk);
+        }
+      },
+    };
+    await writeSafetensors(`${dir}/m`, [late, tensor("prompt", "U8", [3], 9)]);
+    using file = openSafetensors(`${dir}/m`);
+    assertEquals(readAll(file, "late"), whole.data);
+    assertEquals(readAll(file, "prompt"), Uint8Array.of(9, 10, 11));
+  });
+});
+
+Deno.test("the header is padded so that the data begins on a multiple of 8", async () => {
+  await inFolder(async (dir) => {
     for (let n = 1; n <= 9; n++) {
       const path = `${dir}/${n}`;
-      writeSafetensors(path, [tensor("n".repeat(n), "F32", [1])]);
+      await writeSafetensors(path, [tensor("n".repeat(n), "F32", [1])]);
       const header = new DataView(Deno.readFileSync(path).buffer).getBigUint64(0, true);
       assertEquals(header % 8n, 0n);
     }
   });
 });
 
-Deno.test("wider elements come first, so every tensor is aligned", () => {
-  inFolder((dir) => {
+Deno.test("wider elements come first, so every tensor is aligned", async () => {
+  await inFolder(async (dir) => {
     const path = `${dir}/m`;
-    writeSafetensors(path, [
+    await writeSafetensors(path, [
       tensor("u8", "U8", [3]),
       tensor("bf16", "BF16", [3]),
       tensor("f32", "F32", [3]),
@@ -117,23 +135,31 @@ Deno.test("wider elements come first, so every tensor is aligned", () => {
   });
 });
 
-Deno.test("a failed write leaves the earlier file and no rubbish", () => {
-  inFolder((dir) => {
+Deno.test("a failed write leaves the earlier file and no rubbish", async () => {
+  await inFolder(async (dir) => {
     const path = `${dir}/m`;
-    writeSafetensors(path, [tensor("a", "F32", [2])]);
+    await writeSafetensors(path, [tensor("a", "F32", [2])]);
     const before = Deno.readFileSync(path);
     const lying = { ...tensor("a", "F32", [2]), shape: [3] };
-    assertThrows(() => writeSafetensors(path, [lying]), RangeError, "8 bytes instead of 12");
+    await assertRejects(() => writeSafetensors(path, [lying]), RangeError, "8 bytes instead of 12");
     const twice = [tensor("a", "F32", [2]), tensor("a", "F32", [2])];
-    assertThrows(() => writeSafetensors(path, twice), RangeError, "taken");
+    await assertRejects(() => writeSafetensors(path, twice), RangeError, "taken");
+    const failing: TensorToWrite = {
+      ...tensor("a", "F32", [2]),
+      async *chunks() {
+        yield await Promise.resolve(new Uint8Array(4));
+        throw new Error("the device is gone");
+      },
+    };
+    await assertRejects(() => writeSafetensors(path, [failing]), Error, "the device is gone");
     assertEquals(Deno.readFileSync(path), before);
     assertEquals([...Deno.readDirSync(dir)].length, 1);
     const nowhere = `${dir}/no/such/folder`;
-    assertThrows(() => writeSafetensors(nowhere, []), UserError, `cannot write ${nowhere}`);
+    await assertRejects(() => writeSafetensors(nowhere, []), UserError, `cannot write ${nowhere}`);
   });
 });
 
-Deno.test("every malformed file is one clear line", () => {
+Deno.test("every malformed file is one clear line", async () => {
   const f32 = (begin: number, end: number, shape = [(end - begin) / 4]) => ({
     dtype: "F32",
     shape,
@@ -164,7 +190,7 @@ Deno.test("every malformed file is one clear line", () => {
     ["late start", fileOf({ a: f32(4, 8) }, 8), "4 bytes before tensor a"],
     ["metadata", fileOf({ __metadata__: { format: 3 } }, 0), "__metadata__: format"],
   ];
-  inFolder((dir) => {
+  await inFolder((dir) => {
     const path = `${dir}/m.safetensors`;
     for (const [what, bytes, message] of cases) {
       Deno.writeFileSync(path, bytes);
@@ -185,7 +211,7 @@ Deno.test("every malformed file is one clear line", () => {
   });
 });
 
-Deno.test("fuzz: a parser given anything returns tensors inside the file or a UserError", () => {
+Deno.test("fuzz: a parser given anything returns tensors inside the file or a UserError", async () => {
   const offset = fc.oneof(fc.integer({ min: -8, max: 64 }), fc.double(), fc.maxSafeInteger());
   const entry = fc.record({
     dtype: fc.constantFrom("F32", "BF16", "U8", "I64", "F31", 7),
@@ -203,7 +229,7 @@ Deno.test("fuzz: a parser given anything returns tensors inside the file or a Us
     bytes[at % bytes.length] = byte;
     return bytes;
   });
-  inFolder((dir) => {
+  await inFolder((dir) => {
     const path = `${dir}/m`;
     const anything = fc.oneof(structured, mutated, fc.uint8Array({ maxLength: 200 }));
     fc.assert(
@@ -221,7 +247,7 @@ Deno.test("fuzz: a parser given anything returns tensors inside the file or a Us
   });
 });
 
-Deno.test("fuzz: any set of tensors makes the round trip", () => {
+Deno.test("fuzz: any set of tensors makes the round trip", async () => {
   const one = fc.record({
     name: fc.string({ minLength: 1 }).filter((name) => name !== "__metadata__"),
     dtype: fc.constantFrom(...Object.keys(dtypeBytes) as Dtype[]),
@@ -229,29 +255,32 @@ Deno.test("fuzz: any set of tensors makes the round trip", () => {
     seed: fc.nat(255),
     piece: fc.integer({ min: 1, max: 40 }),
   });
-  inFolder((dir) => {
+  await inFolder(async (dir) => {
     const path = `${dir}/m`;
-    fc.assert(
-      fc.property(fc.uniqueArray(one, { selector: (t) => t.name, maxLength: 6 }), (specs) => {
-        const made = specs.map((t) => tensor(t.name, t.dtype, t.shape, t.seed, t.piece));
-        writeSafetensors(path, made);
-        using file = openSafetensors(path);
-        assertEquals(file.names().length, made.length);
-        for (const { name, dtype, shape, chunks } of made) {
-          const { dtype: gotDtype, shape: gotShape } = file.info(name);
-          assertEquals([gotDtype, gotShape], [dtype, shape]);
-          assertEquals([...readAll(file, name)], [...chunks()].flatMap((chunk) => [...chunk]));
-        }
-      }),
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(one, { selector: (t) => t.name, maxLength: 6 }),
+        async (specs) => {
+          const made = specs.map((t) => tensor(t.name, t.dtype, t.shape, t.seed, t.piece));
+          await writeSafetensors(path, made);
+          using file = openSafetensors(path);
+          assertEquals(file.names().length, made.length);
+          for (const { name, dtype, shape, data } of made) {
+            const { dtype: gotDtype, shape: gotShape } = file.info(name);
+            assertEquals([gotDtype, gotShape], [dtype, shape]);
+            assertEquals(readAll(file, name), data);
+          }
+        },
+      ),
       { numRuns: 100 },
     );
   });
 });
 
-Deno.test("a model folder: one file, shards, and shards that are wrong", () => {
-  inFolder((dir) => {
+Deno.test("a model folder: one file, shards, and shards that are wrong", async () => {
+  await inFolder(async (dir) => {
     assertThrows(() => loadIndex(dir), UserError, "cannot open");
-    writeSafetensors(`${dir}/model.safetensors`, [tensor("a", "F32", [2], 9)]);
+    await writeSafetensors(`${dir}/model.safetensors`, [tensor("a", "F32", [2], 9)]);
     {
       using single = loadIndex(dir);
       assertEquals(readAll(single, "a"), Uint8Array.of(9, 10, 11, 12, 13, 14, 15, 16));
@@ -261,8 +290,11 @@ Deno.test("a model folder: one file, shards, and shards that are wrong", () => {
         `${dir}/model.safetensors.index.json`,
         JSON.stringify({ metadata: { total_size: 1 }, weight_map }),
       );
-    writeSafetensors(`${dir}/one.safetensors`, [tensor("x", "U8", [2], 1), tensor("y", "U8", [1])]);
-    writeSafetensors(`${dir}/two.safetensors`, [tensor("z", "U8", [3], 7)]);
+    await writeSafetensors(`${dir}/one.safetensors`, [
+      tensor("x", "U8", [2], 1),
+      tensor("y", "U8", [1]),
+    ]);
+    await writeSafetensors(`${dir}/two.safetensors`, [tensor("z", "U8", [3], 7)]);
     index({ x: "one.safetensors", z: "two.safetensors", y: "./one.safetensors" });
     {
       using shards = loadIndex(dir);

@@ -1,0 +1,6 @@
+/**
+ * Evaluation: accuracy of every stage on held-out problems.
+ *
+ * @module
+ */
+export * from "./evaluate.ts";

@@ -1,0 +1,213 @@
+/**
+ * Passes of packs through a model: forward, loss on the action rows, backward. Everything a pass needs
+ * lives in one arena that actor and critic share.
+ *
+ * @module
+ */
+import {
+  type Allocation,
+  type Arena,
+  crossEntropyLoss,
+  type Device,
+  gatherRows,
+  type HeadGradients,
+  linearBackwardInput,
+  linearBackwardWeight,
+  linearForward,
+  type LmHead,
+  lmHeadLogprobs,
+  ppoLoss,
+  type PpoLossOptions,
+  scatterAddRows,
+  stat,
+  type Stream,
+  type Tensor,
+  valueLoss,
+} from "../../ffi/mod.ts";
+import { type Decoder, type ForwardPass, packBatch } from "../model/mod.ts";
+import type { Pack } from "./packing.ts";
+
+/** Per-action inputs of the PPO loss, over the whole batch: `(N)` float32 each. */
+export interface PolicyTargets {
+  readonly advantages: Tensor;
+  readonly oldLogprobs: Tensor;
+}
+
+/** Per-action inputs of the value loss, over the whole batch: `(N)` float32 each. */
+export interface ValueTargets {
+  readonly oldValues: Tensor;
+  readonly returns: Tensor;
+}
+
+/** Sums that the losses accumulated since they were last read. */
+export type LossStats = Readonly<Record<Exclude<keyof typeof stat, "count">, number>>;
+
+/** Most bytes of logits that exist at a time. */
+const workspaceBytes = 256 * 2 ** 20;
+
+/** Runs packs of up to `packTokens` tokens through models of one shape. */
+export class Learner implements Disposable {
+  readonly #stream: Stream;
+  readonly #arena: Arena;
+  readonly #workspace: Tensor;
+  readonly #stats: Tensor;
+  readonly #memory: Allocation[] = [];
+
+  /**
+   * @param decoders The models that will be passed through; the arena fits the largest.
+   * @param packTokens Most tokens of a pack.
+   */
+  constructor(device: Device, stream: Stream, decoders: readonly Decoder[], packTokens: number) {
+    this.#stream = stream;
+    const C = Math.max(...decoders.map((d) => d.config.hidden));
+    const activations = decoders.map((d) => d.activationBytes(packTokens, { train: true }));
+    // Beside the activations: hidden rows of the actions and their gradients, dHidden, ten scalars.
+    const rows = 4 * packTokens * (3 * C + 10) + 64 * 16;
+    this.#arena = device.arena(Math.max(...activations) + rows);
+    const alloc = (dtype: "u8" | "f32", size: number) => {
+      const memory = device.alloc(dtype, [size]);
+      this.#memory.push(memory);
+      return memory.tensor;
+    };
+    const vocab = Math.max(...decoders.map((d) => d.config.vocab));
+    this.#workspace = alloc("u8", Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens)));
+    this.#stats = alloc("f32", stat.count);
+    stream.fill(this.#stats, 0);
+  }
+
+  /** Log-probs of the pack's actions `(n)`, without gradient, on the host. */
+  async logprobs(decoder: Decoder, pack: Pack, temperature: number): Promise<Float32Array> {
+    const { rows } = this.#forward(decoder, pack, false);
+    const logprobs = this.#arena.alloc("f32", [pack.rows.length]);
+    const targets = this.#put(pack.targets);
+    const head = this.#head(decoder, rows);
+    lmHeadLogprobs(this.#stream, { ...head, logprobs, targets, temperature });
+    return await this.#stream.download(logprobs, new Float32Array(logprobs.size));
+  }
+
+  /** The critic's values at the pack's actions, into `values (N)` at the pack's place. */
+  values(critic: Decoder, pack: Pack, values: Tensor): void {
+    const { rows } = this.#forward(critic, pack, false);
+    this.#valueHead(critic, rows, values.view(pack.offset, [pack.rows.length, 1]));
+  }
+
+  /** Accumulates gradients of the cross-entropy of the pack's actions, each with weight `weight`. */
+  crossEntropy(decoder: Decoder, pack: Pack, weight: number): void {
+    this.#policy(decoder, pack, weight, (args) => crossEntropyLoss(this.#stream, args));
+  }
+
+  /** Accumulates gradients of the PPO loss of the pack's actions, each with weight `weight`. */
+  policyLoss(
+    actor: Decoder,
+    pack: Pack,
+    weight: number,
+    all: PolicyTargets,
+    options: PpoLossOptions,
+  ): void {
+    const part = (tensor: Tensor) => tensor.view(pack.offset, [pack.rows.length]);
+    const advantages = part(all.advantages), oldLogprobs = part(all.oldLogprobs);
+    this.#policy(actor, pack, weight, (args) => {
+      ppoLoss(this.#stream, { ...args, advantages, oldLogprobs, options });
+    });
+  }
+
+  /** Accumulates gradients of the clipped value loss of the pack's actions. */
+  valueLoss(critic: Decoder, pack: Pack, weight: number, all: ValueTargets, clip: number): void {
+    const stream = this.#stream;
+    const n = pack.rows.length;
+    const { pass, rows, index } = this.#forward(critic, pack, true);
+    const values = this.#arena.alloc("f32", [n, 1]), dvalues = this.#arena.alloc("f32", [n]);
+    this.#valueHead(critic, rows, values);
+    valueLoss(stream, {
+      stats: this.#stats,
+      dvalues,
+      values: values.view(0, [n]),
+      oldValues: all.oldValues.view(pack.offset, [n]),
+      returns: all.returns.view(pack.offset, [n]),
+      weights: this.#weights(n, weight),
+      clip,
+    });
+    const drows = this.#arena.alloc("f32", rows.shape);
+    const dy = dvalues.view(0, [n, 1]);
+    linearBackwardInput(stream, { dx: drows, dy, w: critic.params.head });
+    linearBackwardWeight(stream, { dw: critic.params.grads!.head, dy, x: rows });
+    this.#backward(critic, pass, drows, index);
+  }
+
+  /** Reads and clears the accumulated statistics. */
+  async takeStats(): Promise<LossStats> {
+    const values = await this.#stream.download(this.#stats, new Float32Array(stat.count));
+    this.#stream.fill(this.#stats, 0);
+    const entries = Object.entries(stat).filter(([name]) => name !== "count");
+    return Object.fromEntries(entries.map(([name, slot]) => [name, values[slot]])) as LossStats;
+  }
+
+  #policy(
+    decoder: Decoder,
+    pack: Pack,
+    weight: number,
+    loss: (args: LmHead & HeadGradients & { targets: Tensor; weights: Tensor }) => void,
+  ): void {
+    const n = pack.rows.length;
+    const { pass, rows, index } = this.#forward(decoder, pack, true);
+    const drows = this.#arena.alloc("f32", rows.shape);
+    loss({
+      ...this.#head(decoder, rows),
+      stats: this.#stats,
+      logprobs: this.#arena.alloc("f32", [n]),
+      dh: drows,
+      dw: decoder.params.grads!.head,
+      targets: this.#put(pack.targets),
+      weights: this.#weights(n, weight),
+    });
+    this.#backward(decoder, pass, drows, index);
+  }
+
+  /** Forward pass of a pack into the emptied arena, and the hidden states of its action rows. */
+  #forward(
+    decoder: Decoder,
+    pack: Pack,
+    keep: boolean,
+  ): { pass: ForwardPass; rows: Tensor; index: Tensor } {
+    const stream = this.#stream, arena = this.#arena;
+    arena.release(0);
+    const batch = packBatch(stream, arena, pack.samples.map((sample) => sample.ids));
+    const pass = decoder.forward(stream, arena, batch, { keep });
+    const index = this.#put(pack.rows);
+    const rows = arena.alloc("f32", [pack.rows.length, decoder.config.hidden]);
+    gatherRows(stream, { out: rows, x: pass.hidden, index });
+    return { pass, rows, index };
+  }
+
+  #backward(decoder: Decoder, pass: ForwardPass, drows: Tensor, index: Tensor): void {
+    const dHidden = this.#arena.alloc("f32", pass.hidden.shape);
+    this.#stream.fill(dHidden, 0);
+    scatterAddRows(this.#stream, { dx: dHidden, dout: drows, index });
+    decoder.backward(this.#stream, this.#arena, pass, dHidden);
+  }
+
+  #head(decoder: Decoder, h: Tensor): LmHead {
+    return { h, w: decoder.params.head, workspace: this.#workspace };
+  }
+
+  #valueHead(critic: Decoder, rows: Tensor, values: Tensor): void {
+    linearForward(this.#stream, { y: values, x: rows, w: critic.params.head });
+  }
+
+  #put(data: Int32Array<ArrayBuffer>): Tensor {
+    const tensor = this.#arena.alloc("i32", [data.length]);
+    this.#stream.upload(tensor, data);
+    return tensor;
+  }
+
+  #weights(n: number, weight: number): Tensor {
+    const tensor = this.#arena.alloc("f32", [n]);
+    this.#stream.fill(tensor, weight);
+    return tensor;
+  }
+
+  [Symbol.dispose](): void {
+    this.#arena[Symbol.dispose]();
+    for (const memory of this.#memory) memory[Symbol.dispose]();
+  }
+}

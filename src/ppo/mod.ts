@@ -1,0 +1,13 @@
+/**
+ * PPO with a critic: experience, advantages, updates, and the supervised warm start.
+ *
+ * @module
+ */
+export * from "./config.ts";
+export * from "./experience.ts";
+export * from "./learner.ts";
+export * from "./metrics.ts";
+export * from "./optimizer.ts";
+export * from "./packing.ts";
+export * from "./trainer.ts";
+export * from "./warmstart.ts";

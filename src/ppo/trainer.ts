@@ -1,0 +1,339 @@
+/**
+ * One PPO step: roll out, grade, score, estimate advantages, update critic and actor.
+ *
+ * Each model sees the rollout once: the critic in mini-batches, the actor in as many updates as asked
+ * for (one by default, which makes it exactly on-policy). No sample is skipped.
+ * (PPO: arXiv 1707.06347; recipe: Open-Reasoner-Zero, arXiv 2503.24290.)
+ *
+ * @module
+ */
+import { type Allocation, type Device, gae, type Stream, type Tensor, whiten } from "../../ffi/mod.ts";
+import type { Random } from "../data/random.ts";
+import type { Problem } from "../data/problem.ts";
+import type { Engine } from "../engine/mod.ts";
+import type { Decoder } from "../model/mod.ts";
+import { type EpisodeGroup, type Grader, playEpisodes } from "../rollout/mod.ts";
+import {
+  type Episode,
+  scoreEpisode,
+  summaryScoringInput,
+  type Task,
+  type TrailingAccuracy,
+} from "../task/mod.ts";
+import type { PpoConfig } from "./config.ts";
+import { flatten, scored, type ScoredEpisode } from "./experience.ts";
+import { Learner } from "./learner.ts";
+import { rolloutMetrics } from "./metrics.ts";
+import { AdamW } from "./optimizer.ts";
+import { actionsOf, pack, split } from "./packing.ts";
+
+/** What a trainer works with. The caller owns models, engine and stream. */
+export interface TrainerParts {
+  readonly device: Device;
+  readonly stream: Stream;
+  readonly actor: Decoder;
+  readonly critic: Decoder;
+  readonly engine: Engine;
+  readonly task: Task;
+  readonly grade: Grader;
+  readonly trailing: TrailingAccuracy;
+}
+
+/** What a step needs to know. */
+export interface StepInput {
+  /** Number of the step, from 1. */
+  readonly step: number;
+  readonly problems: readonly Problem[];
+  /** Key of the sampler. */
+  readonly seed: bigint;
+  /** Source of the shuffle. */
+  readonly random: Random;
+  readonly signal?: AbortSignal;
+  /** Told what is going on. */
+  readonly onPhase?: (phase: string) => void;
+}
+
+/** What a step did. */
+export interface StepResult {
+  readonly metrics: Record<string, number>;
+  readonly samples: readonly ScoredEpisode[];
+}
+
+/** Sequence ids of step s start at s · 2^24: unique over a run. */
+const idsPerStep = 24n;
+
+/** Trains an actor and a critic. */
+export class PpoTrainer implements Disposable {
+  readonly actorOptimizer: AdamW;
+  readonly criticOptimizer: AdamW;
+  readonly #parts: TrainerParts;
+  readonly #config: PpoConfig;
+  readonly #learner: Learner;
+
+  /** Allocates optimizer state and scratch memory; clears the models' gradients. */
+  constructor(parts: TrainerParts, config: PpoConfig) {
+    const { device, stream, actor, critic } = parts;
+    this.#parts = parts;
+    this.#config = config;
+    const { betas, weightDecay, gradNorm: maxNorm } = config;
+    const options = { betas, weightDecay, maxNorm, eps: 1e-8 };
+    for (const model of [actor, critic]) stream.fill(model.params.grads!.flat, 0);
+    this.actorOptimizer = new AdamW(device, stream, actor, options);
+    this.criticOptimizer = new AdamW(device, stream, critic, options);
+    this.#learner = new Learner(device, stream, [actor, critic], config.packTokens);
+  }
+
+  /** Plays and learns one rollout. */
+  async step(input: StepInput): Promise<StepResult> {
+    const config = this.#config;
+    const clock = new Stopwatch();
+    input.onPhase?.("generate");
+    const { episodes, stats, gradeSeconds } = await this.#rollOut(input);
+    clock.lap("generate");
+
+    input.onPhase?.("score");
+    const p = this.#parts.trailing.p;
+    const samples = input.random.fork(`shuffle/${input.step}`).shuffle(
+      await this.#score(episodes, p),
+    );
+    this.#parts.trailing.update(firstVerdicts(episodes));
+    clock.lap("score");
+
+    input.onPhase?.("critic");
+    const experience = flatten(samples, config.stageDiscount);
+    const n = experience.rewards.length;
+    using batch = new BatchTensors(this.#parts.device, n, experience.segments.length);
+    await this.#advantages(samples, experience, batch);
+    clock.lap("forward");
+    const learningRate = (base: number) => base * Math.min(1, input.step / (config.warmupSteps || 1));
+    const critic = await this.#updateCritic(samples, batch, learningRate(config.criticLr));
+    clock.lap("critic");
+    input.onPhase?.("actor");
+    const actor = await this.#updateActor(samples, batch, learningRate(config.actorLr));
+    clock.lap("actor");
+
+    const metrics = {
+      step: input.step,
+      ...rolloutMetrics(samples),
+      "accuracy/trailing": p,
+      ...critic,
+      ...actor,
+      "time/grade": gradeSeconds,
+      ...clock.metrics(),
+      "rollout/sampled_tokens": stats.sampled,
+      "rollout/prefilled_tokens": stats.prefilled,
+      "generate_tokens_per_second": stats.sampled / stats.seconds,
+    };
+    return { metrics, samples };
+  }
+
+  #rollOut(input: StepInput) {
+    const { engine, task, grade } = this.#parts;
+    const { samples, temperature } = this.#config;
+    const groups: EpisodeGroup[] = input.problems.map((problem, q) => ({
+      problem,
+      ids: Array.from(
+        { length: samples },
+        (_, i) => (BigInt(input.step) << idsPerStep) + BigInt(q * samples + i),
+      ),
+    }));
+    return playEpisodes(engine, groups, {
+      task,
+      mode: "train",
+      grade,
+      seed: input.seed,
+      sampling: { temperature, topP: 1, topK: 0 },
+      signal: input.signal,
+    });
+  }
+
+  /** One reward per segment; right summaries are first read under the fast prompt. */
+  async #score(episodes: readonly Episode[], p: number): Promise<ScoredEpisode[]> {
+    const { summaryCoefficient: coefficient, summaryReduce: reduce } = this.#config;
+    const summaries = new Map<Episode, number[]>();
+    const inputs = coefficient === 0 ? [] : episodes.flatMap((episode) => {
+      const input = summaryScoringInput(episode);
+      if (!input) return [];
+      const span = { start: input.start, length: input.ids.length - input.start };
+      return [{ episode, ids: input.ids, spans: [span] }];
+    });
+    const { actor } = this.#parts;
+    for (const each of pack(inputs, this.#config.packTokens)) {
+      const logprobs = await this.#learner.logprobs(actor, each, this.#config.temperature);
+      let at = 0;
+      for (const sample of each.samples) {
+        const end = at + actionsOf(sample);
+        summaries.set(sample.episode, [...logprobs.subarray(at, end)]);
+        at = end;
+      }
+    }
+    return episodes.map((episode) => {
+      const summaryLogprobs = summaries.get(episode);
+      return scored(episode, scoreEpisode(episode, { p, summaryLogprobs, coefficient, reduce }));
+    });
+  }
+
+  /** Values of the critic, then advantages (whitened over all actions) and returns. */
+  async #advantages(
+    samples: readonly ScoredEpisode[],
+    experience: ReturnType<typeof flatten>,
+    batch: BatchTensors,
+  ): Promise<void> {
+    const { stream, critic } = this.#parts;
+    const { gamma, lambda, packTokens } = this.#config;
+    stream.upload(batch.logprobs, experience.logprobs);
+    stream.upload(batch.rewards, experience.rewards);
+    stream.upload(batch.segments, experience.segments);
+    stream.upload(batch.link, experience.link);
+    for (const each of pack(samples, packTokens)) this.#learner.values(critic, each, batch.values);
+    const { advantages, returns, rewards, values, segments, link } = batch;
+    gae(stream, { advantages, returns, rewards, values, segments, link, gamma, lambda });
+    whiten(stream, advantages);
+    await stream.sync();
+  }
+
+  async #updateCritic(
+    samples: readonly ScoredEpisode[],
+    batch: BatchTensors,
+    lr: number,
+  ): Promise<Record<string, number>> {
+    const { stream, critic } = this.#parts;
+    const { criticMiniBatches, packTokens, valueClip } = this.#config;
+    const all = { oldValues: batch.values, returns: batch.returns };
+    const norms: number[] = [];
+    let offset = 0;
+    for (const part of split(samples, criticMiniBatches)) {
+      const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
+      for (const each of pack(part, packTokens, offset)) {
+        this.#learner.valueLoss(critic, each, 1 / n, all, valueClip);
+      }
+      offset += n;
+      norms.push(await this.criticOptimizer.step(stream, lr));
+    }
+    const stats = await this.#learner.takeStats();
+    return {
+      "ppo/value_loss": stats.value / norms.length,
+      "ppo/value_clip_fraction": stats.valueClipped / norms.length,
+      "ppo/critic_grad_norm": mean(norms),
+    };
+  }
+
+  async #updateActor(
+    samples: readonly ScoredEpisode[],
+    batch: BatchTensors,
+    lr: number,
+  ): Promise<Record<string, number>> {
+    const { stream, actor } = this.#parts;
+    const { actorMiniBatches, packTokens, clip, entropyCoefficient, temperature } = this.#config;
+    const options = {
+      temperature,
+      clipLow: clip,
+      clipHigh: clip,
+      entropyCoefficient,
+      klCoefficient: 0,
+      klEstimator: 3,
+    } as const;
+    const all = { advantages: batch.advantages, oldLogprobs: batch.logprobs };
+    const norms: number[] = [];
+    // With one update the loss itself compares every log-prob with the sampler's. With several, later
+    // ones see changed weights, so the comparison needs a pass of its own before the first.
+    let gap = actorMiniBatches > 1 ? await this.#gap(samples) : undefined;
+    let offset = 0;
+    for (const part of split(samples, actorMiniBatches)) {
+      const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
+      for (const each of pack(part, packTokens, offset)) {
+        this.#learner.policyLoss(actor, each, 1 / n, all, options);
+      }
+      offset += n;
+      norms.push(await this.actorOptimizer.step(stream, lr));
+    }
+    const stats = await this.#learner.takeStats();
+    gap ??= stats.gapMax;
+    const updates = norms.length;
+    return {
+      "rollout/logprob_gap_max": gap,
+      "ppo/policy_loss": stats.policy / updates,
+      "ppo/entropy": stats.entropy / updates,
+      "ppo/kl": stats.kl / updates,
+      "ppo/clip_fraction": stats.clipped / updates,
+      "ppo/grad_norm": mean(norms),
+    };
+  }
+
+  /** Largest difference between sampling and training log-probs over all actions. */
+  async #gap(samples: readonly ScoredEpisode[]): Promise<number> {
+    const { packTokens, temperature } = this.#config;
+    let gap = 0;
+    for (const each of pack(samples, packTokens)) {
+      const now = await this.#learner.logprobs(this.#parts.actor, each, temperature);
+      const then = each.samples.flatMap((s) => s.episode.segments.flatMap((g) => g.logprobs));
+      now.forEach((logprob, i) => gap = Math.max(gap, Math.abs(logprob - then[i])));
+    }
+    return gap;
+  }
+
+  [Symbol.dispose](): void {
+    this.#learner[Symbol.dispose]();
+    this.actorOptimizer[Symbol.dispose]();
+    this.criticOptimizer[Symbol.dispose]();
+  }
+}
+
+/** Device arrays over the N actions and S segments of one rollout. */
+class BatchTensors implements Disposable {
+  readonly logprobs: Tensor;
+  readonly rewards: Tensor;
+  readonly values: Tensor;
+  readonly advantages: Tensor;
+  readonly returns: Tensor;
+  readonly segments: Tensor;
+  readonly link: Tensor;
+  readonly #memory: Allocation[] = [];
+
+  constructor(device: Device, actions: number, borders: number) {
+    const alloc = (dtype: "f32" | "i32", size: number) => {
+      const memory = device.alloc(dtype, [size]);
+      this.#memory.push(memory);
+      return memory.tensor;
+    };
+    this.logprobs = alloc("f32", actions);
+    this.rewards = alloc("f32", actions);
+    this.values = alloc("f32", actions);
+    this.advantages = alloc("f32", actions);
+    this.returns = alloc("f32", actions);
+    this.segments = alloc("i32", borders);
+    this.link = alloc("f32", borders - 1);
+  }
+
+  [Symbol.dispose](): void {
+    for (const memory of this.#memory) memory[Symbol.dispose]();
+  }
+}
+
+/** Seconds per phase. */
+class Stopwatch {
+  readonly #begin = performance.now();
+  #last = this.#begin;
+  readonly #laps: Record<string, number> = {};
+
+  lap(name: string): void {
+    const now = performance.now();
+    this.#laps[`time/${name}`] = (now - this.#last) / 1000;
+    this.#last = now;
+  }
+
+  metrics(): Record<string, number> {
+    return { ...this.#laps, seconds: (this.#last - this.#begin) / 1000 };
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+/** Whether the fast answers were right; empty for tasks without verification. */
+function firstVerdicts(episodes: readonly Episode[]): boolean[] {
+  return episodes.filter((e) => e.segments[0].stage === "fast").map((e) =>
+    e.segments[0].correct === true
+  );
+}

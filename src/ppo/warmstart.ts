@@ -1,0 +1,81 @@
+/**
+ * Supervised warm start: cross-entropy on the actions of given dialogues.
+ *
+ * @module
+ */
+import type { Device, Stream } from "../../ffi/mod.ts";
+import * as z from "npm:zod@^4";
+import type { Decoder } from "../model/mod.ts";
+import { Learner } from "./learner.ts";
+import { AdamW } from "./optimizer.ts";
+import { actionsOf, pack, type Sample } from "./packing.ts";
+
+/** The schema of the `warmstart` part of a training config. */
+export const warmstartSchema = z.strictObject({
+  steps: z.int().positive(),
+  /** Dialogues per step. */
+  batch: z.int().positive(),
+  /** Peak learning rate: reached linearly over a twentieth of the steps, then a cosine to a tenth. */
+  lr: z.number().positive(),
+  /** How often scripted turns are right, per stage. */
+  skill: z.strictObject({
+    fast: z.number().min(0).max(1),
+    verify: z.number().min(0).max(1),
+    slow: z.number().min(0).max(1),
+    summary: z.number().min(0).max(1),
+    answer: z.number().min(0).max(1),
+  }),
+});
+
+/** Settings of a warm start. */
+export type WarmstartConfig = z.output<typeof warmstartSchema>;
+
+/** Progress of a warm start, one a step. */
+export interface WarmstartStep {
+  readonly step: number;
+  /** Mean cross-entropy of an action, in nats. */
+  readonly loss: number;
+  readonly grad_norm: number;
+  /** Action tokens trained on so far. */
+  readonly tokens: number;
+  readonly seconds: number;
+}
+
+/** Trains the decoder on `nextBatch()` after `nextBatch()`, calling `onStep` after each update. */
+export async function warmstart(
+  parts: { device: Device; stream: Stream; decoder: Decoder },
+  config: WarmstartConfig,
+  options: {
+    nextBatch: (step: number) => readonly Sample[];
+    packTokens: number;
+    signal?: AbortSignal;
+    onStep?: (step: WarmstartStep) => void;
+  },
+): Promise<void> {
+  const { device, stream, decoder } = parts;
+  const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
+  stream.fill(decoder.params.grads!.flat, 0);
+  using optimizer = new AdamW(device, stream, decoder, adam);
+  using learner = new Learner(device, stream, [decoder], options.packTokens);
+  let tokens = 0;
+  for (let step = 1; step <= config.steps; step++) {
+    options.signal?.throwIfAborted();
+    const began = performance.now();
+    const samples = options.nextBatch(step);
+    const n = samples.reduce((total, sample) => total + actionsOf(sample), 0);
+    for (const each of pack(samples, options.packTokens)) learner.crossEntropy(decoder, each, 1 / n);
+    const norm = await optimizer.step(stream, config.lr * schedule(step, config.steps));
+    const { loss } = await learner.takeStats();
+    tokens += n;
+    const seconds = (performance.now() - began) / 1000;
+    options.onStep?.({ step, loss, grad_norm: norm, tokens, seconds });
+  }
+}
+
+/** Share of the peak learning rate at a step. */
+function schedule(step: number, steps: number): number {
+  const warmup = Math.ceil(steps / 20);
+  if (step <= warmup) return step / warmup;
+  const progress = (step - warmup) / Math.max(1, steps - warmup);
+  return 0.1 + 0.45 * (1 + Math.cos(Math.PI * progress));
+}

@@ -1,0 +1,7 @@
+/**
+ * Rollouts: plays a task's episodes on the engine and has their answers graded on the way. The engine
+ * knows nothing of tasks, the task nothing of the engine; this room translates.
+ *
+ * @module
+ */
+export * from "./play.ts";

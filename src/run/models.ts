@@ -1,0 +1,161 @@
+/**
+ * The models of a run: made and warm-started here, or loaded from a folder.
+ *
+ * @module
+ */
+import type { Device, Stream } from "../../ffi/mod.ts";
+import { Random, scriptedEpisode, trainProblem } from "../data/mod.ts";
+import { UserError } from "../errors.ts";
+import {
+  Decoder,
+  initialise,
+  loadDecoder,
+  type ModelConfig,
+  normal,
+  type TokenizerFiles,
+  Tokenizer,
+  tinyTokenizerConfig,
+  tinyTokenizerJson,
+  tinyVocabSize,
+  valueHeadName,
+} from "../model/mod.ts";
+import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
+import {
+  BaselineTask,
+  defaultPrompts,
+  parsePrompts,
+  type Task,
+  ThinkerTask,
+  tinyPrompts,
+} from "../task/mod.ts";
+import type { TrainConfig } from "./config.ts";
+
+/** A tokenizer with the files it came from. */
+export interface LoadedTokenizer {
+  readonly tokenizer: Tokenizer;
+  readonly files: TokenizerFiles;
+}
+
+/** The tokenizer of the config's model folder, or the tiny one. */
+export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokenizer {
+  const { model } = config;
+  if (model === null) {
+    const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
+    return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
+  }
+  const tokenizer = Tokenizer.load(model);
+  const read = (name: string) => JSON.parse(Deno.readTextFileSync(`${model}/${name}`));
+  let tokenizerConfig: unknown;
+  try {
+    tokenizerConfig = read("tokenizer_config.json");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return { tokenizer, files: { tokenizer: read("tokenizer.json"), tokenizerConfig } };
+}
+
+/** Both tasks with the config's prompts and budgets, over one tokenizer. */
+export function openTasks(
+  config: Pick<TrainConfig, "prompts" | "budgets">,
+  tokenizer: Tokenizer,
+  eos: readonly number[],
+): { thinker: ThinkerTask; baseline: BaselineTask; stop: number[] } {
+  const stop = [...new Set([tokenizer.id("<|im_end|>"), ...eos])];
+  const shared = { codec: tokenizer, prompts: openPrompts(config.prompts), stop };
+  const thinker = new ThinkerTask({ ...shared, budgets: config.budgets });
+  const baseline = new BaselineTask({ ...shared, budget: config.budgets.answer });
+  return { thinker, baseline, stop };
+}
+
+function openPrompts(name: string) {
+  if (name === "tiny") return tinyPrompts;
+  if (name === "default") return defaultPrompts;
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(name);
+  } catch (cause) {
+    throw new UserError(`cannot read the prompts file ${name}`, {
+      hint: 'name an existing JSON file, or one of the built-in sets "tiny" and "default"',
+      cause,
+    });
+  }
+  return parsePrompts(JSON.parse(text), name);
+}
+
+/** The Hugging Face config of the model that the tiny preset makes. */
+export function tinyModelConfig(shape: TrainConfig["shape"], tokenizer: Tokenizer): ModelConfig {
+  return {
+    architecture: "Qwen2ForCausalLM",
+    ...shape,
+    vocab: tinyVocabSize,
+    ropeTheta: 10000,
+    normEps: 1e-6,
+    tiedHead: true,
+    qkvBias: true,
+    qkNorm: false,
+    eos: [tokenizer.id("<|im_end|>"), tokenizer.id("<|endoftext|>")],
+    bos: null,
+    dtype: "float32",
+  };
+}
+
+/** The policy before training: loaded, or freshly initialised for a warm start. */
+export function openActor(
+  device: Device,
+  stream: Stream,
+  config: TrainConfig,
+  tokenizer: Tokenizer,
+): Decoder {
+  const options = { head: "lm", train: true } as const;
+  if (config.model !== null) return loadDecoder(device, stream, config.model, options);
+  const actor = new Decoder(device, stream, tinyModelConfig(config.shape, tokenizer), options);
+  initialise(stream, actor, new Random(config.seed).fork("actor"));
+  return actor;
+}
+
+/** A critic with the actor's backbone and a fresh value head N(0, 1/(C + 1)). */
+export function openCritic(device: Device, stream: Stream, actor: Decoder, seed: number): Decoder {
+  const critic = new Decoder(device, stream, actor.config, { head: "value", train: true });
+  const source = actor.params, target = critic.params;
+  for (const { name, shape, offset } of target.layout.slots.values()) {
+    const view = target.master.flat.view(offset, shape);
+    const twin = source.layout.slots.get(name);
+    if (twin) stream.copy(view, source.master.flat.view(twin.offset, shape));
+    else if (name === valueHeadName) {
+      const random = new Random(seed).fork("critic");
+      const scale = 1 / (actor.config.hidden + 1);
+      stream.upload(view, Float32Array.from({ length: view.size }, () => scale * normal(random)));
+    }
+  }
+  target.refresh(stream);
+  return critic;
+}
+
+/** Warm-starts a fresh actor on scripted dialogues of both tasks. */
+export async function warmstartTiny(
+  parts: { device: Device; stream: Stream; decoder: Decoder },
+  config: TrainConfig,
+  tokenizer: Tokenizer,
+  options: { signal?: AbortSignal; onStep: (step: WarmstartStep) => void },
+): Promise<void> {
+  const { thinker, baseline } = openTasks(config, tokenizer, parts.decoder.config.eos);
+  const stop = tokenizer.id("<|im_end|>");
+  const { skill, batch } = config.warmstart;
+  const root = new Random(config.seed).fork("warm start");
+  const dialogue = (random: Random): Sample => {
+    const task: Task = random.next() < 0.7 ? thinker : baseline;
+    const mode = random.next() < 0.7 ? "train" : "inference";
+    const problem = trainProblem(random);
+    const script = { codec: tokenizer, stop, skill, random, mode } as const;
+    const episode = scriptedEpisode(task, problem, script);
+    return { ids: episode.ids, spans: episode.segments };
+  };
+  await warmstart(parts, config.warmstart, {
+    ...options,
+    packTokens: config.ppo.packTokens,
+    nextBatch: (step) => {
+      const random = root.fork(`${step}`);
+      return Array.from({ length: batch }, () => dialogue(random));
+    },
+  });
+}

@@ -1,0 +1,256 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { lmHeadLogprobs } from "../../ffi/mod.ts";
+import { Engine, type EngineOptions, type PromptRequest } from "../../src/engine/mod.ts";
+import { type Decoder, packBatch } from "../../src/model/mod.ts";
+import { assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import {
+  fromSeed,
+  makeRequests,
+  type Outcome,
+  type Plan,
+  play,
+  roomy,
+  sampled,
+  stop,
+  transcript,
+  type Way,
+} from "./scenario.ts";
+
+/** A device with the model and the workload of a fresh seed. */
+function withScenario(
+  body: (lab: Lab, decoder: Decoder, plans: Plan[], rand: Rand) => Promise<void>,
+): Promise<void> {
+  return seeded(async (rand) => {
+    using lab = await Lab.open({ threads: 1 });
+    const { decoder, plans } = fromSeed(lab, rand.seed);
+    const before = lab.device.allocatedBytes;
+    using _ = decoder;
+    await body(lab, decoder, plans, rand);
+    assertEquals(lab.device.allocatedBytes, before, "bytes left on the device");
+  });
+}
+
+function shuffled(rand: Rand) {
+  return (requests: PromptRequest[]) =>
+    requests.map((request) => ({ request, key: rand.uniform() }))
+      .sort((a, b) => a.key - b.key).map(({ request }) => request);
+}
+
+Deno.test("engine: nothing about scheduling changes a token or a bit of a log-prob", () =>
+  withScenario(async (lab, decoder, plans, rand) => {
+    const expected = transcript((await play(lab, decoder, plans)).outcomes);
+    const sometimes = () => rand.uniform() < 0.5 ? rand.int(0, 4) : undefined;
+    const engines: Partial<EngineOptions>[] = [
+      ...[1, 3, 8, 20].map((maxSequences) => ({ maxSequences })),
+      ...[16, 32].map((block) => ({ block })),
+      ...[1, 5, 1024].map((prefillChunk) => ({ prefillChunk })),
+      ...[1, 3, 8].map((stepsPerSync) => ({ stepsPerSync })),
+    ];
+    const ways: Way[] = [{}, { grouped: false }, { order: shuffled(rand) }, { delay: sometimes }];
+    const variants: { engine: Partial<EngineOptions>; way: Way }[] = [
+      ...engines.map((engine) => ({ engine, way: {} })),
+      ...ways.map((way) => ({ engine: {}, way })),
+    ];
+    const pick = <T>(items: readonly T[]) => items[rand.int(0, items.length)];
+    for (let i = 0; i < 12; i++) {
+      const engine = Object.assign({}, pick(engines), pick(engines), pick(engines));
+      variants.push({ engine, way: Object.assign({}, pick(ways), pick(ways)) });
+    }
+    for (const { engine, way } of variants) {
+      const { outcomes } = await play(lab, decoder, plans, { engine, way });
+      assertEquals(transcript(outcomes), expected, `${JSON.stringify(engine)} ${Object.keys(way)}`);
+    }
+  }));
+
+Deno.test("engine: top-p, top-k and temperature do not depend on scheduling either", () =>
+  withScenario(async (lab, decoder, plans) => {
+    const sampling = { temperature: 0.8, topP: 0.9, topK: 12 };
+    const run = { seed: 7n, sampling };
+    const expected = transcript((await play(lab, decoder, plans, { run })).outcomes);
+    for (const engine of [{ maxSequences: 1 }, { maxSequences: 20, stepsPerSync: 1 }]) {
+      const { outcomes } = await play(lab, decoder, plans, {
+        run,
+        engine,
+        way: { grouped: false },
+      });
+      assertEquals(transcript(outcomes), expected);
+    }
+  }));
+
+Deno.test("engine: the number of threads changes nothing", () =>
+  seeded(async (rand) => {
+    const texts: string[] = [];
+    for (const threads of [1, 2, 3]) {
+      using lab = await Lab.open({ threads });
+      const { decoder, plans } = fromSeed(lab, rand.seed);
+      using _ = decoder;
+      texts.push(transcript((await play(lab, decoder, plans)).outcomes));
+    }
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", new URL("./scenario.ts", import.meta.url).pathname, `${rand.seed}`],
+      env: { OMP_NUM_THREADS: "3" },
+      stderr: "inherit",
+    });
+    const child = JSON.parse(new TextDecoder().decode((await command.output()).stdout));
+    assertEquals(child.threads, 3);
+    texts.push(child.text);
+    for (const text of texts) assertEquals(text, texts[0]);
+  }));
+
+/** A sequence as one list of tokens, and where the sampled ones stand in it. */
+function flatten({ plan, turns }: Outcome) {
+  const ids = [...plan.prompt];
+  const actions: { index: number; logprob: number }[] = [];
+  turns.forEach((turn, n) => {
+    if (n > 0) ids.push(...plan.then[n - 1].append);
+    turn.ids.forEach((id, i) => {
+      actions.push({ index: ids.length, logprob: turn.logprobs[i] });
+      ids.push(id);
+    });
+  });
+  return { ids, actions };
+}
+
+for (const temperature of [1, 0.7]) {
+  Deno.test(`engine: log-probs equal those of the training pass bit by bit, temperature ${temperature}`, () =>
+    withScenario(async (lab, decoder, plans) => {
+      const run = { seed: 5n, sampling: { temperature, topP: 1, topK: 0 } };
+      const { outcomes } = await play(lab, decoder, plans, { run });
+      assert(outcomes.some(({ turns }) => turns.length === 3), "no sequence had three turns");
+      const sequences = outcomes.map(flatten);
+      const T = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+      const workspace = 4 * decoder.config.vocab * 50;
+      const extra = 64 * 3 + 8 * T + workspace;
+      using arena = lab.device.arena(decoder.activationBytes(T, { train: false }) + extra);
+      const batch = packBatch(lab.stream, arena, sequences.map(({ ids }) => ids));
+      const { hidden } = decoder.forward(lab.stream, arena, batch, { keep: false });
+      const targets = arena.alloc("i32", [T]), logprobs = arena.alloc("f32", [T]);
+      lab.stream.upload(
+        targets,
+        Int32Array.from(sequences.flatMap(({ ids }) => [...ids.slice(1), 0])),
+      );
+      lmHeadLogprobs(lab.stream, {
+        h: hidden,
+        w: decoder.params.head,
+        workspace: arena.alloc("u8", [workspace]),
+        logprobs,
+        targets,
+        temperature,
+      });
+      const trained = await lab.f32(logprobs);
+      let start = 0;
+      const pairs = sequences.flatMap(({ ids, actions }) => {
+        const offset = start - 1; // the token before predicts
+        start += ids.length;
+        return actions.map(({ index, logprob }) => [logprob, trained[offset + index]]);
+      });
+      const [rolled, scored] = [0, 1].map((i) => Float32Array.from(pairs, (pair) => pair[i]));
+      assert(rolled.length > 100);
+      assertSameBits(rolled, scored, "log-probs");
+    }));
+}
+
+Deno.test("engine: turns end with a stop token or a spent budget, and are streamed", () =>
+  withScenario(async (lab, decoder, plans) => {
+    const { outcomes, stats } = await play(lab, decoder, plans, { way: { grouped: false } });
+    const budgets = new Set<boolean>();
+    for (const { plan, turns, streamed } of outcomes) {
+      assertEquals(turns.length, plan.then.length + 1);
+      assertEquals(streamed, turns.flatMap((turn) => turn.ids));
+      turns.forEach(({ ids, logprobs, truncated }, n) => {
+        const most = n > 0 ? plan.then[n - 1].budget : Math.max(...plans.map((p) => p.budget));
+        budgets.add(truncated);
+        assertEquals(logprobs.length, ids.length);
+        assert(logprobs.every((logprob) => logprob <= 0));
+        assert(ids.slice(0, -1).every((id) => !stop.includes(id)), "a turn went on after its stop");
+        assertEquals(truncated, !stop.includes(ids.at(-1)!));
+        assert(truncated ? ids.length === most : ids.length <= most);
+      });
+    }
+    assertEquals(budgets.size, 2, "the scenario has both ends");
+    const ids = outcomes.flatMap(({ turns }) => turns.flatMap((turn) => turn.ids));
+    assertEquals(stats.sampled, ids.length);
+    assert(stats.steps >= Math.ceil(ids.length / 8) && stats.steps <= ids.length);
+  }));
+
+Deno.test("engine: a shared prompt is read once, appended tokens once a sequence", () =>
+  withScenario(async (lab, decoder, plans) => {
+    const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+    const appended = sum(plans.flatMap(({ then }) => then.map(({ append }) => append.length)));
+    const prompts = [...new Set(plans.map(({ prompt }) => prompt))];
+    const shared = await play(lab, decoder, plans);
+    assertEquals(shared.stats.prefilled, appended + sum(prompts.map((p) => p.length - 1)));
+    const separate = await play(lab, decoder, plans, { way: { grouped: false } });
+    assertEquals(separate.stats.prefilled, appended + sum(plans.map((p) => p.prompt.length - 1)));
+  }));
+
+Deno.test("engine: a cache with room for few sequences at a time gives the same tokens", () =>
+  withScenario(async (lab, decoder, plans) => {
+    const expected = transcript((await play(lab, decoder, plans)).outcomes);
+    const delay = () => 0;
+    for (const way of [{}, { grouped: false }, { delay }]) {
+      const { requests } = makeRequests(plans, way);
+      // A request with several samples holds its prompt's blocks beside those of each sequence.
+      const least = Math.max(
+        ...requests.map(({ prompt, maxTokens, sequences }) =>
+          Math.ceil(maxTokens / 16) + (sequences.length > 1 && (prompt.length - 1) % 16 ? 1 : 0)
+        ),
+      );
+      for (const blocks of [least, least + 1, 2 * least]) {
+        // Were a single block lost, the later ones of 21 sequences would find none.
+        const engine = { cacheTokens: 16 * blocks, block: 16 };
+        const { outcomes } = await play(lab, decoder, plans, { engine, way });
+        assertEquals(transcript(outcomes), expected, `${blocks} blocks`);
+      }
+    }
+  }));
+
+Deno.test("engine: seeds matter, ids matter, and runs repeat", () =>
+  withScenario(async (lab, decoder, plans) => {
+    using engine = new Engine(lab.device, lab.stream, decoder, roomy(plans));
+    const run = async (seed: bigint, from: readonly Plan[] = plans) => {
+      const { outcomes, requests } = makeRequests(from);
+      await engine.run(requests, { ...sampled, seed });
+      return transcript(outcomes.map((o, i) => ({ ...o, plan: plans[i] })));
+    };
+    const first = await run(42n);
+    assertNotEquals(await run(43n), first);
+    assertNotEquals(await run(42n, plans.map((plan) => ({ ...plan, id: plan.id + 1n }))), first);
+    assertNotEquals(await run(42n + 2n ** 40n), first);
+    assertEquals(await run(42n), first);
+  }));
+
+Deno.test("engine: temperature 0 and top-k 1 take the most likely token", () =>
+  withScenario(async (lab, decoder, plans) => {
+    const run = async (seed: bigint, temperature: number, topK: number) =>
+      (await play(lab, decoder, plans, { run: { seed, sampling: { temperature, topP: 1, topK } } }))
+        .outcomes.flatMap(({ turns }) => turns);
+    const ids = (turns: { ids: number[] }[]) => turns.map((turn) => turn.ids);
+    const greedy = await run(1n, 0, 0);
+    assertEquals(ids(await run(2n, 0, 0)), ids(greedy));
+    const one = await run(3n, 1, 1);
+    assertEquals(ids(one), ids(greedy));
+    assert(one.every(({ logprobs }) => logprobs.every((logprob) => logprob === 0)));
+    assert(greedy.every(({ logprobs }) => logprobs.every((logprob) => logprob < 0)));
+  }));
+
+Deno.test("engine: changed weights are used by the next run", () =>
+  withScenario(async (lab, decoder, plans) => {
+    using engine = new Engine(lab.device, lab.stream, decoder, roomy(plans));
+    const run = async () => {
+      const { outcomes, requests } = makeRequests(plans);
+      await engine.run(requests, sampled);
+      return transcript(outcomes);
+    };
+    const before = await run();
+    const { flat } = decoder.params.master;
+    const weights = await lab.f32(flat);
+    lab.stream.upload(flat, weights.map((w, i) => i % 3 ? w : 1.1 * w));
+    decoder.params.refresh(lab.stream);
+    const after = await run();
+    assertNotEquals(after, before);
+    assertEquals(after, transcript((await play(lab, decoder, plans)).outcomes));
+    lab.stream.upload(flat, weights);
+    decoder.params.refresh(lab.stream);
+    assertEquals(await run(), before);
+  }));

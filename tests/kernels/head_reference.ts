@@ -1,0 +1,152 @@
+/** Float64 references of the LM head's ops, and what their tests share. */
+import {
+  linearPack,
+  packedBytes,
+  type PackedWeight,
+  type PpoLossOptions,
+  stat,
+} from "../../ffi/mod.ts";
+import type { Lab, Rand } from "../native.ts";
+
+/** An LM head and hidden states on the host. */
+export interface HostHead {
+  readonly h: ArrayLike<number>;
+  readonly w: ArrayLike<number>;
+  readonly T: number;
+  readonly C: number;
+  readonly V: number;
+}
+
+/** Normal hidden states and weights, with logits of standard deviation `spread`. */
+export function randomHead(rand: Rand, [T, C, V]: readonly number[], spread = 2) {
+  return { h: rand.normal(T * C), w: rand.normal(V * C, spread / Math.sqrt(C)), T, C, V };
+}
+
+/** Packs `w (V, C)` for the device. */
+export function packWeight(lab: Lab, w: Float32Array, V: number, C: number): PackedWeight {
+  const data = lab.alloc("u8", [packedBytes(lab.device, V, C, "f32")]);
+  const packed: PackedWeight = { data, N: V, K: C, dtype: "f32" };
+  linearPack(lab.stream, packed, lab.put(w, [V, C]));
+  return packed;
+}
+
+/** The head on the device, with a workspace of `rows` rows of logits (and some bytes over). */
+export function putHead(lab: Lab, { h, w, T, C, V }: ReturnType<typeof randomHead>, rows = T) {
+  const workspace = lab.alloc("u8", [rows * V * 4 + 3]);
+  return { h: lab.put(h, [T, C]), w: packWeight(lab, w, V, C), workspace };
+}
+
+/** The scaled logits of row t. */
+export function logits64({ h, w, C, V }: HostHead, t: number, temperature: number): Float64Array {
+  const z = new Float64Array(V);
+  for (let v = 0; v < V; v++) {
+    for (let c = 0; c < C; c++) z[v] += h[t * C + c] * w[v * C + c];
+    z[v] /= temperature;
+  }
+  return z;
+}
+
+/** log softmax, with its log-sum-exp taken about the maximum. */
+export function logSoftmax64(z: Float64Array): Float64Array {
+  const top = z.reduce((a, b) => Math.max(a, b));
+  const lse = top + Math.log(z.reduce((sum, x) => sum + Math.exp(x - top), 0));
+  return z.map((x) => x - lse);
+}
+
+/** log-probs of the targets and entropies `(T)`. */
+export function logprobs64(head: HostHead, targets: ArrayLike<number>, temperature: number) {
+  const logprobs = new Float64Array(head.T), entropy = new Float64Array(head.T);
+  for (let t = 0; t < head.T; t++) {
+    const logp = logSoftmax64(logits64(head, t, temperature));
+    logprobs[t] = logp[targets[t]];
+    entropy[t] = -logp.reduce((sum, x) => sum + Math.exp(x) * x, 0);
+  }
+  return { logprobs, entropy };
+}
+
+/** Loss of one token and its derivatives by log-prob and entropy; fills its share of `stats`. */
+export type TokenLoss = (
+  t: number,
+  logp: number,
+  entropy: number,
+  stats: Float64Array,
+) => { byLogprob: number; byEntropy: number };
+
+/** `-w log p`. */
+export function crossEntropy64(weights: ArrayLike<number>): TokenLoss {
+  return (t, logp, entropy, stats) => {
+    stats[stat.loss] -= weights[t] * logp;
+    stats[stat.policy] -= weights[t] * logp;
+    stats[stat.entropy] += weights[t] * entropy;
+    stats[stat.weight] += weights[t];
+    return { byLogprob: -weights[t], byEntropy: 0 };
+  };
+}
+
+/** Per-token inputs of the PPO loss. */
+export interface PpoRows {
+  readonly weights: ArrayLike<number>;
+  readonly advantages: ArrayLike<number>;
+  readonly oldLogprobs: ArrayLike<number>;
+  readonly refLogprobs?: ArrayLike<number>;
+  readonly isWeights?: ArrayLike<number>;
+}
+
+/** The PPO objective of thinker.h for tokens with weight; other tokens count for nothing. */
+export function ppo64(rows: PpoRows, options: PpoLossOptions): TokenLoss {
+  const { clipLow, clipHigh, entropyCoefficient, klCoefficient, klEstimator } = options;
+  return (t, logp, entropy, stats) => {
+    const w = rows.weights[t], advantage = rows.advantages[t], is = rows.isWeights?.[t] ?? 1;
+    if (w === 0) return { byLogprob: 0, byEntropy: 0 };
+    const change = logp - rows.oldLogprobs[t], ratio = Math.exp(change);
+    const limited = Math.min(Math.max(ratio, 1 - clipLow), 1 + clipHigh);
+    const isCut = limited * advantage < ratio * advantage;
+    const policy = -is * (isCut ? limited : ratio) * advantage;
+    let kl = 0, klSlope = 0;
+    if (rows.refLogprobs) {
+      const r = logp - rows.refLogprobs[t];
+      kl = [r, r * r / 2, Math.exp(-r) - 1 + r][klEstimator - 1];
+      klSlope = [1, r, 1 - Math.exp(-r)][klEstimator - 1];
+    }
+    stats[stat.loss] += w * (policy - entropyCoefficient * entropy + klCoefficient * kl);
+    stats[stat.policy] += w * policy;
+    stats[stat.entropy] += w * entropy;
+    stats[stat.kl] += w * (ratio - 1 - change);
+    stats[stat.klRef] += w * kl;
+    stats[stat.clipped] += isCut ? w : 0;
+    stats[stat.weight] += w;
+    stats[stat.gapMax] = Math.max(stats[stat.gapMax], Math.abs(change));
+    const policySlope = isCut ? 0 : -is * ratio * advantage;
+    return {
+      byLogprob: w * (policySlope + klCoefficient * klSlope),
+      byEntropy: -w * entropyCoefficient,
+    };
+  };
+}
+
+/** A loss over the head: statistics, log-probs and gradients. */
+export function headLoss64(
+  head: HostHead,
+  targets: ArrayLike<number>,
+  temperature: number,
+  loss: TokenLoss,
+) {
+  const { h, w, T, C, V } = head;
+  const stats = new Float64Array(stat.count), logprobs = new Float64Array(T);
+  const dh = new Float64Array(T * C), dw = new Float64Array(V * C);
+  for (let t = 0; t < T; t++) {
+    const logp = logSoftmax64(logits64(head, t, temperature));
+    const entropy = -logp.reduce((sum, x) => sum + Math.exp(x) * x, 0);
+    logprobs[t] = logp[targets[t]];
+    const { byLogprob, byEntropy } = loss(t, logprobs[t], entropy, stats);
+    for (let v = 0; v < V; v++) {
+      const p = Math.exp(logp[v]);
+      const dz = byLogprob * (Number(v === targets[t]) - p) - byEntropy * p * (logp[v] + entropy);
+      for (let c = 0; c < C; c++) {
+        dh[t * C + c] += dz / temperature * w[v * C + c];
+        dw[v * C + c] += dz / temperature * h[t * C + c];
+      }
+    }
+  }
+  return { stats, logprobs, dh, dw };
+}

@@ -1,0 +1,330 @@
+import {
+  crossEntropyLoss,
+  type LmHead,
+  lmHeadLogprobs,
+  lmHeadSample,
+  ppoLoss,
+  type PpoLossOptions,
+  stat,
+  type Tensor,
+} from "../../ffi/mod.ts";
+import { assert, assertRejects, assertThrows } from "@std/assert";
+import { assertClose, assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import {
+  crossEntropy64,
+  headLoss64,
+  logprobs64,
+  ppo64,
+  type PpoRows,
+  putHead,
+  randomHead,
+} from "./head_reference.ts";
+
+type HostHead = ReturnType<typeof randomHead>;
+
+async function logprobsOf(
+  head: HostHead,
+  targets: Int32Array,
+  temperature: number,
+  options: { rows?: number; threads?: number } = {},
+) {
+  using lab = await Lab.open(options);
+  const [logprobs, bare, entropy] = [lab.out([head.T]), lab.out([head.T]), lab.out([head.T])];
+  const args = { ...putHead(lab, head, options.rows), targets: lab.put(targets), temperature };
+  lmHeadLogprobs(lab.stream, { ...args, logprobs, entropy });
+  lmHeadLogprobs(lab.stream, { ...args, logprobs: bare });
+  assertSameBits(await lab.f32(bare), await lab.f32(logprobs), "logprobs without entropy");
+  return { logprobs: await lab.f32(logprobs), entropy: await lab.f32(entropy) };
+}
+
+for (const V of [1, 5, 33, 513, 1100]) {
+  Deno.test(`lm_head_logprobs, V = ${V}: float64, whatever the workspace, rows and threads`, async () => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [37, 24, V]), targets = rand.ints(37, 0, V);
+      for (const temperature of [1, 0.7]) {
+        const expected = logprobs64(head, targets, temperature);
+        const all = await logprobsOf(head, targets, temperature);
+        assertClose(all.logprobs, expected.logprobs, 2e-6, "logprobs");
+        assertClose(all.entropy, expected.entropy, 5e-6, "entropy");
+        const variants = [[37, 1, 1], [37, 5, 3], [37, 40, 1], [1, 1, 2], [9, 4, 2]];
+        for (const [T, rows, threads] of variants) {
+          const some = { ...head, h: head.h.slice(0, T * head.C), T };
+          const actual = await logprobsOf(some, targets.slice(0, T), temperature, {
+            rows,
+            threads,
+          });
+          const what = `T = ${T}, workspace of ${rows} rows, ${threads} threads`;
+          assertSameBits(actual.logprobs, all.logprobs.slice(0, T), `logprobs, ${what}`);
+          assertSameBits(actual.entropy, all.entropy.slice(0, T), `entropy, ${what}`);
+        }
+      }
+    });
+  });
+}
+
+Deno.test("lm_head_logprobs: logits of 300 neither overflow nor lose the sum", async () => {
+  await seeded(async (rand) => {
+    const head = randomHead(rand, [20, 8, 700], 100), targets = rand.ints(20, 0, 700);
+    const expected = logprobs64(head, targets, 1), actual = await logprobsOf(head, targets, 1);
+    assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
+    assertClose(actual.entropy.map((x) => x + 300), expected.entropy.map((x) => x + 300), 1e-6);
+  });
+});
+
+/** Which loss to run on the device: cross-entropy of weights, or PPO of rows and options. */
+type Loss = { weights: Float32Array } | { rows: HostRows; options: PpoLossOptions };
+type HostRows = { [name in keyof PpoRows]: Float32Array };
+
+interface Result {
+  stats: Float32Array;
+  logprobs: Float32Array;
+  dh: Float32Array;
+  dw: Float32Array;
+}
+
+/** Runs a loss on the device; stats and dw start from the given values, outputs are poisoned. */
+async function lossOf(
+  head: HostHead,
+  targets: Int32Array,
+  loss: Loss,
+  start: { stats: Float32Array; dw: Float32Array },
+  device: { rows?: number; threads?: number } = {},
+): Promise<Result> {
+  using lab = await Lab.open(device);
+  const { T, C, V } = head;
+  const args = {
+    ...putHead(lab, head, device.rows),
+    targets: lab.put(targets),
+    stats: lab.put(start.stats),
+    logprobs: lab.out([T]),
+    dh: lab.out([T, C]),
+    dw: lab.put(start.dw, [V, C]),
+  };
+  if ("weights" in loss) {
+    crossEntropyLoss(lab.stream, { ...args, weights: lab.put(loss.weights) });
+  } else {
+    const rows = Object.fromEntries(
+      Object.entries(loss.rows).map(([name, data]) => [name, lab.put(data)]),
+    ) as { [name in keyof PpoRows]: Tensor };
+    ppoLoss(lab.stream, { ...args, ...rows, options: loss.options });
+  }
+  const [stats, logprobs, dh, dw] = [args.stats, args.logprobs, args.dh, args.dw];
+  return {
+    stats: await lab.f32(stats),
+    logprobs: await lab.f32(logprobs),
+    dh: await lab.f32(dh),
+    dw: await lab.f32(dw),
+  };
+}
+
+/** Rows with both signs of advantage, ratios inside and beyond the clip, and rows without weight. */
+function ppoRows(rand: Rand, logprobs: Float64Array, withOptional: boolean): HostRows {
+  const T = logprobs.length, changes = [-0.5, -0.1, 0.05, 0.4];
+  const old = (shift: number) =>
+    Float32Array.from(logprobs, (x, t) => x - changes[(t + shift) % 4] - 0.02 * rand.uniform());
+  const rows: HostRows = {
+    advantages: rand.normal(T).map((x, t) => t % 8 < 4 ? Math.abs(x) : -Math.abs(x)),
+    oldLogprobs: old(0),
+    ...withOptional && {
+      refLogprobs: old(rand.int(0, 4)),
+      isWeights: Float32Array.from({ length: T }, () => 0.5 + rand.uniform()),
+    },
+    weights: Float32Array.from({ length: T }, () => 0.2 + rand.uniform()),
+  };
+  // A token without weight counts for nothing, whatever its other numbers are.
+  for (let t = 3; t < T; t += 5) {
+    Object.values(rows).forEach((data) => data[t] = NaN);
+    rows.weights[t] = 0;
+  }
+  return rows;
+}
+
+const plain: PpoLossOptions = {
+  temperature: 1,
+  clipLow: 0.2,
+  clipHigh: 0.2,
+  entropyCoefficient: 0,
+  klCoefficient: 0,
+  klEstimator: 3,
+};
+
+/** The objectives that the gradient tests go through. */
+const objectives: [string, Partial<PpoLossOptions>, boolean][] = [
+  ["the plain surrogate", {}, false],
+  ["temperature 0.8, unequal clips, entropy bonus", {
+    temperature: 0.8,
+    clipHigh: 0.28,
+    entropyCoefficient: 0.3,
+  }, false],
+  ["k1 and importance weights", { klCoefficient: 0.5, klEstimator: 1 }, true],
+  ["k2 and importance weights", { klCoefficient: 0.5, klEstimator: 2 }, true],
+  ["k3, entropy bonus, temperature 0.8", {
+    temperature: 0.8,
+    entropyCoefficient: -0.1,
+    klCoefficient: 0.5,
+  }, true],
+];
+
+function assertLoss(
+  actual: Result,
+  expected: ReturnType<typeof headLoss64>,
+  start: { stats: Float32Array; dw: Float32Array },
+): void {
+  const stats = expected.stats.map((x, i) =>
+    i === stat.gapMax ? Math.max(x, start.stats[i]) : x + start.stats[i]
+  );
+  assertClose(actual.stats, stats, 3e-6, "stats");
+  assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
+  assertClose(actual.dh, expected.dh, 1e-5, "dh");
+  assertClose(actual.dw, expected.dw.map((x, i) => x + start.dw[i]), 1e-5, "dw");
+}
+
+for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5, 9, 4130]]) {
+  const [T, C, V] = shape;
+  Deno.test(`losses (${shape}): stats and gradients agree with float64`, async () => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, shape), targets = rand.ints(T, 0, V);
+      const start = { stats: rand.normal(stat.count), dw: rand.normal(V * C, 0.1) };
+      const weights = Float32Array.from({ length: T }, (_, t) => t % 4 === 1 ? 0 : rand.uniform());
+      const expected = headLoss64(head, targets, 1, crossEntropy64(weights));
+      const whole = await lossOf(head, targets, { weights }, start);
+      assertLoss(whole, expected, start);
+      for (const rows of [1, 7]) {
+        const actual = await lossOf(head, targets, { weights }, start, { rows });
+        assertLoss(actual, expected, start);
+        for (const name of ["stats", "logprobs", "dh"] as const) {
+          assertSameBits(actual[name], whole[name], `${name}, workspace of ${rows} rows`);
+        }
+      }
+      for (const [, options, withOptional] of objectives) {
+        const settings = { ...plain, ...options };
+        const { logprobs } = logprobs64(head, targets, settings.temperature);
+        const rows = ppoRows(rand, logprobs, withOptional);
+        const loss = ppo64(rows, settings);
+        const actual = await lossOf(head, targets, { rows, options: settings }, start);
+        assertLoss(actual, headLoss64(head, targets, settings.temperature, loss), start);
+      }
+    });
+  });
+}
+
+for (const [name, options, withOptional] of objectives) {
+  Deno.test(`ppo_loss, ${name}: gradients are the slopes of the float64 loss`, async () => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [12, 3, 7]), { T, C, V } = head, targets = rand.ints(T, 0, V);
+      const settings = { ...plain, ...options };
+      const { logprobs } = logprobs64(head, targets, settings.temperature);
+      const rows = ppoRows(rand, logprobs, withOptional);
+      const total = (h: ArrayLike<number>, w: ArrayLike<number>) =>
+        headLoss64({ ...head, h, w }, targets, settings.temperature, ppo64(rows, settings))
+          .stats[stat.loss];
+      const slope = (x: Float32Array, at: (moved: Float64Array) => number) =>
+        Array.from(x, (_, i) => {
+          const step = 1e-5, up = Float64Array.from(x), down = Float64Array.from(x);
+          up[i] += step;
+          down[i] -= step;
+          return (at(up) - at(down)) / (2 * step);
+        });
+      const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
+      const actual = await lossOf(head, targets, { rows, options: settings }, start);
+      assertClose(actual.dh, slope(head.h, (h) => total(h, head.w)), 1e-5, "dh");
+      assertClose(actual.dw, slope(head.w, (w) => total(head.h, w)), 1e-5, "dw");
+      assert(
+        actual.stats[stat.clipped] > 0 && actual.stats[stat.clipped] < actual.stats[stat.weight],
+      );
+    });
+  });
+}
+
+Deno.test("ppo_loss: every bit is the same on 1, 2 and 3 threads", async () => {
+  await seeded(async (rand) => {
+    const head = randomHead(rand, [70, 40, 600]), targets = rand.ints(70, 0, 600);
+    const rows = ppoRows(rand, logprobs64(head, targets, 1).logprobs, true);
+    const start = { stats: new Float32Array(stat.count), dw: new Float32Array(600 * 40) };
+    const loss = { rows, options: { ...plain, klCoefficient: 0.1, entropyCoefficient: 0.1 } };
+    const expected = await lossOf(head, targets, loss, start, { threads: 2, rows: 33 });
+    for (const threads of [1, 3]) {
+      const actual = await lossOf(head, targets, loss, start, { threads, rows: 33 });
+      for (const name of ["stats", "logprobs", "dh", "dw"] as const) {
+        assertSameBits(actual[name], expected[name], `${name} on ${threads} threads`);
+      }
+    }
+  });
+});
+
+for (const temperature of [1, 0.8, 0.5, 1.1, 1.3]) {
+  Deno.test(`on-policy at temperature ${temperature}: sampling, scoring and PPO give the same log-prob bits`, async () => {
+    using lab = await Lab.open();
+    await seeded(async (rand) => {
+      const [B, C, V] = [45, 24, 1100], head = randomHead(rand, [B, C, V]);
+      const [tokens, sampled, scored] = [lab.out([B], "i32"), lab.out([B]), lab.out([B])];
+      const settings = Array.from({ length: B }, () => [temperature, 1, 0]).flat();
+      lmHeadSample(lab.stream, {
+        ...putHead(lab, head, 4),
+        tokens,
+        logprobs: sampled,
+        sampling: lab.put(Float32Array.from(settings), [B, 3]),
+        sequenceIds: lab.put(rand.ints(2 * B, 0, 2 ** 31), [B, 2]),
+        positions: lab.put(rand.ints(B, 0, 4096)),
+        seed: 42n,
+      });
+      lmHeadLogprobs(lab.stream, {
+        ...putHead(lab, head),
+        logprobs: scored,
+        targets: tokens,
+        temperature,
+      });
+      const logprobs = await lab.f32(sampled);
+      assertSameBits(await lab.f32(scored), logprobs, "lm_head_logprobs");
+      const rows = {
+        weights: new Float32Array(B).fill(1),
+        advantages: rand.normal(B),
+        oldLogprobs: logprobs.slice(),
+      };
+      const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
+      const options = { ...plain, temperature };
+      const result = await lossOf(head, await lab.i32(tokens), { rows, options }, start, {
+        rows: 7,
+      });
+      assertSameBits(result.logprobs, logprobs, "ppo_loss");
+      assert(result.stats[stat.gapMax] === 0, "the log-prob gap is exactly 0");
+      assert(result.stats[stat.kl] === 0 && result.stats[stat.clipped] === 0);
+    });
+  });
+}
+
+Deno.test("lm head: wrong shapes, workspaces and targets are named", async () => {
+  using lab = await Lab.open();
+  const head: LmHead = putHead(
+    lab,
+    randomHead({ normal: (n: number) => new Float32Array(n) } as Rand, [2, 4, 6]),
+  );
+  const args = {
+    ...head,
+    logprobs: lab.out([2]),
+    targets: lab.put(Int32Array.of(0, 6)),
+    temperature: 1,
+  };
+  assertThrows(
+    () => lmHeadLogprobs(lab.stream, { ...args, h: lab.zeros([2, 5]) }),
+    TypeError,
+    "lm_head_logprobs: h is f32[2, 5], expected f32[-1, 4]",
+  );
+  assertThrows(
+    () => lmHeadLogprobs(lab.stream, { ...args, workspace: lab.alloc("u8", [23]) }),
+    Error,
+    "the workspace of 23 bytes holds no row of 6 logits",
+  );
+  lmHeadLogprobs(lab.stream, args);
+  const message = "token 1 has target 6, but the vocabulary has 6 entries";
+  await assertRejects(() => lab.stream.sync(), Error, message);
+  const weights = lab.put(Float32Array.of(1, 1)), stats = lab.zeros([stat.count]);
+  crossEntropyLoss(lab.stream, {
+    ...args,
+    stats,
+    dh: lab.out([2, 4]),
+    dw: lab.zeros([6, 4]),
+    weights,
+  });
+  await assertRejects(() => lab.stream.sync(), Error, message);
+});
