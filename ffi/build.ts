@@ -11,7 +11,7 @@
 
 import { UserError } from "../src/errors.ts";
 import { cacheDir } from "./cache.ts";
-import { cpuSources, type SourceFile } from "./sources.ts";
+import { cpuSources, cudaSources, type SourceFile } from "./sources.ts";
 
 /** Backends that this build knows how to compile. */
 export type Backend = "cpu" | "cuda";
@@ -39,9 +39,13 @@ interface Toolchain {
 export async function libraryPath(backend: Backend, options: BuildOptions = {}): Promise<string> {
   const override = Deno.env.get("THINKER_LIB");
   if (override) return override;
-  const sources = cpuSources;
-  const toolchain = await cpuToolchain();
-  const key = await hash([backend, toolchain.identity, ...sources.flatMap((s) => [s.name, s.text])]);
+  const sources = backend === "cpu" ? cpuSources : cudaSources;
+  const toolchain = backend === "cpu" ? await cpuToolchain() : await cudaToolchain();
+  const key = await hash([
+    backend,
+    toolchain.identity,
+    ...sources.flatMap((s) => [s.name, s.text]),
+  ]);
   const path = `${cacheDir()}/${key}/libthinker_${backend}.so`;
   if (!await exists(path)) await buildLocked(path, backend, sources, toolchain, options);
   return path;
@@ -49,18 +53,61 @@ export async function libraryPath(backend: Backend, options: BuildOptions = {}):
 
 async function cpuToolchain(): Promise<Toolchain> {
   const march = Deno.env.get("THINKER_MARCH") ?? "native";
-  const compile = ["-std=c++17", "-O3", `-march=${march}`, "-ffp-contract=off", "-fopenmp", "-fPIC"];
+  const compile = [
+    "-std=c++17",
+    "-O3",
+    `-march=${march}`,
+    "-ffp-contract=off",
+    "-fopenmp",
+    "-fPIC",
+  ];
   compile.push("-fvisibility=hidden");
   const link = ["-shared", "-fopenmp"];
   for (const compiler of ["g++", "clang++"]) {
-    const probe = await run(compiler, [`-march=${march}`, "-fopenmp", "-dM", "-E", "-x", "c++", "-"]);
+    const probe = await run(compiler, [
+      `-march=${march}`,
+      "-fopenmp",
+      "-dM",
+      "-E",
+      "-x",
+      "c++",
+      "-",
+    ]);
     if (probe === undefined) continue;
     if (!probe.success) throw buildError("cpu", compiler, probe.stderr);
-    return { compiler, compile, link, identity: [compiler, ...compile, ...link, probe.stdout].join("\n") };
+    return {
+      compiler,
+      compile,
+      link,
+      identity: [compiler, ...compile, ...link, probe.stdout].join("\n"),
+    };
   }
   throw new UserError("no C++ compiler found: neither g++ nor clang++ is on PATH", {
-    hint: "install one (Debian/Ubuntu: apt install g++, Fedora: dnf install gcc-c++) or set THINKER_LIB",
+    hint:
+      "install one (Debian/Ubuntu: apt install g++, Fedora: dnf install gcc-c++) or set THINKER_LIB",
   });
+}
+
+/** GPUs that the CUDA library holds code for: Ampere, Hopper, and PTX that newer ones compile. */
+const cudaTargets = [
+  "arch=compute_80,code=sm_80",
+  "arch=compute_90a,code=sm_90a",
+  "arch=compute_80,code=compute_80",
+];
+
+async function cudaToolchain(): Promise<Toolchain> {
+  const compiler = "nvcc";
+  const targets = cudaTargets.flatMap((target) => ["-gencode", target]);
+  const compile = ["-std=c++17", "-O3", "-Xcompiler", "-fPIC,-fvisibility=hidden", ...targets];
+  // A static runtime loads on machines without a driver, and then says so.
+  const link = ["-shared", "-cudart", "static", ...targets];
+  const version = await run(compiler, ["--version"]);
+  if (!version?.success) {
+    throw new UserError("no CUDA compiler found: nvcc is not on PATH", {
+      hint: "install the CUDA toolkit and put its bin folder on PATH",
+    });
+  }
+  return { compiler, compile, link, identity: [...compile, ...link, version.stdout].join("\n") };
 }
 
 async function buildLocked(
@@ -75,7 +122,9 @@ async function buildLocked(
   using lock = await Deno.open(`${dir}/lock`, { create: true, write: true });
   await lock.lock(true); // released by close, also when the process dies
   if (await exists(path)) return; // somebody else built it meanwhile
-  options.onBuild?.(`building the ${backend} kernels with ${toolchain.compiler} (once per machine)`);
+  options.onBuild?.(
+    `building the ${backend} kernels with ${toolchain.compiler} (once per machine)`,
+  );
   const temporary = await Deno.makeTempDir({ dir, prefix: "build-" });
   try {
     await build(temporary, backend, sources, toolchain);
@@ -92,7 +141,7 @@ async function build(
   toolchain: Toolchain,
 ): Promise<void> {
   for (const source of sources) await Deno.writeTextFile(`${dir}/${source.name}`, source.text);
-  const units = sources.filter((s) => s.name.endsWith(".cpp")).map((s) => s.name);
+  const units = sources.filter((s) => /\.(cpp|cu)$/.test(s.name)).map((s) => s.name);
   const objects = units.map((name) => `${dir}/${name}.o`);
   const queue = units.keys();
   const worker = async () => {
@@ -102,12 +151,19 @@ async function build(
     }
   };
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, worker));
-  await compile(backend, toolchain.compiler, [...objects, ...toolchain.link, "-o", `${dir}/library.so`]);
+  await compile(backend, toolchain.compiler, [
+    ...objects,
+    ...toolchain.link,
+    "-o",
+    `${dir}/library.so`,
+  ]);
 }
 
 async function compile(backend: Backend, compiler: string, args: string[]): Promise<void> {
   const result = await run(compiler, args);
-  if (!result?.success) throw buildError(backend, compiler, result?.stderr ?? "the compiler vanished");
+  if (!result?.success) {
+    throw buildError(backend, compiler, result?.stderr ?? "the compiler vanished");
+  }
 }
 
 function buildError(backend: Backend, compiler: string, stderr: string): UserError {

@@ -67,7 +67,13 @@ export class Device implements Disposable {
    * @throws {UserError} when there is no compiler, the build fails or the library does not fit.
    */
   static async open(backend: Backend = "cpu", options: DeviceOptions = {}): Promise<Device> {
-    return new Device(new Library(await libraryPath(backend, options)), options);
+    const library = new Library(await libraryPath(backend, options));
+    try {
+      return new Device(library, options);
+    } catch (error) {
+      library.close();
+      throw error;
+    }
   }
 
   /** The functions of the ABI. */
@@ -193,7 +199,9 @@ export class Arena implements Disposable {
     const capacity = this.#memory.tensor.size;
     if (this.#used + bytes > capacity) {
       throw new RangeError(
-        `arena of ${capacity} bytes is full: ${this.#used} used, ${dtype}[${shape.join(", ")}] asked for`,
+        `arena of ${capacity} bytes is full: ${this.#used} used, ${dtype}[${
+          shape.join(", ")
+        }] asked for`,
       );
     }
     const address = this.#memory.tensor.address + BigInt(this.#used);
@@ -263,7 +271,10 @@ export class Stream implements Disposable {
     const { device } = this;
     const bytes = BigInt(dst.byteLength);
     const target = dst as T & { buffer: ArrayBuffer };
-    device.check("download", await device.symbols.tk_download(this.handle, target, src.address, bytes));
+    device.check(
+      "download",
+      await device.symbols.tk_download(this.handle, target, src.address, bytes),
+    );
     return dst;
   }
 

@@ -10,6 +10,8 @@ import { ABI_VERSION, symbols } from "./symbols.ts";
 /** The typed functions of the ABI. */
 export type Symbols = Deno.DynamicLibrary<typeof symbols>["symbols"];
 
+const hint = "rebuild the library, or unset THINKER_LIB";
+
 /** An error that a native function reported; its message starts with the op's name. */
 export class NativeError extends Error {
   override readonly name = "NativeError";
@@ -32,14 +34,15 @@ export class Library implements Disposable {
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      throw new UserError(`cannot load ${path}: ${reason.split("\n")[0]}`, { cause: error });
+      throw new UserError(`cannot load ${path}: ${reason.split("\n")[0]}`, { hint, cause: error });
     }
     const version = this.symbols.tk_abi_version();
     if (version !== ABI_VERSION) {
       this.close();
-      throw new UserError(`${path} speaks ABI version ${version}, this program version ${ABI_VERSION}`, {
-        hint: "rebuild the library, or unset THINKER_LIB",
-      });
+      throw new UserError(
+        `${path} speaks ABI version ${version}, this program version ${ABI_VERSION}`,
+        { hint },
+      );
     }
   }
 

@@ -93,5 +93,7 @@ export function expectTensor(
 ): void {
   const fits = tensor.dtype === dtype && tensor.shape.length === shape.length &&
     shape.every((n, i) => n === -1 || n === tensor.shape[i]);
-  if (!fits) throw new TypeError(`${op}: ${name} is ${tensor}, expected ${dtype}[${shape.join(", ")}]`);
+  if (!fits) {
+    throw new TypeError(`${op}: ${name} is ${tensor}, expected ${dtype}[${shape.join(", ")}]`);
+  }
 }

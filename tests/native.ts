@@ -115,7 +115,10 @@ export function assertClose(
   tolerance: number,
   what = "values",
 ): void {
-  assert(actual.length === expected.length, `${what}: ${actual.length} values, not ${expected.length}`);
+  assert(
+    actual.length === expected.length,
+    `${what}: ${actual.length} values, not ${expected.length}`,
+  );
   let scale = 1e-6;
   for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]));
   for (let i = 0; i < expected.length; i++) {
@@ -126,8 +129,15 @@ export function assertClose(
 }
 
 /** Asserts equality bit by bit (NaN equals the same NaN, +0 differs from -0). */
-export function assertSameBits(actual: Float32Array, expected: Float32Array, what = "values"): void {
-  assert(actual.length === expected.length, `${what}: ${actual.length} values, not ${expected.length}`);
+export function assertSameBits(
+  actual: Float32Array,
+  expected: Float32Array,
+  what = "values",
+): void {
+  assert(
+    actual.length === expected.length,
+    `${what}: ${actual.length} values, not ${expected.length}`,
+  );
   const a = new Uint32Array(actual.buffer, actual.byteOffset, actual.length);
   const b = new Uint32Array(expected.buffer, expected.byteOffset, expected.length);
   for (let i = 0; i < a.length; i++) {

@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -23,7 +24,9 @@ void set_last_error(const std::string& message) {
   last_error = message;
 }
 
-Stream::Stream(int threads) : worker_([this, threads] { run(threads); }) {}
+Stream::Stream(Device& device) : device_(device), worker_([this] { run(device_.threads); }) {
+  device_.streams.push_back(this);
+}
 
 Stream::~Stream() {
   {
@@ -32,6 +35,8 @@ Stream::~Stream() {
   }
   work_.notify_one();
   worker_.join();
+  auto& open = device_.streams;
+  open.erase(std::find(open.begin(), open.end(), this));
 }
 
 void Stream::submit(Op op) {
@@ -51,6 +56,11 @@ void Stream::wait() {
   require(!recording_, "cannot wait for a stream while a graph is being recorded");
   idle_.wait(lock, [this] { return queue_.empty() && !busy_; });
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void Stream::drain() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  idle_.wait(lock, [this] { return queue_.empty() && !busy_; });
 }
 
 void Stream::begin_graph() {
@@ -151,7 +161,7 @@ int32_t tk_device_open(int32_t index, int32_t threads, void* device_out) {
   return guarded([&] {
     require(index == 0, "the CPU backend has one device: index must be 0");
     require(threads >= 0, "threads must not be negative");
-    write_u64(device_out, handle(new Device{threads > 0 ? threads : omp_get_max_threads()}));
+    write_u64(device_out, handle(new Device{threads > 0 ? threads : omp_get_max_threads(), {}}));
   });
 }
 
@@ -180,12 +190,15 @@ int32_t tk_memory_alloc(uint64_t, uint64_t bytes, void* address_out) {
   });
 }
 
-int32_t tk_memory_free(uint64_t, uint64_t address) {
-  return guarded([&] { std::free(pointer<void>(address)); });
+int32_t tk_memory_free(uint64_t device, uint64_t address) {
+  return guarded([&] {
+    for (Stream* stream : pointer<Device>(device)->streams) stream->drain();
+    std::free(pointer<void>(address));
+  });
 }
 
 int32_t tk_stream_create(uint64_t device, void* stream_out) {
-  return guarded([&] { write_u64(stream_out, handle(new Stream(pointer<Device>(device)->threads))); });
+  return guarded([&] { write_u64(stream_out, handle(new Stream(*pointer<Device>(device)))); });
 }
 int32_t tk_stream_destroy(uint64_t stream) {
   return guarded([&] { delete &stream_of(stream); });

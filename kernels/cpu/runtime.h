@@ -21,8 +21,11 @@ namespace tk {
 
 using Op = std::function<void()>;
 
+class Stream;
+
 struct Device {
   int threads;
+  std::vector<Stream*> streams;  // the open ones: memory is freed only when none of them can use it any more
 };
 
 // Ops recorded between tk_graph_begin and tk_graph_end: replayed in order by one queue entry.
@@ -33,7 +36,7 @@ struct Graph {
 // One worker thread that runs ops in order; OpenMP parallelises inside an op.
 class Stream {
  public:
-  explicit Stream(int threads);
+  explicit Stream(Device& device);
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -42,12 +45,15 @@ class Stream {
   void submit(Op op);
   // Waits until the queue is empty; throws the first error that an op raised since the last wait.
   void wait();
+  // Waits until the queue is empty; errors stay for `wait`.
+  void drain();
   void begin_graph();
   std::shared_ptr<Graph> end_graph();
 
  private:
   void run(int threads);
 
+  Device& device_;
   std::mutex mutex_;
   std::condition_variable work_, idle_;
   std::deque<Op> queue_;

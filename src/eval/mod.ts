@@ -4,3 +4,4 @@
  * @module
  */
 export * from "./evaluate.ts";
+export * from "./solve.ts";

@@ -15,9 +15,11 @@ export function normal(random: Random): number {
 }
 
 /**
- * Fills the master parameters: matrices N(0, 0.02), projections into the residual stream scaled by
- * 1/sqrt(2 layers) (GPT-2), norms 1, biases 0, and a value head N(0, 1/(C + 1)) as Open-Reasoner-Zero
- * starts its critic.
+ * Fills the master parameters: matrices N(0, 1/fan_in), those that write into the residual stream scaled
+ * by 1/sqrt(2 layers) besides (GPT-2), norms 1, biases 0. The embedding N(0, 0.5) is not drowned by what
+ * the first layers add; the LM head starts at 0.02, near the uniform distribution. (A tied head is the
+ * embedding, so it starts at 0.1: a compromise.) A value head starts at N(0, 1/(C + 1)) as
+ * Open-Reasoner-Zero's.
  */
 export function initialise(stream: Stream, decoder: Decoder, random: Random): void {
   const { layout, master } = decoder.params;
@@ -28,7 +30,7 @@ export function initialise(stream: Stream, decoder: Decoder, random: Random): vo
     if (name.endsWith("norm.weight")) part.fill(1);
     else if (shape.length === 2) {
       const random_ = random.fork(name);
-      const scale = initialScale(name, decoder);
+      const scale = initialScale(name, shape, decoder);
       for (let i = 0; i < size; i++) part[i] = scale * normal(random_);
     }
   }
@@ -36,8 +38,11 @@ export function initialise(stream: Stream, decoder: Decoder, random: Random): vo
   decoder.params.refresh(stream);
 }
 
-function initialScale(name: string, decoder: Decoder): number {
-  if (name === valueHeadName) return 1 / (decoder.config.hidden + 1);
+function initialScale(name: string, shape: readonly number[], decoder: Decoder): number {
+  const { hidden, layers, tiedHead } = decoder.config;
+  if (name === valueHeadName) return 1 / (hidden + 1);
+  if (name.includes("embed_tokens")) return tiedHead ? 0.1 : 0.5;
+  if (name.startsWith("lm_head")) return 0.02;
   const intoResidual = name.endsWith("o_proj.weight") || name.endsWith("down_proj.weight");
-  return intoResidual ? 0.02 / Math.sqrt(2 * decoder.config.layers) : 0.02;
+  return (intoResidual ? 1 / Math.sqrt(2 * layers) : 1) / Math.sqrt(shape[1]);
 }

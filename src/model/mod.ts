@@ -8,6 +8,7 @@ export * from "./checkpoint.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";
 export * from "./init.ts";
+export * from "./load.ts";
 export * from "./paged.ts";
 export * from "./parameters.ts";
 export * from "./safetensors.ts";

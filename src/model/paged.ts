@@ -48,7 +48,10 @@ export class KvCache implements Disposable {
     this.blocks = options.blocks;
     const { Hk, D } = decoder.heads;
     const alloc = () => device.alloc("f32", [options.blocks, Hk * options.block * D]);
-    this.#layers = Array.from({ length: decoder.config.layers }, () => ({ k: alloc(), v: alloc() }));
+    this.#layers = Array.from(
+      { length: decoder.config.layers },
+      () => ({ k: alloc(), v: alloc() }),
+    );
   }
 
   /** The cache of layer l as attention ops take it. */

@@ -70,7 +70,10 @@ export class Learner implements Disposable {
       return memory.tensor;
     };
     const vocab = Math.max(...decoders.map((d) => d.config.vocab));
-    this.#workspace = alloc("u8", Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens)));
+    this.#workspace = alloc(
+      "u8",
+      Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens)),
+    );
     this.#stats = alloc("f32", stat.count);
     stream.fill(this.#stats, 0);
   }

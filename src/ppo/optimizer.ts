@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { adamw, type Allocation, type Device, gradNorm, type Stream, type Tensor } from "../../ffi/mod.ts";
+import {
+  adamw,
+  type Allocation,
+  type Device,
+  gradNorm,
+  type Stream,
+  type Tensor,
+} from "../../ffi/mod.ts";
 import type { Decoder } from "../model/mod.ts";
 
 /** Hyper-parameters that stay the same over a run. */

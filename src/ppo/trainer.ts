@@ -7,7 +7,14 @@
  *
  * @module
  */
-import { type Allocation, type Device, gae, type Stream, type Tensor, whiten } from "../../ffi/mod.ts";
+import {
+  type Allocation,
+  type Device,
+  gae,
+  type Stream,
+  type Tensor,
+  whiten,
+} from "../../ffi/mod.ts";
 import type { Random } from "../data/random.ts";
 import type { Problem } from "../data/problem.ts";
 import type { Engine } from "../engine/mod.ts";
@@ -105,7 +112,8 @@ export class PpoTrainer implements Disposable {
     using batch = new BatchTensors(this.#parts.device, n, experience.segments.length);
     await this.#advantages(samples, experience, batch);
     clock.lap("forward");
-    const learningRate = (base: number) => base * Math.min(1, input.step / (config.warmupSteps || 1));
+    const learningRate = (base: number) =>
+      base * Math.min(1, input.step / (config.warmupSteps || 1));
     const critic = await this.#updateCritic(samples, batch, learningRate(config.criticLr));
     clock.lap("critic");
     input.onPhase?.("actor");

@@ -63,7 +63,9 @@ export async function warmstart(
     const began = performance.now();
     const samples = options.nextBatch(step);
     const n = samples.reduce((total, sample) => total + actionsOf(sample), 0);
-    for (const each of pack(samples, options.packTokens)) learner.crossEntropy(decoder, each, 1 / n);
+    for (const each of pack(samples, options.packTokens)) {
+      learner.crossEntropy(decoder, each, 1 / n);
+    }
     const norm = await optimizer.step(stream, config.lr * schedule(step, config.steps));
     const { loss } = await learner.takeStats();
     tokens += n;

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Continuation, Engine, RunOptions, RunStats, Turn } from "../engine/mod.ts";
-import type { Episode, Mode, Task, TaskCommand, TaskProblem } from "../task/mod.ts";
+import type { Episode, Mode, Stage, Task, TaskCommand, TaskProblem } from "../task/mod.ts";
 
 /** Decides whether an answer equals the gold answer. May be asynchronous: generation goes on. */
 export type Grader = (answer: string, gold: string) => boolean | Promise<boolean>;
@@ -22,6 +22,8 @@ export interface PlayOptions extends RunOptions {
   readonly task: Task;
   readonly mode: Mode;
   readonly grade: Grader;
+  /** Called with newly sampled tokens of an episode's present stage. */
+  readonly onTokens?: (episode: Episode, stage: Stage, ids: readonly number[]) => void;
   /** Called when an episode is over. */
   readonly onEpisode?: (episode: Episode) => void;
 }
@@ -59,6 +61,7 @@ export async function playEpisodes(
       sequences: group.map((player) => ({
         id: player.episode.id,
         onTurn: (turn: Turn) => player.onTurn(turn),
+        onTokens: options.onTokens && ((ids: readonly number[]) => player.onTokens(ids)),
       })),
     };
   });
@@ -72,6 +75,8 @@ class Player {
   readonly episode: Episode;
   readonly #options: PlayOptions;
   readonly #clock: { seconds: number };
+  /** The stage being generated. */
+  #stage: Stage | undefined;
   /** Answers the engine's question if the task could not do so yet. */
   #reply: PromiseWithResolvers<Continuation | null> | undefined;
   /** Verdicts on their way. */
@@ -87,6 +92,10 @@ class Player {
     const next = this.#follow(this.episode.start());
     if (!next) throw new Error(`episode ${this.episode.id} ended before its first turn`);
     return next;
+  }
+
+  onTokens(ids: readonly number[]): void {
+    this.#options.onTokens?.(this.episode, this.#stage!, ids);
   }
 
   onTurn(turn: Turn): Continuation | null | Promise<Continuation | null> {
@@ -106,8 +115,10 @@ class Player {
   #follow(commands: readonly TaskCommand[]): Continuation | null | undefined {
     let next: Continuation | null | undefined;
     for (const command of commands) {
-      if (command.kind === "generate") next = command;
-      else if (command.kind === "end") next = null;
+      if (command.kind === "generate") {
+        next = command;
+        this.#stage = command.stage;
+      } else if (command.kind === "end") next = null;
       else {
         const verdict = this.#grade(command.answer);
         const book = (equal: boolean) =>

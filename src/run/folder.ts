@@ -75,6 +75,11 @@ export class RunFolder {
     return folder;
   }
 
+  /** An existing run's folder, to look at; nothing is checked or changed. */
+  static at(path: string): RunFolder {
+    return new RunFolder(path);
+  }
+
   /**
    * The folder of a run that names none: `runs/<preset>-<task>-seed<seed>`, with `-2`, `-3`, …
    * behind it where that one is taken.

@@ -12,11 +12,11 @@ import {
   loadDecoder,
   type ModelConfig,
   normal,
-  type TokenizerFiles,
-  Tokenizer,
   tinyTokenizerConfig,
   tinyTokenizerJson,
   tinyVocabSize,
+  Tokenizer,
+  type TokenizerFiles,
   valueHeadName,
 } from "../model/mod.ts";
 import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
@@ -25,6 +25,7 @@ import {
   defaultPrompts,
   parsePrompts,
   type Task,
+  type ThinkerPrompts,
   ThinkerTask,
   tinyPrompts,
 } from "../task/mod.ts";
@@ -67,7 +68,12 @@ export function openTasks(
   return { thinker, baseline, stop };
 }
 
-function openPrompts(name: string) {
+/**
+ * Stage prompts by name: `tiny`, `default`, or a JSON file.
+ *
+ * @throws {UserError} when the file cannot be read or does not fit.
+ */
+export function openPrompts(name: string): ThinkerPrompts {
   if (name === "tiny") return tinyPrompts;
   if (name === "default") return defaultPrompts;
   let text: string;
@@ -90,7 +96,7 @@ export function tinyModelConfig(shape: TrainConfig["shape"], tokenizer: Tokenize
     vocab: tinyVocabSize,
     ropeTheta: 10000,
     normEps: 1e-6,
-    tiedHead: true,
+    tiedHead: false,
     qkvBias: true,
     qkNorm: false,
     eos: [tokenizer.id("<|im_end|>"), tokenizer.id("<|endoftext|>")],

@@ -14,12 +14,12 @@ import { type TrainConfig, trainConfigSchema } from "./config.ts";
 export const tiny: TrainConfig = trainConfigSchema.parse({
   preset: "tiny",
   shape: {
-    hidden: 128,
-    ffn: 384,
+    hidden: 64,
+    ffn: 192,
     layers: 4,
     heads: 4,
     kvHeads: 2,
-    headDim: 32,
+    headDim: 16,
     maxPositions: 2048,
   },
   budgets: { fast: 10, verify: 40, slow: 48, summary: 10, answer: 48 },
@@ -30,10 +30,10 @@ export const tiny: TrainConfig = trainConfigSchema.parse({
   evalProblems: 1000,
   engine: { maxSequences: 128, cacheTokens: 128 * 256 },
   warmstart: {
-    steps: 400,
-    batch: 64,
-    lr: 3e-3,
-    skill: { fast: 0.5, verify: 0.7, slow: 0.6, summary: 0.8, answer: 0.5 },
+    steps: 1600,
+    batch: 32,
+    lr: 4e-3,
+    skill: { fast: 0.6, verify: 0.75, slow: 0.7, summary: 0.9, answer: 0.6 },
   },
   ppo: {
     prompts: 64,

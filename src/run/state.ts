@@ -50,7 +50,11 @@ function moments({ trainer }: TrainingModels): [string, Tensor][] {
 }
 
 /** Writes a checkpoint into an existing folder. */
-export async function saveState(dir: string, models: TrainingModels, state: RunState): Promise<void> {
+export async function saveState(
+  dir: string,
+  models: TrainingModels,
+  state: RunState,
+): Promise<void> {
   const { stream, actor, critic, files } = models;
   await saveDecoder(stream, actor, dir, files);
   await Deno.mkdir(`${dir}/critic`);

@@ -56,7 +56,9 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const problems = await openProblems(config, task);
   await folder.writeJson(folder.config, config);
   if (problems.skipped > 0) {
-    options.onNote?.(`${problems.skipped} rows left out: no answer, or over ${config.promptLimit} tokens`);
+    options.onNote?.(
+      `${problems.skipped} rows left out: no answer, or over ${config.promptLimit} tokens`,
+    );
   }
 
   if (config.model === null) {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { UserError } from "../../src/errors.ts";
 import {
-  type Decoder,
+  Decoder,
   loadDecoder,
   loadModelConfig,
   type ModelConfig,
@@ -68,6 +68,19 @@ for (const tiedHead of [true, false]) {
   }
 }
 
+Deno.test("checkpoint: tensors larger than any buffer on the way", () =>
+  inFolder(async (lab, dir) => {
+    const config = tinyConfig({ vocab: 100_000, layers: 1 });
+    const options = { head: "lm", train: false } as const;
+    using decoder = new Decoder(lab.device, lab.stream, config, options);
+    const { flat } = decoder.params.master;
+    const values = Float32Array.from({ length: flat.size }, (_, i) => (i * 7919) % 65_521);
+    lab.stream.upload(flat, values);
+    await saveDecoder(lab.stream, decoder, dir, { tokenizer });
+    using loaded = loadDecoder(lab.device, lab.stream, dir, options);
+    assertSameBits(await master(lab, loaded), values);
+  }));
+
 Deno.test("checkpoint: a loaded decoder computes with the loaded weights", () =>
   inFolder(async (lab, dir, rand) => {
     const options = { head: "lm", train: false } as const;
@@ -114,6 +127,11 @@ Deno.test("checkpoint: a critic starts from a policy, its value head from zero",
   inFolder(async (lab, dir, rand) => {
     const config = tinyConfig();
     const policy = await save(lab, dir, rand, config, "lm");
+    {
+      using rubbish = lab.device.alloc("f32", [policy.length + config.hidden]);
+      lab.stream.fill(rubbish.tensor, NaN); // the critic is likely to get this memory
+      await lab.stream.sync();
+    }
     const options = { head: "value", train: false } as const;
     using critic = loadDecoder(lab.device, lab.stream, dir, options);
     const values = await master(lab, critic);

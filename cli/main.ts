@@ -1,0 +1,45 @@
+/**
+ * The command line: `deno task thinker <command>`.
+ *
+ * @module
+ */
+import { Command, ValidationError } from "@cliffy/command";
+import { CompletionsCommand } from "@cliffy/command/completions";
+import { HelpCommand } from "@cliffy/command/help";
+import { UserError } from "../src/errors.ts";
+import { doctorCommand } from "./doctor.ts";
+import { Interrupted } from "./interrupt.ts";
+import { solveCommand } from "./solve.ts";
+import { trainCommand } from "./train.ts";
+
+const main = new Command()
+  .name("thinker")
+  .version("0.1.0")
+  .description("Trains language models to think fast and slow, and runs them.")
+  .command("train", trainCommand())
+  .command("solve", solveCommand())
+  .command("doctor", doctorCommand())
+  .command("help", new HelpCommand())
+  .command("completions", new CompletionsCommand());
+
+/** Runs the command line; resolves to the exit code. */
+async function run(args: string[]): Promise<number> {
+  try {
+    if (args.length === 0) main.showHelp();
+    else await main.throwErrors().parse(args);
+    return 0;
+  } catch (error) {
+    if (error instanceof Interrupted) {
+      console.error(error.message);
+      return 130;
+    }
+    if (error instanceof UserError || error instanceof ValidationError) {
+      console.error(`error: ${error.message}`);
+      if (error instanceof UserError && error.hint) console.error(`hint: ${error.hint}`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+if (import.meta.main) Deno.exit(await run(Deno.args));

@@ -1,0 +1,95 @@
+/**
+ * `thinker solve`.
+ *
+ * @module
+ */
+import { Command } from "@cliffy/command";
+import * as z from "npm:zod@^4";
+import { UserError } from "../src/errors.ts";
+import { solve, type SolveOptions } from "../src/eval/mod.ts";
+import { loadModel } from "../src/model/mod.ts";
+import { trainConfigSchema } from "../src/run/config.ts";
+import { openPrompts } from "../src/run/models.ts";
+import { latestCheckpoint } from "../src/run/runs.ts";
+import type { Stage } from "../src/task/mod.ts";
+import { interruptible } from "./interrupt.ts";
+import { checkOptions } from "./options.ts";
+
+const optionsSchema = z.object({
+  model: z.string().optional(),
+  prompts: z.string().optional(),
+  temperature: z.number().nonnegative(),
+  topP: z.number().positive().max(1),
+  topK: z.int().nonnegative(),
+  seed: z.int().nonnegative(),
+});
+
+const titles: Record<Stage, string> = {
+  fast: "Fast Thinking",
+  verify: "Verification",
+  slow: "Slow Thinking",
+  summary: "Summarization",
+  answer: "Answer",
+};
+
+/** The command. */
+export function solveCommand() {
+  return new Command()
+    .description("Ask a model one question and watch it think through the stages.")
+    .arguments("<question:string>")
+    .option("--model <dir:string>", "Model folder (default: the newest checkpoint under runs/).")
+    .option("--prompts <set:string>", "Stage prompts: default, tiny, or a JSON file.")
+    .option("--temperature <t:number>", "0 takes the most likely token.", { default: 1 })
+    .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
+    .option("--top-k <k:integer>", "Sample from the k likeliest tokens; 0: all.", { default: 0 })
+    .option("--seed <n:integer>", "Seed of the sampler.", { default: 0 })
+    .example("a trained tiny model", 'thinker solve "47+85="')
+    .example("another checkpoint", 'thinker solve --model runs/mine/checkpoints/step-20 "9*83="')
+    .action(async (options: Record<string, unknown>, question: string) => {
+      await interruptible((signal) => show(options, question, signal));
+    });
+}
+
+async function show(
+  raw: Record<string, unknown>,
+  question: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { model: given, prompts, seed, ...sampling } = checkOptions(optionsSchema, raw);
+  const dir = given ?? await latestCheckpoint("runs");
+  const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
+  using model = await loadModel(dir, { onBuild: (text) => console.error(text) });
+  const settings = runSettings(dir);
+  const chosen = prompts ? { ...settings, prompts: openPrompts(prompts) } : settings;
+  if (!given) console.log(`model: ${dir}`);
+  console.log(`question: ${question}`);
+  let open: Stage | undefined;
+  const { final } = await solve(model, question, {
+    ...chosen,
+    sampling,
+    seed: BigInt(seed),
+    signal,
+    onText: (stage, text) => {
+      if (stage !== open) write(`\n\n── ${titles[stage]} ──\n`);
+      open = stage;
+      write(text);
+    },
+  });
+  const verdict = final?.answer === undefined ? "none" : `${final.answer} (${titles[final.stage]})`;
+  console.log(`\n\nfinal answer: ${verdict}`);
+}
+
+/** Prompts and budgets of the run that a checkpoint lies in; nothing for other model folders. */
+function runSettings(dir: string): SolveOptions {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(`${dir}/../../config.json`);
+  } catch {
+    return {};
+  }
+  const config = trainConfigSchema.safeParse(JSON.parse(text));
+  if (!config.success) return {};
+  const { prompts, budgets } = config.data;
+  if (!prompts) throw new UserError(`${dir}/../../config.json names no prompts`);
+  return { prompts: openPrompts(prompts), budgets };
+}

@@ -1,0 +1,115 @@
+/**
+ * `thinker train`.
+ *
+ * @module
+ */
+import { Command } from "@cliffy/command";
+import * as z from "npm:zod@^4";
+import { UserError } from "../src/errors.ts";
+import { type TrainConfig, trainConfigSchema } from "../src/run/config.ts";
+import { RunFolder } from "../src/run/folder.ts";
+import { presets } from "../src/run/presets.ts";
+import { train } from "../src/run/train.ts";
+import { interruptible } from "./interrupt.ts";
+import { checkOptions } from "./options.ts";
+import { Progress } from "./progress.ts";
+
+const count = z.int().positive();
+const optionsSchema = z.object({
+  preset: z.enum(["tiny"]),
+  config: z.string().optional(),
+  model: z.string().optional(),
+  data: z.string().optional(),
+  task: z.enum(["thinker", "baseline"]).optional(),
+  device: z.enum(["auto", "cpu"]).optional(),
+  steps: count.optional(),
+  tokens: count.optional(),
+  seed: z.int().nonnegative().optional(),
+  out: z.string().optional(),
+});
+
+/** The command. */
+export function trainCommand() {
+  return new Command()
+    .description("Train a model: supervised warm start, PPO, evaluation, report.")
+    .option("--preset <name:string>", "Complete set of settings: tiny.", { default: "tiny" })
+    .option("--config <file:string>", "JSON file whose settings replace the preset's.")
+    .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
+    .option("--data <file:string>", "Problems: JSONL rows {id, question, answer} or ORZ JSON.")
+    .option("--task <name:string>", "thinker (four stages) or baseline (plain question).")
+    .option("--device <name:string>", "auto or cpu.")
+    .option("--steps <n:integer>", "PPO steps.")
+    .option("--tokens <n:integer>", "Stop after n action tokens in the policy loss.")
+    .option("--seed <n:integer>", "Seed of everything random.")
+    .option("--out <dir:string>", "Run folder (default: runs/<preset>-<task>-seed<seed>).")
+    .example("learn sums on a laptop", "thinker train")
+    .example("the plain baseline, same tokens", "thinker train --task baseline --tokens 500000")
+    .example("real questions", "thinker train --data gsm8k.jsonl --steps 3")
+    .action(async (options: Record<string, unknown>) => {
+      const { config, out } = await resolve(options);
+      await interruptible((signal) => show(config, out, signal));
+    });
+}
+
+/** The preset, then the file, then the options. */
+async function resolve(
+  raw: Record<string, unknown>,
+): Promise<{ config: TrainConfig; out: string }> {
+  const { preset, config: file, out, ...options } = checkOptions(optionsSchema, raw);
+  const base = file ? merge(presets[preset], readConfig(file)) : presets[preset];
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const parsed = trainConfigSchema.safeParse({ ...base, ...Object.fromEntries(given) });
+  if (!parsed.success) {
+    const where = file ?? "the settings";
+    throw new UserError(`${where}: ${z.prettifyError(parsed.error).split("\n").join(" ")}`);
+  }
+  const config = parsed.data;
+  return { config, out: out ?? await RunFolder.defaultPath(config) };
+}
+
+function readConfig(file: string): Record<string, unknown> {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(Deno.readTextFileSync(file)));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+    throw new UserError(`cannot read the config ${file}: ${reason}`, {
+      hint: "it must be a JSON object; see config.json of any run folder",
+      cause,
+    });
+  }
+}
+
+/** `over` laid over `base`, object by object. */
+function merge(base: object, over: Record<string, unknown>): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const below = merged[key];
+    const nested = isObject(value) && isObject(below);
+    merged[key] = nested ? merge(below, value) : value;
+  }
+  return merged;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+async function show(config: TrainConfig, out: string, signal: AbortSignal): Promise<void> {
+  using progress = new Progress();
+  await train(config, {
+    out,
+    signal,
+    onPhase: (name, total) => progress.phase(name, total),
+    onStep: (step, values) => progress.update({ step, values }),
+    onNote: (text) => progress.note(text),
+  });
+  progress.end();
+  console.log(await Deno.readTextFile(`${out}/report.md`).then(summary));
+  console.log(`\nrun folder: ${out} (report.md, report.svg, metrics.jsonl, checkpoints/)`);
+}
+
+/** The report up to its second heading: title and table of results. */
+function summary(report: string): string {
+  const second = report.indexOf("\n## ", report.indexOf("\n## ") + 1);
+  return (second < 0 ? report : report.slice(0, second)).trim();
+}

@@ -1,0 +1,89 @@
+/**
+ * One question through all stages.
+ *
+ * @module
+ */
+import { Engine, type SamplingOptions } from "../engine/mod.ts";
+import type { Model } from "../model/mod.ts";
+import { playEpisodes } from "../rollout/mod.ts";
+import {
+  defaultBudgets,
+  defaultPrompts,
+  type Episode,
+  finalAnswer,
+  type Segment,
+  type Stage,
+  type ThinkerBudgets,
+  type ThinkerPrompts,
+  ThinkerTask,
+} from "../task/mod.ts";
+
+/** How to solve. */
+export interface SolveOptions {
+  readonly prompts?: ThinkerPrompts;
+  readonly budgets?: ThinkerBudgets;
+  /** Default: temperature 1, nothing truncated. */
+  readonly sampling?: SamplingOptions;
+  readonly seed?: bigint;
+  readonly signal?: AbortSignal;
+  /** Called with each piece of text as it is generated. */
+  readonly onText?: (stage: Stage, text: string) => void;
+}
+
+/** What came out. */
+export interface Solution {
+  readonly episode: Episode;
+  /** The stage whose answer counts, by the model's own verdict. */
+  readonly final: Segment | undefined;
+}
+
+/**
+ * Plays one question under the inference transitions, the summary included.
+ *
+ * @throws {UserError} when the question with all budgets exceeds the model's positions.
+ */
+export async function solve(
+  model: Model,
+  question: string,
+  options: SolveOptions = {},
+): Promise<Solution> {
+  const { device, stream, decoder, tokenizer } = model;
+  const stop = [...new Set([tokenizer.id("<|im_end|>"), ...decoder.config.eos])];
+  const task = new ThinkerTask({
+    codec: tokenizer,
+    prompts: options.prompts ?? defaultPrompts,
+    budgets: options.budgets ?? defaultBudgets,
+    stop,
+    summarizeAtInference: true,
+  });
+  const maxTokens = task.maxTokens(task.promptTokens(question));
+  using engine = new Engine(device, stream, decoder, {
+    maxSequences: 1,
+    cacheTokens: maxTokens + device.info.kvTile,
+    maxTokens,
+    stop,
+  });
+  let decoding: { stage: Stage; text: ReturnType<typeof tokenizer.streamDecoder> } | undefined;
+  const say = (stage: Stage, text: string) => text && options.onText?.(stage, text);
+  const finish = () => decoding && say(decoding.stage, decoding.text.end());
+  const problem = { id: "question", question };
+  const { episodes: [episode] } = await playEpisodes(engine, [{ problem, ids: [0n] }], {
+    task,
+    mode: "inference",
+    grade: () => {
+      throw new Error("a question without a gold answer is not graded");
+    },
+    seed: options.seed ?? 0n,
+    sampling: options.sampling ?? { temperature: 1, topP: 1, topK: 0 },
+    signal: options.signal,
+    onTokens: (_episode, stage, ids) => {
+      if (decoding?.stage !== stage) {
+        finish();
+        decoding = { stage, text: tokenizer.streamDecoder({ skipSpecial: true }) };
+      }
+      for (const id of ids) say(stage, decoding.text.push(id));
+    },
+  });
+  finish();
+  return { episode, final: finalAnswer(episode) };
+}

@@ -1,0 +1,49 @@
+/**
+ * A model folder, opened and ready: device, weights and tokenizer in one object.
+ *
+ * @module
+ */
+import { type Backend, Device, type DeviceOptions, type Stream } from "../../ffi/mod.ts";
+import { loadDecoder } from "./checkpoint.ts";
+import type { Decoder } from "./decoder.ts";
+import { Tokenizer } from "./tokenizer.ts";
+
+/** How to open a model folder. */
+export interface LoadOptions extends DeviceOptions {
+  /** Default: cpu. */
+  readonly backend?: Backend;
+}
+
+/** A loaded language model. Dispose it to free its memory. */
+export class Model implements Disposable {
+  /** Called by `loadModel`. */
+  constructor(
+    readonly device: Device,
+    readonly stream: Stream,
+    readonly decoder: Decoder,
+    readonly tokenizer: Tokenizer,
+  ) {}
+
+  [Symbol.dispose](): void {
+    this.decoder[Symbol.dispose]();
+    this.stream[Symbol.dispose]();
+    this.device[Symbol.dispose]();
+  }
+}
+
+/**
+ * Loads a Hugging Face model folder for inference. The kernels are built first if this machine has
+ * not built them yet.
+ *
+ * @throws {UserError} when files are missing or malformed, or the kernels cannot be built.
+ */
+export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
+  const tokenizer = Tokenizer.load(dir);
+  using stack = new DisposableStack();
+  const device = stack.use(await Device.open(options.backend ?? "cpu", options));
+  const stream = stack.use(device.stream());
+  const decoder = stack.use(loadDecoder(device, stream, dir, { head: "lm", train: false }));
+  await stream.sync();
+  stack.move();
+  return new Model(device, stream, decoder, tokenizer);
+}
