@@ -50,8 +50,9 @@ function turnText(
     case "fast":
       return box(right ? problem.answer : wrongAnswer(problem, random));
     case "verify": {
-      const correct = episode.segments[0].answer === problem.answer;
-      return `${problem.work}\n${box(correct === right ? "Yes" : "No")}`;
+      const given = episode.segments[0].answer ?? "";
+      const verdict = (given === problem.answer) === right ? "Yes" : "No";
+      return `${problem.work}\n${compareDigits(problem.answer, given)}\n${box(verdict)}`;
     }
     case "summary":
       return box(right ? problem.answer : wrongAnswer(problem, random));
@@ -61,4 +62,18 @@ function turnText(
       return `${work}\n${box(answer)}`;
     }
   }
+}
+
+/**
+ * Two numbers side by side, ones first: each pair of digits with `=` or `#` behind it, `_` for a digit
+ * that is missing. `compareDigits("132", "131")` is `21# 33= 11=`. Comparing digit by digit is a lookup
+ * that a very small model learns; comparing whole numbers at a glance is not.
+ */
+function compareDigits(a: string, b: string): string {
+  const pairs: string[] = [];
+  for (let i = 1; i <= Math.max(a.length, b.length); i++) {
+    const [x, y] = [a.at(-i) ?? "_", b.at(-i) ?? "_"];
+    pairs.push(`${x}${y}${x === y ? "=" : "#"}`);
+  }
+  return pairs.join(" ");
 }

@@ -25,6 +25,7 @@ import {
   valueLoss,
 } from "../../ffi/mod.ts";
 import { type Decoder, type ForwardPass, packBatch } from "../model/mod.ts";
+import { UserError } from "../errors.ts";
 import type { Pack } from "./packing.ts";
 
 /** Per-action inputs of the PPO loss, over the whole batch: `(N)` float32 each. */
@@ -52,13 +53,16 @@ export class Learner implements Disposable {
   readonly #workspace: Tensor;
   readonly #stats: Tensor;
   readonly #memory: Allocation[] = [];
+  readonly #packTokens: number;
 
   /**
    * @param decoders The models that will be passed through; the arena fits the largest.
-   * @param packTokens Most tokens of a pack.
+   * @param packTokens Most tokens of a pack. No sample may be longer: a pack with one is refused with a
+   * {@linkcode UserError}.
    */
   constructor(device: Device, stream: Stream, decoders: readonly Decoder[], packTokens: number) {
     this.#stream = stream;
+    this.#packTokens = packTokens;
     const C = Math.max(...decoders.map((d) => d.config.hidden));
     const activations = decoders.map((d) => d.activationBytes(packTokens, { train: true }));
     // Beside the activations: hidden rows of the actions and their gradients, dHidden, ten scalars.
@@ -173,6 +177,12 @@ export class Learner implements Disposable {
     keep: boolean,
   ): { pass: ForwardPass; rows: Tensor; index: Tensor } {
     const stream = this.#stream, arena = this.#arena;
+    if (pack.tokens > this.#packTokens) {
+      throw new UserError(
+        `a sequence of ${pack.tokens} tokens does not fit into a pack of ${this.#packTokens}`,
+        { hint: `set ppo.packTokens to at least ${pack.tokens}` },
+      );
+    }
     arena.release(0);
     const batch = packBatch(stream, arena, pack.samples.map((sample) => sample.ids));
     const pass = decoder.forward(stream, arena, batch, { keep });

@@ -130,7 +130,7 @@ export class PpoTrainer implements Disposable {
       ...clock.metrics(),
       "rollout/sampled_tokens": stats.sampled,
       "rollout/prefilled_tokens": stats.prefilled,
-      "generate_tokens_per_second": stats.sampled / stats.seconds,
+      "generate/tokens_per_second": stats.sampled / stats.seconds,
     };
     return { metrics, samples };
   }

@@ -5,7 +5,15 @@
  * @module
  */
 import type { Continuation, Engine, RunOptions, RunStats, Turn } from "../engine/mod.ts";
-import type { Episode, Mode, Stage, Task, TaskCommand, TaskProblem } from "../task/mod.ts";
+import type {
+  Episode,
+  Mode,
+  Stage,
+  Task,
+  TaskCommand,
+  TaskEvent,
+  TaskProblem,
+} from "../task/mod.ts";
 
 /** Decides whether an answer equals the gold answer. May be asynchronous: generation goes on. */
 export type Grader = (answer: string, gold: string) => boolean | Promise<boolean>;
@@ -81,6 +89,7 @@ class Player {
   #reply: PromiseWithResolvers<Continuation | null> | undefined;
   /** Verdicts on their way. */
   readonly #grading: Set<Promise<void>> = new Set();
+  #over = false;
 
   constructor(episode: Episode, options: PlayOptions, clock: { seconds: number }) {
     this.episode = episode;
@@ -99,16 +108,27 @@ class Player {
   }
 
   onTurn(turn: Turn): Continuation | null | Promise<Continuation | null> {
-    const next = this.#follow(this.episode.step({ kind: "turn", turn }));
+    const next = this.#step({ kind: "turn", turn });
     if (next !== undefined) return next;
     this.#reply = Promise.withResolvers();
+    // A verdict that fails, or failed while the turn was generated, will never be answered.
+    for (const pending of this.#grading) pending.catch(this.#reply.reject);
     return this.#reply.promise;
   }
 
   /** Resolves when no verdict is outstanding; rejects if the grader failed. */
   async settled(): Promise<void> {
     while (this.#grading.size > 0) await Promise.all(this.#grading);
-    if (this.episode.done) this.#options.onEpisode?.(this.episode);
+  }
+
+  /** Tells the episode what happened and carries out what it asks for. */
+  #step(event: TaskEvent): Continuation | null | undefined {
+    const next = this.#follow(this.episode.step(event));
+    if (this.episode.done && !this.#over) {
+      this.#over = true;
+      this.#options.onEpisode?.(this.episode);
+    }
+    return next;
   }
 
   /** Carries commands out; undefined means the task waits for a verdict. */
@@ -122,14 +142,14 @@ class Player {
       else {
         const verdict = this.#grade(command.answer);
         const book = (equal: boolean) =>
-          this.#follow(this.episode.step({ kind: "verdict", stage: command.stage, equal }));
+          this.#step({ kind: "verdict", stage: command.stage, equal });
         if (verdict instanceof Promise) {
           const pending: Promise<void> = verdict.then((equal) => {
             const later = book(equal);
             if (later !== undefined) this.#reply?.resolve(later);
             this.#grading.delete(pending);
           });
-          pending.catch((error) => this.#reply?.reject(error));
+          pending.catch(() => {}); // reported by the turn that waits for it, or by settled()
           this.#grading.add(pending);
         } else {
           const later = book(verdict);
