@@ -16,6 +16,7 @@ const main = new Command()
   .name("thinker")
   .version("0.1.0")
   .description("Trains language models to think fast and slow, and runs them.")
+  .throwErrors() // for all commands below; errors are printed in one place, here
   .command("train", trainCommand())
   .command("solve", solveCommand())
   .command("doctor", doctorCommand())
@@ -26,7 +27,7 @@ const main = new Command()
 async function run(args: string[]): Promise<number> {
   try {
     if (args.length === 0) main.showHelp();
-    else await main.throwErrors().parse(args);
+    else await main.parse(args);
     return 0;
   } catch (error) {
     if (error instanceof Interrupted) {

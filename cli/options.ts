@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import type * as z from "npm:zod@^4";
 import { UserError } from "../src/errors.ts";
 
 /**

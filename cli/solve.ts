@@ -5,7 +5,6 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { UserError } from "../src/errors.ts";
 import { solve, type SolveOptions } from "../src/eval/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
 import { trainConfigSchema } from "../src/run/config.ts";
@@ -81,15 +80,14 @@ async function show(
 
 /** Prompts and budgets of the run that a checkpoint lies in; nothing for other model folders. */
 function runSettings(dir: string): SolveOptions {
-  let text: string;
+  let content: unknown;
   try {
-    text = Deno.readTextFileSync(`${dir}/../../config.json`);
+    content = JSON.parse(Deno.readTextFileSync(`${dir}/../../config.json`));
   } catch {
     return {};
   }
-  const config = trainConfigSchema.safeParse(JSON.parse(text));
+  const config = trainConfigSchema.safeParse(content);
   if (!config.success) return {};
   const { prompts, budgets } = config.data;
-  if (!prompts) throw new UserError(`${dir}/../../config.json names no prompts`);
   return { prompts: openPrompts(prompts), budgets };
 }

@@ -26,6 +26,7 @@ const optionsSchema = z.object({
   tokens: count.optional(),
   seed: z.int().nonnegative().optional(),
   out: z.string().optional(),
+  resume: z.boolean().default(false),
 });
 
 /** The command. */
@@ -42,21 +43,31 @@ export function trainCommand() {
     .option("--tokens <n:integer>", "Stop after n action tokens in the policy loss.")
     .option("--seed <n:integer>", "Seed of everything random.")
     .option("--out <dir:string>", "Run folder (default: runs/<preset>-<task>-seed<seed>).")
+    .option("--resume", "Go on from the latest checkpoint of the run in --out.")
     .example("learn sums on a laptop", "thinker train")
     .example("the plain baseline, same tokens", "thinker train --task baseline --tokens 500000")
     .example("real questions", "thinker train --data gsm8k.jsonl --steps 3")
     .action(async (options: Record<string, unknown>) => {
-      const { config, out } = await resolve(options);
-      await interruptible((signal) => show(config, out, signal));
+      const run = await resolve(options);
+      await interruptible((signal) => show(run, signal));
     });
 }
 
-/** The preset, then the file, then the options. */
-async function resolve(
-  raw: Record<string, unknown>,
-): Promise<{ config: TrainConfig; out: string }> {
-  const { preset, config: file, out, ...options } = checkOptions(optionsSchema, raw);
-  const base = file ? merge(presets[preset], readConfig(file)) : presets[preset];
+/** A run that is asked for. */
+interface Run {
+  readonly config: TrainConfig;
+  readonly out: string;
+  readonly resume: boolean;
+}
+
+/** The preset (on resume: the run's own settings), then the file, then the options. */
+async function resolve(raw: Record<string, unknown>): Promise<Run> {
+  const { preset, config: file, out, resume, ...options } = checkOptions(optionsSchema, raw);
+  if (resume && !out) {
+    throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
+  }
+  const start = resume && out ? await RunFolder.savedConfig(out) : presets[preset];
+  const base = merge(start as object, file ? readConfig(file) : {});
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const parsed = trainConfigSchema.safeParse({ ...base, ...Object.fromEntries(given) });
   if (!parsed.success) {
@@ -64,7 +75,7 @@ async function resolve(
     throw new UserError(`${where}: ${z.prettifyError(parsed.error).split("\n").join(" ")}`);
   }
   const config = parsed.data;
-  return { config, out: out ?? await RunFolder.defaultPath(config) };
+  return { config, out: out ?? await RunFolder.defaultPath(config), resume };
 }
 
 function readConfig(file: string): Record<string, unknown> {
@@ -94,12 +105,13 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-async function show(config: TrainConfig, out: string, signal: AbortSignal): Promise<void> {
+async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<void> {
   using progress = new Progress();
   await train(config, {
     out,
+    resume,
     signal,
-    onPhase: (name, total) => progress.phase(name, total),
+    onPhase: (name, total, from) => progress.phase(name, total, from),
     onStep: (step, values) => progress.update({ step, values }),
     onNote: (text) => progress.note(text),
   });

@@ -33,7 +33,9 @@ export function loadDecoder(
   dir: string,
   options: DecoderOptions,
 ): Decoder {
-  const config = loadModelConfig(dir);
+  const stored = loadModelConfig(dir);
+  // A model that is trained keeps float32 on disk too: a resumed run must find the very same bits.
+  const config: ModelConfig = options.train ? { ...stored, dtype: "float32" } : stored;
   using weights = loadIndex(dir);
   const isStored = ({ name }: ParameterSlot) =>
     name !== valueHeadName || weights.names().includes(name);

@@ -120,14 +120,16 @@ export class PpoTrainer implements Disposable {
     const actor = await this.#updateActor(samples, batch, learningRate(config.actorLr));
     clock.lap("actor");
 
+    const times = clock.metrics();
     const metrics = {
       step: input.step,
       ...rolloutMetrics(samples),
-      "accuracy/trailing": p,
+      ...(this.#parts.task.stages.includes("verify") && { "rollout/trailing_accuracy": p }),
       ...critic,
       ...actor,
       "time/grade": gradeSeconds,
-      ...clock.metrics(),
+      ...times,
+      "time/update": times["time/critic"] + times["time/actor"],
       "rollout/sampled_tokens": stats.sampled,
       "rollout/prefilled_tokens": stats.prefilled,
       "generate/tokens_per_second": stats.sampled / stats.seconds,

@@ -4,6 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
+import { UserError } from "../errors.ts";
 import { ppoSchema, warmstartSchema } from "../ppo/mod.ts";
 
 const count = z.int().positive();
@@ -63,3 +64,37 @@ export const trainConfigSchema = z.strictObject({
 
 /** A resolved training config. */
 export type TrainConfig = z.output<typeof trainConfigSchema>;
+
+/**
+ * Checks that a run is resumed with the settings it was started with; `steps` and `tokens` may change.
+ *
+ * @param saved Content of the run's config.json.
+ * @throws {UserError} naming the first setting that differs.
+ */
+export function checkResumed(saved: unknown, config: TrainConfig): void {
+  const before = trainConfigSchema.safeParse(saved);
+  if (!before.success) throw new UserError("the run's config.json does not fit this version");
+  const difference = firstDifference(
+    { ...before.data, steps: 0, tokens: 0 },
+    { ...config, steps: 0, tokens: 0 },
+    "",
+  );
+  if (difference) {
+    throw new UserError(`the run was started with another ${difference}`, {
+      hint: "on --resume only --steps and --tokens may change",
+    });
+  }
+}
+
+function firstDifference(a: unknown, b: unknown, path: string): string | undefined {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
+    const show = (value: unknown) => JSON.stringify(value);
+    return a === b ? undefined : `${path} (${show(a)}, now ${show(b)})`;
+  }
+  const [left, right] = [a, b] as Record<string, unknown>[];
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+    const found = firstDifference(left[key], right[key], path ? `${path}.${key}` : key);
+    if (found) return found;
+  }
+  return undefined;
+}

@@ -52,11 +52,7 @@ export class RunFolder {
     const folder = new RunFolder(path);
     const names = await namesIn(path);
     if (options.resume) {
-      if (!names.includes("config.json")) {
-        throw new UserError(`no run to resume in ${path}`, {
-          hint: "name the folder of an earlier run with --out, or leave --resume out",
-        });
-      }
+      if (!names.includes("config.json")) throw nothingToResume(path);
     } else if (names.some((name) => !isTemporaryName(name))) {
       throw new UserError(`the run folder ${path} is not empty`, {
         hint: "continue that run with --resume, or choose another folder with --out",
@@ -73,6 +69,23 @@ export class RunFolder {
       throw cannotUse(path, "write", error);
     }
     return folder;
+  }
+
+  /**
+   * The configuration that a run was started with, as parsed JSON.
+   *
+   * @throws {UserError} when the folder holds no run.
+   */
+  static async savedConfig(path: string): Promise<unknown> {
+    try {
+      return JSON.parse(await Deno.readTextFile(join(path, "config.json")));
+    } catch (cause) {
+      if (cause instanceof SyntaxError) {
+        throw new UserError(`${path}/config.json is not JSON`, { cause });
+      }
+      if (cause instanceof Deno.errors.NotFound) throw nothingToResume(path);
+      throw cannotUse(path, "read", cause);
+    }
   }
 
   /** An existing run's folder, to look at; nothing is checked or changed. */
@@ -163,6 +176,12 @@ async function namesIn(path: string): Promise<string[]> {
     if (error instanceof Deno.errors.NotFound) return [];
     throw cannotUse(path, "read", error);
   }
+}
+
+function nothingToResume(path: string): UserError {
+  return new UserError(`no run to resume in ${path}`, {
+    hint: "name the folder of an earlier run with --out, or leave --resume out",
+  });
 }
 
 function cannotUse(path: string, action: "read" | "write", cause: unknown): UserError {

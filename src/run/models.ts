@@ -76,16 +76,17 @@ export function openTasks(
 export function openPrompts(name: string): ThinkerPrompts {
   if (name === "tiny") return tinyPrompts;
   if (name === "default") return defaultPrompts;
-  let text: string;
+  let content: unknown;
   try {
-    text = Deno.readTextFileSync(name);
+    content = JSON.parse(Deno.readTextFileSync(name));
   } catch (cause) {
-    throw new UserError(`cannot read the prompts file ${name}`, {
+    const what = cause instanceof SyntaxError ? "is not valid JSON" : "cannot be read";
+    throw new UserError(`the prompts file ${name} ${what}`, {
       hint: 'name an existing JSON file, or one of the built-in sets "tiny" and "default"',
       cause,
     });
   }
-  return parsePrompts(JSON.parse(text), name);
+  return parsePrompts(content, name);
 }
 
 /** The Hugging Face config of the model that the tiny preset makes. */
@@ -119,16 +120,25 @@ export function openActor(
   return actor;
 }
 
-/** A critic with the actor's backbone and a fresh value head N(0, 1/(C + 1)). */
-export function openCritic(device: Device, stream: Stream, actor: Decoder, seed: number): Decoder {
-  const critic = new Decoder(device, stream, actor.config, { head: "value", train: true });
+/**
+ * The critic: loaded from `dir`, or with the actor's backbone and a fresh value head N(0, 1/(C + 1)).
+ */
+export function openCritic(
+  device: Device,
+  stream: Stream,
+  actor: Decoder,
+  options: { seed: number; dir: string | null },
+): Decoder {
+  const kind = { head: "value", train: true } as const;
+  if (options.dir !== null) return loadDecoder(device, stream, options.dir, kind);
+  const critic = new Decoder(device, stream, actor.config, kind);
   const source = actor.params, target = critic.params;
   for (const { name, shape, offset } of target.layout.slots.values()) {
     const view = target.master.flat.view(offset, shape);
     const twin = source.layout.slots.get(name);
     if (twin) stream.copy(view, source.master.flat.view(twin.offset, shape));
     else if (name === valueHeadName) {
-      const random = new Random(seed).fork("critic");
+      const random = new Random(options.seed).fork("critic");
       const scale = 1 / (actor.config.hidden + 1);
       stream.upload(view, Float32Array.from({ length: view.size }, () => scale * normal(random)));
     }

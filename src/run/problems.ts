@@ -26,9 +26,14 @@ const heldShare = 0.1;
 /**
  * Opens the source that the config names.
  *
+ * @param tasks Every task whose runs are to be compared: a row is used if it fits the prompt limit in
+ * all of them, so that they train and are measured on the same problems.
  * @throws {UserError} when the file cannot be read or no row fits the prompt limit.
  */
-export async function openProblems(config: TrainConfig, task: Task): Promise<ProblemSource> {
+export async function openProblems(
+  config: TrainConfig,
+  tasks: readonly Task[],
+): Promise<ProblemSource> {
   const random = new Random(config.seed);
   if (config.data === null) {
     return {
@@ -43,10 +48,17 @@ export async function openProblems(config: TrainConfig, task: Task): Promise<Pro
     };
   }
   const { problems: rows, skipped: unusable } = await loadProblems(config.data);
-  const fitting = rows.filter((row) => task.promptTokens(row.question) <= config.promptLimit);
+  const promptTokens = (row: Problem) =>
+    Math.max(...tasks.map((task) => task.promptTokens(row.question)));
+  const fitting = rows.filter((row) => promptTokens(row) <= config.promptLimit);
   const shuffled = new Random(0).fork("held out").shuffle(fitting);
-  const held = Math.min(config.evalProblems, Math.floor(shuffled.length * heldShare));
-  const train = shuffled.slice(held);
+  const held = shuffled.slice(
+    0,
+    Math.min(config.evalProblems, Math.floor(shuffled.length * heldShare)),
+  );
+  // Published files repeat some questions: none may be trained on that is measured.
+  const measured = new Set(held.map((row) => row.question));
+  const train = shuffled.slice(held.length).filter((row) => !measured.has(row.question));
   if (train.length === 0) {
     throw new UserError(
       `${config.data}: no row has a prompt of at most ${config.promptLimit} tokens`,
@@ -69,7 +81,7 @@ export async function openProblems(config: TrainConfig, task: Task): Promise<Pro
         const index = (step - 1) * n + i;
         return epoch(Math.floor(index / train.length))[index % train.length];
       }),
-    held: shuffled.slice(0, held),
+    held,
     skipped: rows.length - fitting.length + unusable.length,
   };
 }

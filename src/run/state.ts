@@ -15,11 +15,11 @@ import {
   writeSafetensors,
 } from "../model/mod.ts";
 import type { PpoTrainer } from "../ppo/mod.ts";
+import type { TrailingAccuracy } from "../task/mod.ts";
 import { UserError } from "../errors.ts";
 
 const stateSchema = z.strictObject({
   step: z.int().nonnegative(),
-  /** Action tokens that went through the policy loss. */
   tokens: z.int().nonnegative(),
   /** Fast accuracy of the last rollout. */
   trailing: z.number().min(0).max(1),
@@ -28,8 +28,13 @@ const stateSchema = z.strictObject({
   criticUpdates: z.int().nonnegative(),
 });
 
-/** The numbers of a checkpoint. */
-export type RunState = z.output<typeof stateSchema>;
+/** How far a run is. */
+export interface RunState {
+  /** PPO steps done; -1 before the evaluation of step 0. */
+  readonly step: number;
+  /** Action tokens that went through the policy loss. */
+  readonly tokens: number;
+}
 
 /** The models and optimizers of a run. */
 export interface TrainingModels {
@@ -37,6 +42,7 @@ export interface TrainingModels {
   readonly actor: Decoder;
   readonly critic: Decoder;
   readonly trainer: PpoTrainer;
+  readonly trailing: TrailingAccuracy;
   readonly files: TokenizerFiles;
 }
 
@@ -69,7 +75,25 @@ export async function saveState(
     },
   }));
   await writeSafetensors(`${dir}/optimizer.safetensors`, tensors);
-  await Deno.writeTextFile(`${dir}/state.json`, JSON.stringify(state, null, 2) + "\n");
+  const { trailing, trainer } = models;
+  const numbers: z.output<typeof stateSchema> = {
+    ...state,
+    trailing: trailing.toJSON(),
+    actorUpdates: trainer.actorOptimizer.t,
+    criticUpdates: trainer.criticOptimizer.t,
+  };
+  await Deno.writeTextFile(`${dir}/state.json`, JSON.stringify(numbers, null, 2) + "\n");
+}
+
+async function readState(path: string): Promise<z.output<typeof stateSchema>> {
+  try {
+    return stateSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+  } catch (cause) {
+    throw new UserError(`${path} is not the state of a checkpoint`, {
+      hint: "it is missing or damaged: remove that checkpoint folder and use an older one",
+      cause,
+    });
+  }
 }
 
 /**
@@ -78,10 +102,7 @@ export async function saveState(
  * @throws {UserError} when the checkpoint is damaged or belongs to another model.
  */
 export async function loadState(dir: string, models: TrainingModels): Promise<RunState> {
-  const path = `${dir}/state.json`;
-  const parsed = stateSchema.safeParse(JSON.parse(await Deno.readTextFile(path)));
-  if (!parsed.success) throw new UserError(`${path} is not a checkpoint's state`);
-  const state = parsed.data;
+  const { trailing, actorUpdates, criticUpdates, ...state } = await readState(`${dir}/state.json`);
   using source = openSafetensors(`${dir}/optimizer.safetensors`);
   for (const [name, tensor] of moments(models)) {
     if (source.info(name).shape.join() !== tensor.shape.join()) {
@@ -92,8 +113,9 @@ export async function loadState(dir: string, models: TrainingModels): Promise<Ru
       models.stream.upload(tensor.view(offset / 4, [values.length]), values);
     });
   }
-  models.trainer.actorOptimizer.t = state.actorUpdates;
-  models.trainer.criticOptimizer.t = state.criticUpdates;
+  models.trainer.actorOptimizer.t = actorUpdates;
+  models.trainer.criticOptimizer.t = criticUpdates;
+  models.trailing.restore(trailing);
   await models.stream.sync();
   return state;
 }

@@ -6,25 +6,25 @@
 import { Device } from "../../ffi/mod.ts";
 import { Random } from "../data/mod.ts";
 import { Engine } from "../engine/mod.ts";
-import { evaluate, type Evaluation, standardError } from "../eval/mod.ts";
+import { UserError } from "../errors.ts";
+import { evaluate } from "../eval/mod.ts";
 import { grade } from "../grade/mod.ts";
-import type { Tokenizer } from "../model/mod.ts";
-import { actionsOf, PpoTrainer, type ScoredEpisode } from "../ppo/mod.ts";
+import { actionsOf, PpoTrainer } from "../ppo/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
-import type { TrainConfig } from "./config.ts";
-import type { EpisodeSample } from "./episodes.ts";
+import { checkResumed, type TrainConfig } from "./config.ts";
 import { RunFolder } from "./folder.ts";
 import { JsonlWriter } from "./jsonl.ts";
-import { type Metrics, orderMetrics } from "./metrics.ts";
+import { type Metrics, orderMetrics, readMetrics } from "./metrics.ts";
 import { openActor, openCritic, openTasks, openTokenizer, warmstartTiny } from "./models.ts";
-import { openProblems, type ProblemSource } from "./problems.ts";
-import { type ReportRow, writeReport } from "./report.ts";
-import { saveState } from "./state.ts";
+import { openProblems } from "./problems.ts";
+import { writeReport } from "./report.ts";
+import { episodeSample, evalMetrics, reportNotes, reportRows } from "./results.ts";
+import { loadState, type RunState, saveState } from "./state.ts";
 
 /** What a run tells while it works. */
 export interface TrainHooks {
-  /** A phase of `total` steps begins. */
-  onPhase?(name: string, total: number): void;
+  /** A phase of `total` steps begins, at step `from` when a run is resumed. */
+  onPhase?(name: string, total: number, from: number): void;
   /** A step of the phase is done. */
   onStep?(step: number, metrics: Metrics): void;
   /** Something worth a line. */
@@ -35,7 +35,9 @@ export interface TrainHooks {
 export interface TrainOptions extends TrainHooks {
   /** The run folder. */
   readonly out: string;
-  /** Aborting stops the run between steps. */
+  /** Go on from the folder's latest checkpoint. */
+  readonly resume?: boolean;
+  /** Aborting stops the run; what was learned up to the last whole step is saved first. */
   readonly signal?: AbortSignal;
 }
 
@@ -45,15 +47,28 @@ export interface TrainOptions extends TrainHooks {
  * @throws {UserError} for what a user can mend: files, folders, budgets, compiler.
  */
 export async function train(config: TrainConfig, options: TrainOptions): Promise<void> {
-  const { signal } = options;
-  const folder = await RunFolder.create(options.out);
+  const { signal, resume = false } = options;
+  if (resume) checkResumed(await RunFolder.savedConfig(options.out), config);
   const { tokenizer, files } = openTokenizer(config);
   using device = await Device.open("cpu", { onBuild: (text) => options.onNote?.(text) });
   using stream = device.stream();
-  using actor = openActor(device, stream, config, tokenizer);
+  const latest = resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
+  const source = { ...config, model: latest?.path ?? config.model };
+  using actor = openActor(device, stream, source, tokenizer);
   const { thinker, baseline, stop } = openTasks(config, tokenizer, actor.config.eos);
   const task: Task = config.task === "thinker" ? thinker : baseline;
-  const problems = await openProblems(config, task);
+  const problems = await openProblems(config, [thinker, baseline]);
+  const maxTokens = Math.max(...[thinker, baseline].map((t) => t.maxTokens(config.promptLimit)));
+  using engine = new Engine(device, stream, actor, { ...config.engine, maxTokens, stop });
+  if (maxTokens > config.ppo.packTokens) {
+    throw new UserError(
+      `episodes of up to ${maxTokens} tokens do not fit into packs of ${config.ppo.packTokens}`,
+      { hint: `set ppo.packTokens to at least ${maxTokens}, or lower promptLimit or the budgets` },
+    );
+  }
+  // Only now, so that a run that cannot start leaves no folder in the way of the next one.
+  const folder = await RunFolder.create(options.out, { resume });
+  if (resume) await folder.rewind();
   await folder.writeJson(folder.config, config);
   if (problems.skipped > 0) {
     options.onNote?.(
@@ -61,8 +76,8 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
     );
   }
 
-  if (config.model === null) {
-    options.onPhase?.("warm start", config.warmstart.steps);
+  if (source.model === null) {
+    options.onPhase?.("warm start", config.warmstart.steps, 0);
     using log = new JsonlWriter(folder.warmstart);
     await warmstartTiny({ device, stream, decoder: actor }, config, tokenizer, {
       signal,
@@ -73,155 +88,80 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
     });
   }
 
-  using critic = openCritic(device, stream, actor, config.seed);
-  const longest = Math.max(...[thinker, baseline].map((t) => t.maxTokens(config.promptLimit)));
-  using engine = new Engine(device, stream, actor, {
-    ...config.engine,
-    maxTokens: Math.min(longest, actor.config.maxPositions),
-    stop,
+  using critic = openCritic(device, stream, actor, {
+    seed: config.seed,
+    dir: latest && `${latest.path}/critic`,
   });
-  const trailing = new TrailingAccuracy();
   const seed = BigInt(config.seed);
   const random = new Random(config.seed);
   const judge = (answer: string, gold: string) => grade(answer, gold).equal;
+  const trailing = new TrailingAccuracy();
   const parts = { device, stream, actor, critic, engine, task, grade: judge, trailing };
   using trainer = new PpoTrainer(parts, config.ppo);
+  const models = { stream, actor, critic, trainer, trailing, files };
+  let state: RunState = { step: -1, tokens: 0 };
+  if (latest) state = await loadState(latest.path, models);
   using log = new JsonlWriter(folder.metrics);
   using dialogues = new JsonlWriter(folder.episodes);
   const measure = (on: Task) =>
     evaluate(engine, { task: on, problems: problems.held, grade: judge, seed, signal });
-  const models = { stream, actor, critic, trainer, files };
-  let tokens = 0;
-  const save = (step: number) =>
-    folder.checkpoint(step, (dir) =>
-      saveState(dir, models, {
-        step,
-        tokens,
-        trailing: trailing.toJSON(),
-        actorUpdates: trainer.actorOptimizer.t,
-        criticUpdates: trainer.criticOptimizer.t,
-      }));
-
-  options.onPhase?.("train", config.steps);
   const measurable = problems.held.length > 0;
-  let metrics: Metrics = { step: 0, "tokens/trained": 0 };
-  if (measurable) {
-    if (task !== baseline) Object.assign(metrics, evalMetrics(await measure(baseline)));
-    Object.assign(metrics, evalMetrics(await measure(task)));
-  }
-  log.write(orderMetrics(metrics));
-  options.onStep?.(0, metrics);
-  await save(0);
-  const first = metrics;
-
-  for (let step = 1; step <= config.steps; step++) {
-    signal?.throwIfAborted();
-    const batch = problems.batch(step, config.ppo.prompts);
-    const result = await trainer.step({ step, problems: batch, seed, random, signal });
-    tokens += result.samples.reduce((total, sample) => total + actionsOf(sample), 0);
-    const last = step === config.steps || (config.tokens !== null && tokens >= config.tokens);
-    metrics = { ...result.metrics, "tokens/trained": tokens };
-    if (measurable && (last || step % config.evalEvery === 0)) {
-      const began = performance.now();
-      Object.assign(metrics, evalMetrics(await measure(task)));
-      metrics["time/eval"] = (performance.now() - began) / 1000;
-    }
-    for (const sample of result.samples.slice(0, config.keepEpisodes)) {
-      dialogues.write({ ...episodeSample(step, sample, tokenizer) });
-    }
+  /** The last step whose lines stand in the logs while the models are as it left them. */
+  let whole = state, saved = state.step;
+  const save = async () => {
+    if (whole.step === saved) return;
+    await folder.checkpoint(whole.step, (dir) => saveState(dir, models, whole));
+    saved = whole.step;
+  };
+  const finishStep = (metrics: Metrics) => {
     log.write(orderMetrics(metrics));
-    options.onStep?.(step, metrics);
-    if (last || step % config.saveEvery === 0) await save(step);
-    if (last) break;
+    options.onStep?.(state.step, metrics);
+    whole = state;
+  };
+  const spent = () => config.tokens !== null && state.tokens >= config.tokens;
+
+  options.onPhase?.("train", config.steps, Math.max(0, state.step));
+  try {
+    if (state.step < 0) {
+      state = { step: 0, tokens: 0 };
+      const metrics: Metrics = { step: 0, "tokens/trained": 0 };
+      if (measurable) {
+        if (task !== baseline) Object.assign(metrics, evalMetrics(await measure(baseline)));
+        Object.assign(metrics, evalMetrics(await measure(task)));
+      }
+      finishStep(metrics);
+      await save();
+    }
+    while (state.step < config.steps && !spent()) {
+      signal?.throwIfAborted();
+      const step = state.step + 1;
+      const batch = problems.batch(step, config.ppo.prompts);
+      const result = await trainer.step({ step, problems: batch, seed, random, signal });
+      const actions = result.samples.reduce((total, sample) => total + actionsOf(sample), 0);
+      state = { step, tokens: state.tokens + actions };
+      const last = step === config.steps || spent();
+      const metrics: Metrics = { ...result.metrics, "tokens/trained": state.tokens };
+      if (measurable && (last || step % config.evalEvery === 0)) {
+        const began = performance.now();
+        Object.assign(metrics, evalMetrics(await measure(task)));
+        metrics["time/eval"] = (performance.now() - began) / 1000;
+      }
+      for (const sample of result.samples.slice(0, config.keepEpisodes)) {
+        dialogues.write({ ...episodeSample(step, sample, tokenizer) });
+      }
+      finishStep(metrics);
+      if (last || step % config.saveEvery === 0) await save();
+    }
+  } catch (error) {
+    // Interrupted inside a step: the models are as the step before left them unless it got to update.
+    if (signal?.aborted && whole.step >= 0 && whole === state) await save();
+    throw error;
   }
 
-  options.onPhase?.("report", 1);
+  const lines = await readMetrics(folder.metrics);
   await writeReport(folder, {
     title: `${config.task === "thinker" ? "Thinker" : "Baseline"} on ${problems.name}`,
-    rows: reportRows(config, problems, first, metrics),
+    rows: reportRows(config, problems, lines[0], lines[lines.length - 1]),
     notes: reportNotes(config, problems),
   });
-  options.onStep?.(1, {});
-}
-
-/** Metrics `eval/*` of one evaluation. */
-function evalMetrics({ accuracy, tokens, firstTokens, episodes }: Evaluation): Metrics {
-  const plain = episodes[0].segments[0].stage === "answer";
-  if (plain) return { "eval/answer": accuracy.answer ?? 0, "eval/answer_tokens": tokens };
-  const metrics: Metrics = { "eval/tokens": tokens, "eval/fast_tokens": firstTokens };
-  for (const [name, value] of Object.entries(accuracy)) metrics[`eval/${name}`] = value;
-  return metrics;
-}
-
-function reportRows(
-  config: TrainConfig,
-  problems: ProblemSource,
-  first: Metrics,
-  last: Metrics,
-): ReportRow[] {
-  const n = problems.held.length;
-  const rows: ReportRow[] = [];
-  const add = (name: string, accuracy: number | undefined, tokens: number | undefined) => {
-    if (accuracy === undefined || tokens === undefined) return;
-    const set = problems.name;
-    rows.push({ name, set, accuracy, standardError: standardError(accuracy, n), tokens });
-  };
-  add("Pretrained", first["eval/answer"], first["eval/answer_tokens"]);
-  if (config.task === "baseline") {
-    add("Baseline", last["eval/answer"], last["eval/answer_tokens"]);
-  } else {
-    add("Thinker", last["eval/final"], last["eval/tokens"]);
-    add("Thinker-Fast", last["eval/fast"], last["eval/fast_tokens"]);
-  }
-  return rows;
-}
-
-function reportNotes(config: TrainConfig, problems: ProblemSource): string[] {
-  const notes = [
-    `Accuracy is measured on ${problems.held.length} held-out problems, one sample each at ` +
-    `temperature 1, under the model's own verdicts.`,
-  ];
-  if (config.model === null) {
-    notes.push(
-      "Pretrained is the model after its supervised warm start, asked the plain question; both tasks " +
-        "start from it.",
-    );
-  }
-  if (config.model === null && config.data !== null) {
-    notes.push(
-      "This model has under a million parameters and has only ever seen sums: on real problems an " +
-        "accuracy near zero is expected. The run shows that the machine works on them.",
-    );
-  }
-  if (problems.skipped > 0) {
-    notes.push(`${problems.skipped} rows were left out: no answer, or a prompt over the limit.`);
-  }
-  return notes;
-}
-
-/** A dialogue as text, for people. */
-function episodeSample(
-  step: number,
-  { episode, rewards }: ScoredEpisode,
-  tokenizer: Tokenizer,
-): EpisodeSample {
-  let at = 0;
-  return {
-    step,
-    id: episode.problem.id,
-    question: episode.problem.question,
-    answer: episode.problem.answer ?? "",
-    turns: episode.segments.map((segment, i) => {
-      const prompt = tokenizer.decode(episode.ids.slice(at, segment.start));
-      at = segment.start + segment.length;
-      return {
-        stage: segment.stage,
-        prompt,
-        response: segment.text,
-        reward: rewards[i],
-        tokens: segment.length,
-        truncated: segment.truncated,
-      };
-    }),
-  };
 }

@@ -115,20 +115,7 @@ export function scoreEpisode(episode: Episode, options: ScoreOptions): number[] 
  * the first, kept within [0.05, 0.95] so that neither verdict ever becomes worthless.
  */
 export class TrailingAccuracy {
-  #accuracy: number;
-
-  /**
-   * Starts at 0.5 or where an earlier run stopped.
-   *
-   * @param accuracy An earlier tracker's `toJSON()`, to resume.
-   * @throws RangeError when it is not within [0, 1].
-   */
-  constructor(accuracy = 0.5) {
-    if (!(accuracy >= 0 && accuracy <= 1)) {
-      throw new RangeError(`trailing accuracy must be within [0, 1], got ${accuracy}`);
-    }
-    this.#accuracy = accuracy;
-  }
+  #accuracy = 0.5;
 
   /** The value to score the current batch with. */
   get p(): number {
@@ -139,6 +126,14 @@ export class TrailingAccuracy {
   update(fastCorrect: readonly boolean[]): void {
     if (fastCorrect.length === 0) return;
     this.#accuracy = fastCorrect.filter(Boolean).length / fastCorrect.length;
+  }
+
+  /** Goes back to an earlier tracker's `toJSON()`. */
+  restore(accuracy: number): void {
+    if (!(accuracy >= 0 && accuracy <= 1)) {
+      throw new RangeError(`trailing accuracy must be within [0, 1], got ${accuracy}`);
+    }
+    this.#accuracy = accuracy;
   }
 
   /** The state to store in a checkpoint. */

@@ -114,7 +114,8 @@ Deno.test("trailing accuracy is the previous batch's mean, clamped, and survives
   tracker.update([false, false]);
   assertEquals(tracker.p, 0.05);
   tracker.update([true, true, false]);
-  const restored = new TrailingAccuracy(JSON.parse(JSON.stringify(tracker)));
+  const restored = new TrailingAccuracy();
+  restored.restore(JSON.parse(JSON.stringify(tracker)));
   assertEquals(restored.p, 2 / 3);
-  for (const bad of [-0.1, 1.1, NaN]) assertThrows(() => new TrailingAccuracy(bad), RangeError);
+  for (const bad of [-0.1, 1.1, NaN]) assertThrows(() => restored.restore(bad), RangeError);
 });

@@ -1,0 +1,92 @@
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { balancedVerification, meanOf, rolloutMetrics, scored } from "../../src/ppo/mod.ts";
+import { standardError } from "../../src/eval/mod.ts";
+import { madeEpisode } from "./toy.ts";
+
+type Verdict = "yes" | "no" | undefined;
+
+/** An episode that was verified, and retried if the fast answer was wrong. */
+function verified(correct: boolean, verdict: Verdict, slow = false) {
+  return madeEpisode([
+    { stage: "fast", logprobs: [-1, -1], correct },
+    { stage: "verify", logprobs: [-1, -1, -1], verdict, truncated: verdict === undefined },
+    ...(correct ? [] : [{ stage: "slow" as const, logprobs: [-1], correct: slow }]),
+  ]);
+}
+
+Deno.test("balanced verification: the mean of both recalls, whatever the shares of the classes", () => {
+  const episodes = [
+    verified(true, "yes"),
+    verified(false, "no"),
+    verified(false, "yes"),
+    verified(false, undefined),
+    verified(false, "no"),
+  ];
+  assertEquals(balancedVerification(episodes), (1 + 2 / 4) / 2);
+});
+
+Deno.test("balanced verification: a constant verdict scores one half", () => {
+  for (const verdict of ["yes", "no"] as const) {
+    const rights = Array.from({ length: 9 }, () => verified(true, verdict));
+    assertEquals(balancedVerification([...rights, verified(false, verdict)]), 0.5);
+  }
+});
+
+Deno.test("balanced verification: undefined unless both kinds of fast answers were verified", () => {
+  assertEquals(balancedVerification([]), undefined);
+  assertEquals(balancedVerification([verified(true, "yes")]), undefined);
+  assertEquals(balancedVerification([verified(false, "no")]), undefined);
+  const unverified = madeEpisode([{ stage: "fast", logprobs: [-1], correct: false }]);
+  assertEquals(balancedVerification([verified(true, "yes"), unverified]), undefined);
+});
+
+Deno.test("rollout metrics: per stage, among the episodes that reached it", () => {
+  const metrics = rolloutMetrics([
+    scored(verified(true, "yes"), [1, 0.5]), // final: the fast answer, right
+    scored(verified(true, "no"), [1, 0]), // the truth ended it: no final answer
+    scored(verified(false, "no", true), [0, 0.5, 1]), // final: the slow answer, right
+    scored(verified(false, "yes", true), [0, 0, 1]), // final: the fast answer, wrong
+  ]);
+  assertEquals(metrics, {
+    "accuracy/fast": 0.5,
+    "reward/fast": 0.5,
+    "length/fast": 2,
+    "truncated/fast": 0,
+    "reward/verify": 0.25,
+    "length/verify": 3,
+    "truncated/verify": 0,
+    "accuracy/slow": 1,
+    "reward/slow": 1,
+    "length/slow": 1,
+    "truncated/slow": 0,
+    "accuracy/verify": 0.5,
+    "accuracy/final": 0.5,
+    "reward/episode": (1.5 + 1 + 1.5 + 1) / 4,
+  });
+});
+
+Deno.test("rollout metrics: an invalid verdict counts as No for the final answer", () => {
+  const metrics = rolloutMetrics([scored(verified(false, undefined, true), [0, 0, 1])]);
+  assertEquals(metrics["accuracy/final"], 1);
+  assertEquals(metrics["truncated/verify"], 1);
+  assertEquals("accuracy/verify" in metrics, false);
+});
+
+Deno.test("rollout metrics: a task of one stage has that stage's numbers alone", () => {
+  const episode = madeEpisode([{ stage: "answer", logprobs: [-1], truncated: true }]);
+  assertEquals(rolloutMetrics([scored(episode, [0])]), {
+    "accuracy/answer": 0,
+    "reward/answer": 0,
+    "length/answer": 1,
+    "truncated/answer": 1,
+    "accuracy/final": 0,
+    "reward/episode": 0,
+  });
+});
+
+Deno.test("means and standard errors", () => {
+  assertEquals(meanOf([]), undefined);
+  assertEquals(meanOf([1, 2, 6]), 3);
+  assertAlmostEquals(standardError(0.5, 100), 0.05);
+  assertEquals([standardError(0, 10), standardError(1, 10)], [0, 0]);
+});

@@ -1,0 +1,242 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { Random } from "../../src/data/mod.ts";
+import { type Decoder, packBatch } from "../../src/model/mod.ts";
+import { actionsOf, type PpoConfig, PpoTrainer, type StepResult } from "../../src/ppo/mod.ts";
+import type { Grader } from "../../src/rollout/mod.ts";
+import { type Task, TrailingAccuracy } from "../../src/task/mod.ts";
+import { lmHeadLogprobs } from "../../ffi/mod.ts";
+import { Lab } from "../native.ts";
+import { baseline, problems, seven, thinker, toyConfig, toyDecoder, toyEngine } from "./toy.ts";
+
+/** A policy, a critic and their trainer on the toy task. */
+class Bench implements Disposable {
+  readonly lab: Lab;
+  readonly trainer: PpoTrainer;
+  readonly config: PpoConfig;
+  readonly #stack = new DisposableStack();
+  readonly actor: Decoder;
+  readonly #task: Task;
+  #step = 0;
+
+  constructor(
+    lab: Lab,
+    config: PpoConfig,
+    options: { task?: Task; grade?: Grader } = {},
+  ) {
+    const { task = thinker, grade = (answer, gold) => answer === gold } = options;
+    this.lab = lab;
+    this.config = config;
+    this.#task = task;
+    const { device, stream } = lab;
+    const actor = this.actor = this.#stack.use(toyDecoder(lab, "lm"));
+    const critic = this.#stack.use(toyDecoder(lab, "value"));
+    const engine = this.#stack.use(toyEngine(lab, actor));
+    const trailing = new TrailingAccuracy();
+    const parts = { device, stream, actor, critic, engine, task, grade, trailing };
+    this.trainer = this.#stack.use(new PpoTrainer(parts, config));
+  }
+
+  async steps(count: number): Promise<StepResult[]> {
+    const results: StepResult[] = [];
+    for (let i = 0; i < count; i++) {
+      results.push(
+        await this.trainer.step({
+          step: ++this.#step,
+          problems: problems(this.config.prompts),
+          seed: 11n,
+          random: new Random(1),
+        }),
+      );
+    }
+    return results;
+  }
+
+  /** Probability that the first answer to question 0 begins with `token`. */
+  async probability(token: number): Promise<number> {
+    const { lab: { device, stream } } = this;
+    const [problem] = problems(1);
+    const opening = this.#task.episode({ id: 0n, problem, mode: "train" }).start();
+    const ids = opening.flatMap((command) => command.kind === "generate" ? command.append : []);
+    using arena = device.arena(2 ** 20);
+    const batch = packBatch(stream, arena, [ids]);
+    const { hidden } = this.actor.forward(stream, arena, batch, { keep: false });
+    const logprobs = arena.alloc("f32", [1]), targets = arena.alloc("i32", [1]);
+    stream.upload(targets, Int32Array.of(token));
+    const C = this.actor.config.hidden;
+    lmHeadLogprobs(stream, {
+      h: hidden.view((ids.length - 1) * C, [1, C]),
+      w: this.actor.params.head,
+      workspace: arena.alloc("u8", [4096]),
+      logprobs,
+      targets,
+      temperature: 1,
+    });
+    return Math.exp((await stream.download(logprobs, new Float32Array(1)))[0]);
+  }
+
+  weights(): Promise<Float32Array> {
+    return this.lab.f32(this.actor.params.master.flat);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+  }
+}
+
+function assertFinite(results: readonly StepResult[]): void {
+  for (const { metrics } of results) {
+    for (const [key, value] of Object.entries(metrics)) {
+      assert(Number.isFinite(value), `${key} is ${value} in step ${metrics.step}`);
+    }
+  }
+}
+
+const gaps = (results: readonly StepResult[]) =>
+  results.map(({ metrics }) => metrics["rollout/logprob_gap_max"]);
+
+Deno.test("trainer: the rewarded answer becomes much likelier, and every step is exactly on-policy", async () => {
+  using lab = await Lab.open();
+  for (const task of [baseline, thinker]) {
+    using bench = new Bench(lab, toyConfig({ samples: 16 }), { task });
+    const before = await bench.probability(seven);
+    const results = await bench.steps(10);
+    const after = await bench.probability(seven);
+    assert(before < 0.2 && after > 3 * before, `${task.name}: ${before} became ${after}`);
+    const reward = (i: number) => results[i].metrics[`reward/${task.stages[0]}`];
+    assert(reward(9) > 2 * reward(0), `${task.name}: ${reward(0)} became ${reward(9)}`);
+    assertEquals(gaps(results), Array(10).fill(0));
+    assertFinite(results);
+    // With one update the policy is the one that sampled: nothing is clipped, nothing has moved.
+    for (const { metrics } of results) {
+      assertEquals([metrics["ppo/clip_fraction"], metrics["ppo/kl"]], [0, 0]);
+    }
+  }
+});
+
+Deno.test("trainer: several updates a rollout measure the gap before the first of them", async () => {
+  using lab = await Lab.open();
+  using bench = new Bench(lab, toyConfig({ actorMiniBatches: 2, actorLr: 1e-2 }));
+  const results = await bench.steps(3);
+  assertEquals(gaps(results), [0, 0, 0]);
+  assertEquals(bench.trainer.actorOptimizer.t, 6);
+  assert(results.some(({ metrics }) => metrics["ppo/kl"] > 0), "the second update is off-policy");
+  assertFinite(results);
+});
+
+Deno.test("trainer: another temperature is on-policy too", async () => {
+  using lab = await Lab.open();
+  for (const actorMiniBatches of [1, 2]) {
+    using bench = new Bench(lab, toyConfig({ temperature: 0.8, actorMiniBatches }));
+    assertEquals(gaps(await bench.steps(2)), [0, 0]);
+  }
+});
+
+Deno.test("trainer: weights that change in the middle of a rollout show in the gap", async () => {
+  using lab = await Lab.open();
+  for (const actorMiniBatches of [1, 2]) {
+    const late: { change?: () => void } = {};
+    const grade: Grader = () => {
+      late.change?.();
+      return false;
+    };
+    using bench = new Bench(lab, toyConfig({ actorMiniBatches }), { grade });
+    const { finalNorm } = bench.actor.params.master;
+    late.change = () => lab.stream.fill(finalNorm, 1.5);
+    const [gap] = gaps(await bench.steps(1));
+    assert(gap > 0.01, `the gap is ${gap}`);
+  }
+});
+
+Deno.test("trainer: the critic takes every mini-batch and learns what the rewards are", async () => {
+  using lab = await Lab.open();
+  // The actor stands still, so that there is something to learn.
+  const config = toyConfig({ actorLr: 1e-12, criticMiniBatches: 5, valueClip: 10 });
+  using bench = new Bench(lab, config, { task: baseline });
+  const before = await bench.weights();
+  const results = await bench.steps(8);
+  assertEquals(bench.trainer.criticOptimizer.t, 40);
+  assertEquals(bench.trainer.actorOptimizer.t, 8);
+  const loss = results.map(({ metrics }) => metrics["ppo/value_loss"]);
+  assert(loss[7] < 0.5 * loss[0], `the value loss went from ${loss[0]} to ${loss[7]}`);
+  const after = await bench.weights();
+  before.forEach((weight, i) => assert(Math.abs(weight - after[i]) < 1e-6));
+});
+
+Deno.test("trainer: more mini-batches than episodes train on each episode once", async () => {
+  using lab = await Lab.open();
+  const config = toyConfig({ prompts: 2, samples: 2, criticMiniBatches: 12, actorMiniBatches: 9 });
+  using bench = new Bench(lab, config);
+  const [{ samples, metrics }] = await bench.steps(1);
+  assertEquals(samples.length, 4);
+  assertEquals([bench.trainer.criticOptimizer.t, bench.trainer.actorOptimizer.t], [4, 4]);
+  assertEquals(metrics["rollout/logprob_gap_max"], 0);
+});
+
+Deno.test("trainer: a run in which nothing is ever rewarded stays finite", async () => {
+  using lab = await Lab.open();
+  using bench = new Bench(lab, toyConfig(), { task: baseline, grade: () => false });
+  const results = await bench.steps(5);
+  assertFinite(results);
+  for (const { metrics } of results) assertEquals(metrics["reward/episode"], 0);
+  assert((await bench.weights()).every(Number.isFinite));
+});
+
+Deno.test("trainer: the verification reward follows the fast accuracy of the step before", async () => {
+  using lab = await Lab.open();
+  using bench = new Bench(lab, toyConfig());
+  const results = await bench.steps(3);
+  const p = results.map(({ metrics }) => metrics["accuracy/trailing"]);
+  const fast = results.map(({ metrics }) => metrics["accuracy/fast"]);
+  const clamp = (x: number) => Math.min(0.95, Math.max(0.05, x));
+  assertEquals(p, [0.5, clamp(fast[0]), clamp(fast[1])]);
+  for (const { samples, metrics } of results) {
+    const p = metrics["accuracy/trailing"];
+    for (const { episode: { segments: [fast, verify] }, rewards } of samples) {
+      const earned = fast.correct
+        ? (verify.verdict === "yes" ? 1 - p : 0)
+        : (verify.verdict === "no" ? p : 0);
+      assertEquals(rewards[1], earned);
+    }
+  }
+});
+
+Deno.test("trainer: a right summary is paid by its likelihood after the fast prompt", async () => {
+  using lab = await Lab.open();
+  const reach = toyConfig({ prompts: 16, samples: 16, summaryCoefficient: 0.01 });
+  using bench = new Bench(lab, reach);
+  const results = await bench.steps(4);
+  const paid = results.flatMap(({ samples }) =>
+    samples.flatMap(({ episode, rewards }) =>
+      episode.segments.flatMap(({ stage, correct }, i) =>
+        stage === "summary" ? [{ correct, reward: rewards[i] }] : []
+      )
+    )
+  );
+  const right = paid.filter(({ correct }) => correct).map(({ reward }) => reward);
+  assert(right.length > 3, `${right.length} right summaries`);
+  assert(right.every((reward) => reward > 0.8 && reward < 1));
+  assert(new Set(right).size > 1);
+  for (const { correct, reward } of paid) if (!correct) assertEquals(reward, 0);
+});
+
+Deno.test("trainer: the same seed gives the same step, another order of samples each step", async () => {
+  using lab = await Lab.open();
+  const run = async () => {
+    using bench = new Bench(lab, toyConfig());
+    const results = await bench.steps(2);
+    const order = results.map(({ samples }) =>
+      samples.map(({ episode }) => episode.id & 0xffffffn)
+    );
+    return { order, weights: await bench.weights(), results };
+  };
+  const first = await run(), second = await run();
+  assertEquals(second.order, first.order);
+  assertEquals(second.weights, first.weights);
+  assertNotEquals(first.order[0], first.order[1]);
+  const sorted = first.order.map((ids) => [...ids].sort((a, b) => Number(a - b)));
+  assertEquals(sorted[0], Array.from({ length: 64 }, (_, i) => BigInt(i)));
+  const tokens = ({ samples }: StepResult) => samples.reduce((n, each) => n + actionsOf(each), 0);
+  for (const result of first.results) {
+    assertEquals(result.metrics["rollout/sampled_tokens"], tokens(result));
+  }
+});
