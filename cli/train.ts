@@ -21,6 +21,7 @@ const optionsSchema = z.object({
   model: z.string().optional(),
   data: z.string().optional(),
   task: z.enum(["thinker", "baseline"]).optional(),
+  estimator: z.enum(["gae", "grpo", "reinforce++"]).optional(),
   device: z.enum(["auto", "cpu"]).optional(),
   steps: count.optional(),
   tokens: count.optional(),
@@ -38,6 +39,7 @@ export function trainCommand() {
     .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
     .option("--data <file:string>", "Problems: JSONL rows {id, question, answer} or ORZ JSON.")
     .option("--task <name:string>", "thinker (four stages) or baseline (plain question).")
+    .option("--estimator <name:string>", "gae (with a critic), grpo or reinforce++.")
     .option("--device <name:string>", "auto or cpu.")
     .option("--steps <n:integer>", "PPO steps.")
     .option("--tokens <n:integer>", "Stop after n action tokens in the policy loss.")
@@ -62,12 +64,16 @@ interface Run {
 
 /** The preset (on resume: the run's own settings), then the file, then the options. */
 async function resolve(raw: Record<string, unknown>): Promise<Run> {
-  const { preset, config: file, out, resume, ...options } = checkOptions(optionsSchema, raw);
+  const { preset, config: file, out, resume, estimator, ...options } = checkOptions(
+    optionsSchema,
+    raw,
+  );
   if (resume && !out) {
     throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
   }
   const start = resume && out ? await RunFolder.savedConfig(out) : presets[preset];
-  const base = merge(start as object, file ? readConfig(file) : {});
+  const chosen = estimator ? { ppo: { estimator } } : {};
+  const base = merge(merge(start as object, file ? readConfig(file) : {}), chosen);
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const parsed = trainConfigSchema.safeParse({ ...base, ...Object.fromEntries(given) });
   if (!parsed.success) {

@@ -13,6 +13,8 @@ export const ppoSchema = z.strictObject({
   /** Questions per rollout, and episodes per question. */
   prompts: count.default(128),
   samples: count.default(64),
+  /** How advantages are estimated; only gae uses a critic. */
+  estimator: z.enum(["gae", "grpo", "reinforce++"]).default("gae"),
   actorLr: positive.default(1e-6),
   criticLr: positive.default(5e-6),
   /** Steps over which both learning rates rise linearly; constant afterwards. */
@@ -32,6 +34,14 @@ export const ppoSchema = z.strictObject({
    */
   stageDiscount: z.number().min(0).max(1).default(0),
   entropyCoefficient: z.number().nonnegative().default(0),
+  /** Weight of the KL to the policy before PPO; above 0 a frozen copy of it is kept. */
+  klCoefficient: z.number().nonnegative().default(0),
+  klEstimator: z.enum(["k1", "k2", "k3"]).default("k3"),
+  /**
+   * Cap of truncated importance weights, which correct for log-probs that differ between rollout and
+   * training; null: none. The built-in kernels need none: their gap is 0.
+   */
+  importanceCap: positive.nullable().default(null),
   /** Sampling temperature, which the loss applies too. */
   temperature: positive.default(1),
   /** Updates per rollout: the batch is cut into so many mini-batches, each trained on once. */

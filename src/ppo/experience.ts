@@ -12,11 +12,17 @@ export interface ScoredEpisode extends Sample {
   readonly episode: Episode;
   /** `(segments)`. */
   readonly rewards: readonly number[];
+  /** Number of the question in the rollout: samples of one question share it. */
+  readonly group: number;
 }
 
 /** Joins an episode with its rewards. */
-export function scored(episode: Episode, rewards: readonly number[]): ScoredEpisode {
-  return { ids: episode.ids, spans: episode.segments, episode, rewards };
+export function scored(
+  episode: Episode,
+  rewards: readonly number[],
+  group: number,
+): ScoredEpisode {
+  return { ids: episode.ids, spans: episode.segments, episode, rewards, group };
 }
 
 /** Flat arrays over all actions of a batch, in the order of the samples. */

@@ -32,6 +32,10 @@ import type { Pack } from "./packing.ts";
 export interface PolicyTargets {
   readonly advantages: Tensor;
   readonly oldLogprobs: Tensor;
+  /** Log-probs of the reference policy, for a KL term. */
+  readonly refLogprobs?: Tensor;
+  /** Importance weights. */
+  readonly isWeights?: Tensor;
 }
 
 /** Per-action inputs of the value loss, over the whole batch: `(N)` float32 each. */
@@ -112,9 +116,14 @@ export class Learner implements Disposable {
     options: PpoLossOptions,
   ): void {
     const part = (tensor: Tensor) => tensor.view(pack.offset, [pack.rows.length]);
-    const advantages = part(all.advantages), oldLogprobs = part(all.oldLogprobs);
+    const targets = {
+      advantages: part(all.advantages),
+      oldLogprobs: part(all.oldLogprobs),
+      refLogprobs: all.refLogprobs && part(all.refLogprobs),
+      isWeights: all.isWeights && part(all.isWeights),
+    };
     this.#policy(actor, pack, weight, (args) => {
-      ppoLoss(this.#stream, { ...args, advantages, oldLogprobs, options });
+      ppoLoss(this.#stream, { ...args, ...targets, options });
     });
   }
 

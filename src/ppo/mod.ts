@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./advantages.ts";
 export * from "./config.ts";
 export * from "./experience.ts";
 export * from "./learner.ts";

@@ -7,14 +7,7 @@
  *
  * @module
  */
-import {
-  type Allocation,
-  type Device,
-  gae,
-  type Stream,
-  type Tensor,
-  whiten,
-} from "../../ffi/mod.ts";
+import type { Device, Stream } from "../../ffi/mod.ts";
 import type { Random } from "../data/random.ts";
 import type { Problem } from "../data/problem.ts";
 import type { Engine } from "../engine/mod.ts";
@@ -28,8 +21,9 @@ import {
   type TrailingAccuracy,
 } from "../task/mod.ts";
 import type { PpoConfig } from "./config.ts";
+import { BatchTensors, estimateAdvantages } from "./advantages.ts";
 import { flatten, scored, type ScoredEpisode } from "./experience.ts";
-import { Learner } from "./learner.ts";
+import { Learner, type PolicyTargets } from "./learner.ts";
 import { rolloutMetrics } from "./metrics.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, split } from "./packing.ts";
@@ -39,7 +33,10 @@ export interface TrainerParts {
   readonly device: Device;
   readonly stream: Stream;
   readonly actor: Decoder;
-  readonly critic: Decoder;
+  /** Needed by the estimator gae only. */
+  readonly critic?: Decoder;
+  /** The policy to stay close to; needed with a KL coefficient only. */
+  readonly reference?: Decoder;
   readonly engine: Engine;
   readonly task: Task;
   readonly grade: Grader;
@@ -72,7 +69,7 @@ const idsPerStep = 24n;
 /** Trains an actor and a critic. */
 export class PpoTrainer implements Disposable {
   readonly actorOptimizer: AdamW;
-  readonly criticOptimizer: AdamW;
+  readonly criticOptimizer?: AdamW;
   readonly #parts: TrainerParts;
   readonly #config: PpoConfig;
   readonly #learner: Learner;
@@ -84,10 +81,15 @@ export class PpoTrainer implements Disposable {
     this.#config = config;
     const { betas, weightDecay, gradNorm: maxNorm } = config;
     const options = { betas, weightDecay, maxNorm, eps: 1e-8 };
-    for (const model of [actor, critic]) stream.fill(model.params.grads!.flat, 0);
+    if (config.estimator === "gae" && !critic) throw new Error("the estimator gae needs a critic");
+    if (config.klCoefficient > 0 && !parts.reference) {
+      throw new Error("a KL coefficient needs a reference policy");
+    }
+    const trained = critic ? [actor, critic] : [actor];
+    for (const model of trained) stream.fill(model.params.grads!.flat, 0);
     this.actorOptimizer = new AdamW(device, stream, actor, options);
-    this.criticOptimizer = new AdamW(device, stream, critic, options);
-    this.#learner = new Learner(device, stream, [actor, critic], config.packTokens);
+    if (critic) this.criticOptimizer = new AdamW(device, stream, critic, options);
+    this.#learner = new Learner(device, stream, trained, config.packTokens);
   }
 
   /** Plays and learns one rollout. */
@@ -108,16 +110,27 @@ export class PpoTrainer implements Disposable {
 
     input.onPhase?.("critic");
     const experience = flatten(samples, config.stageDiscount);
-    const n = experience.rewards.length;
-    using batch = new BatchTensors(this.#parts.device, n, experience.segments.length);
-    await this.#advantages(samples, experience, batch);
+    const { device, stream, critic: valueModel } = this.#parts;
+    using batch = new BatchTensors(device, stream, experience);
+    if (valueModel) {
+      for (const each of pack(samples, config.packTokens)) {
+        this.#learner.values(valueModel, each, batch.values);
+      }
+    }
+    estimateAdvantages(stream, batch, samples, config);
+    await stream.sync();
     clock.lap("forward");
     const learningRate = (base: number) =>
       base * Math.min(1, input.step / (config.warmupSteps || 1));
     const critic = await this.#updateCritic(samples, batch, learningRate(config.criticLr));
     clock.lap("critic");
     input.onPhase?.("actor");
-    const actor = await this.#updateActor(samples, batch, learningRate(config.actorLr));
+    const actor = await this.#updateActor(
+      samples,
+      experience.logprobs,
+      batch,
+      learningRate(config.actorLr),
+    );
     clock.lap("actor");
 
     const times = clock.metrics();
@@ -177,29 +190,11 @@ export class PpoTrainer implements Disposable {
         at = end;
       }
     }
-    return episodes.map((episode) => {
+    return episodes.map((episode, i) => {
       const summaryLogprobs = summaries.get(episode);
-      return scored(episode, scoreEpisode(episode, { p, summaryLogprobs, coefficient, reduce }));
+      const rewards = scoreEpisode(episode, { p, summaryLogprobs, coefficient, reduce });
+      return scored(episode, rewards, Math.floor(i / this.#config.samples));
     });
-  }
-
-  /** Values of the critic, then advantages (whitened over all actions) and returns. */
-  async #advantages(
-    samples: readonly ScoredEpisode[],
-    experience: ReturnType<typeof flatten>,
-    batch: BatchTensors,
-  ): Promise<void> {
-    const { stream, critic } = this.#parts;
-    const { gamma, lambda, packTokens } = this.#config;
-    stream.upload(batch.logprobs, experience.logprobs);
-    stream.upload(batch.rewards, experience.rewards);
-    stream.upload(batch.segments, experience.segments);
-    stream.upload(batch.link, experience.link);
-    for (const each of pack(samples, packTokens)) this.#learner.values(critic, each, batch.values);
-    const { advantages, returns, rewards, values, segments, link } = batch;
-    gae(stream, { advantages, returns, rewards, values, segments, link, gamma, lambda });
-    whiten(stream, advantages);
-    await stream.sync();
   }
 
   async #updateCritic(
@@ -208,6 +203,8 @@ export class PpoTrainer implements Disposable {
     lr: number,
   ): Promise<Record<string, number>> {
     const { stream, critic } = this.#parts;
+    const optimizer = this.criticOptimizer;
+    if (!critic || !optimizer) return {};
     const { criticMiniBatches, packTokens, valueClip } = this.#config;
     const all = { oldValues: batch.values, returns: batch.returns };
     const norms: number[] = [];
@@ -218,7 +215,7 @@ export class PpoTrainer implements Disposable {
         this.#learner.valueLoss(critic, each, 1 / n, all, valueClip);
       }
       offset += n;
-      norms.push(await this.criticOptimizer.step(stream, lr));
+      norms.push(await optimizer.step(stream, lr));
     }
     const stats = await this.#learner.takeStats();
     return {
@@ -230,24 +227,44 @@ export class PpoTrainer implements Disposable {
 
   async #updateActor(
     samples: readonly ScoredEpisode[],
+    rollout: Float32Array,
     batch: BatchTensors,
     lr: number,
   ): Promise<Record<string, number>> {
     const { stream, actor } = this.#parts;
     const { actorMiniBatches, packTokens, clip, entropyCoefficient, temperature } = this.#config;
+    const { klCoefficient, klEstimator, importanceCap } = this.#config;
     const options = {
       temperature,
       clipLow: clip,
       clipHigh: clip,
       entropyCoefficient,
-      klCoefficient: 0,
-      klEstimator: 3,
-    } as const;
-    const all = { advantages: batch.advantages, oldLogprobs: batch.logprobs };
+      klCoefficient,
+      klEstimator: ({ k1: 1, k2: 2, k3: 3 } as const)[klEstimator],
+    };
+    const { reference } = this.#parts;
+    let all: PolicyTargets = { advantages: batch.advantages, oldLogprobs: batch.logprobs };
+    if (reference && klCoefficient > 0) {
+      const refLogprobs = batch.put(stream, await this.#logprobs(reference, samples));
+      all = { ...all, refLogprobs };
+    }
     const norms: number[] = [];
     // With one update the loss itself compares every log-prob with the sampler's. With several, later
     // ones see changed weights, so the comparison needs a pass of its own before the first.
-    let gap = actorMiniBatches > 1 ? await this.#gap(samples) : undefined;
+    let gap: number | undefined;
+    const weighting: Record<string, number> = {};
+    if (actorMiniBatches > 1 || importanceCap !== null) {
+      const before = await this.#logprobs(actor, samples);
+      const change = before.map((logprob, i) => logprob - rollout[i]);
+      gap = change.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
+      if (importanceCap !== null) {
+        // Decoupled PPO: the clip is around the training pass, the weight corrects for the sampler.
+        const weights = change.map((each) => Math.min(importanceCap, Math.exp(each)));
+        weighting["rollout/importance_weight_mean"] = mean(weights);
+        const oldLogprobs = batch.put(stream, before);
+        all = { ...all, oldLogprobs, isWeights: batch.put(stream, weights) };
+      }
+    }
     let offset = 0;
     for (const part of split(samples, actorMiniBatches)) {
       const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
@@ -265,58 +282,36 @@ export class PpoTrainer implements Disposable {
       "ppo/policy_loss": stats.policy / updates,
       "ppo/entropy": stats.entropy / updates,
       "ppo/kl": stats.kl / updates,
+      ...(klCoefficient > 0 && { "ppo/kl_ref": stats.klRef / updates }),
+      ...weighting,
       "ppo/clip_fraction": stats.clipped / updates,
       "ppo/grad_norm": mean(norms),
     };
   }
 
-  /** Largest difference between sampling and training log-probs over all actions. */
-  async #gap(samples: readonly ScoredEpisode[]): Promise<number> {
+  /** Log-probs `(N)` of all actions under a policy, without gradient. */
+  async #logprobs(
+    policy: Decoder,
+    samples: readonly ScoredEpisode[],
+  ): Promise<Float32Array<ArrayBuffer>> {
     const { packTokens, temperature } = this.#config;
-    let gap = 0;
+    const parts: Float32Array[] = [];
     for (const each of pack(samples, packTokens)) {
-      const now = await this.#learner.logprobs(this.#parts.actor, each, temperature);
-      const then = each.samples.flatMap((s) => s.episode.segments.flatMap((g) => g.logprobs));
-      now.forEach((logprob, i) => gap = Math.max(gap, Math.abs(logprob - then[i])));
+      parts.push(await this.#learner.logprobs(policy, each, temperature));
     }
-    return gap;
+    const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
   }
 
   [Symbol.dispose](): void {
     this.#learner[Symbol.dispose]();
     this.actorOptimizer[Symbol.dispose]();
-    this.criticOptimizer[Symbol.dispose]();
-  }
-}
-
-/** Device arrays over the N actions and S segments of one rollout. */
-class BatchTensors implements Disposable {
-  readonly logprobs: Tensor;
-  readonly rewards: Tensor;
-  readonly values: Tensor;
-  readonly advantages: Tensor;
-  readonly returns: Tensor;
-  readonly segments: Tensor;
-  readonly link: Tensor;
-  readonly #memory: Allocation[] = [];
-
-  constructor(device: Device, actions: number, borders: number) {
-    const alloc = (dtype: "f32" | "i32", size: number) => {
-      const memory = device.alloc(dtype, [size]);
-      this.#memory.push(memory);
-      return memory.tensor;
-    };
-    this.logprobs = alloc("f32", actions);
-    this.rewards = alloc("f32", actions);
-    this.values = alloc("f32", actions);
-    this.advantages = alloc("f32", actions);
-    this.returns = alloc("f32", actions);
-    this.segments = alloc("i32", borders);
-    this.link = alloc("f32", borders - 1);
-  }
-
-  [Symbol.dispose](): void {
-    for (const memory of this.#memory) memory[Symbol.dispose]();
+    this.criticOptimizer?.[Symbol.dispose]();
   }
 }
 
@@ -337,8 +332,10 @@ class Stopwatch {
   }
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
+function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i];
+  return sum / values.length;
 }
 
 /** Whether the fast answers were right; empty for tasks without verification. */

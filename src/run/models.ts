@@ -147,6 +147,21 @@ export function openCritic(
   return critic;
 }
 
+/** The frozen policy that a KL term refers to: loaded from `dir`, or a copy of the actor as it is now. */
+export function openReference(
+  device: Device,
+  stream: Stream,
+  actor: Decoder,
+  dir: string | null,
+): Decoder {
+  const kind = { head: "lm", train: false } as const;
+  if (dir !== null) return loadDecoder(device, stream, dir, kind);
+  const copy = new Decoder(device, stream, actor.config, kind);
+  stream.copy(copy.params.master.flat, actor.params.master.flat);
+  copy.params.refresh(stream);
+  return copy;
+}
+
 /** Warm-starts a fresh actor on scripted dialogues of both tasks. */
 export async function warmstartTiny(
   parts: { device: Device; stream: Stream; decoder: Decoder },

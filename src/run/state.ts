@@ -40,19 +40,16 @@ export interface RunState {
 export interface TrainingModels {
   readonly stream: Stream;
   readonly actor: Decoder;
-  readonly critic: Decoder;
+  readonly critic?: Decoder;
   readonly trainer: PpoTrainer;
   readonly trailing: TrailingAccuracy;
   readonly files: TokenizerFiles;
 }
 
 function moments({ trainer }: TrainingModels): [string, Tensor][] {
-  return [
-    ["actor.m", trainer.actorOptimizer.m],
-    ["actor.v", trainer.actorOptimizer.v],
-    ["critic.m", trainer.criticOptimizer.m],
-    ["critic.v", trainer.criticOptimizer.v],
-  ];
+  const { actorOptimizer: actor, criticOptimizer: critic } = trainer;
+  const tensors: [string, Tensor][] = [["actor.m", actor.m], ["actor.v", actor.v]];
+  return critic ? [...tensors, ["critic.m", critic.m], ["critic.v", critic.v]] : tensors;
 }
 
 /** Writes a checkpoint into an existing folder. */
@@ -63,8 +60,10 @@ export async function saveState(
 ): Promise<void> {
   const { stream, actor, critic, files } = models;
   await saveDecoder(stream, actor, dir, files);
-  await Deno.mkdir(`${dir}/critic`);
-  await saveDecoder(stream, critic, `${dir}/critic`, files);
+  if (critic) {
+    await Deno.mkdir(`${dir}/critic`);
+    await saveDecoder(stream, critic, `${dir}/critic`, files);
+  }
   const tensors = moments(models).map(([name, tensor]) => ({
     name,
     dtype: "F32" as const,
@@ -80,7 +79,7 @@ export async function saveState(
     ...state,
     trailing: trailing.toJSON(),
     actorUpdates: trainer.actorOptimizer.t,
-    criticUpdates: trainer.criticOptimizer.t,
+    criticUpdates: trainer.criticOptimizer?.t ?? 0,
   };
   await Deno.writeTextFile(`${dir}/state.json`, JSON.stringify(numbers, null, 2) + "\n");
 }
@@ -114,7 +113,7 @@ export async function loadState(dir: string, models: TrainingModels): Promise<Ru
     });
   }
   models.trainer.actorOptimizer.t = actorUpdates;
-  models.trainer.criticOptimizer.t = criticUpdates;
+  if (models.trainer.criticOptimizer) models.trainer.criticOptimizer.t = criticUpdates;
   models.trailing.restore(trailing);
   await models.stream.sync();
   return state;

@@ -15,7 +15,14 @@ import { checkResumed, type TrainConfig } from "./config.ts";
 import { RunFolder } from "./folder.ts";
 import { JsonlWriter } from "./jsonl.ts";
 import { type Metrics, orderMetrics, readMetrics } from "./metrics.ts";
-import { openActor, openCritic, openTasks, openTokenizer, warmstartTiny } from "./models.ts";
+import {
+  openActor,
+  openCritic,
+  openReference,
+  openTasks,
+  openTokenizer,
+  warmstartTiny,
+} from "./models.ts";
 import { openProblems } from "./problems.ts";
 import { writeReport } from "./report.ts";
 import { episodeSample, evalMetrics, reportNotes, reportRows } from "./results.ts";
@@ -88,15 +95,20 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
     });
   }
 
-  using critic = openCritic(device, stream, actor, {
-    seed: config.seed,
-    dir: latest && `${latest.path}/critic`,
-  });
+  const criticDir = latest && `${latest.path}/critic`;
+  using critic = config.ppo.estimator === "gae"
+    ? openCritic(device, stream, actor, { seed: config.seed, dir: criticDir })
+    : undefined;
+  // The policy before PPO: on resume it is no longer the actor.
+  const startDir = latest && (config.model ?? folder.checkpointPath(0));
+  using reference = config.ppo.klCoefficient > 0
+    ? openReference(device, stream, actor, startDir)
+    : undefined;
   const seed = BigInt(config.seed);
   const random = new Random(config.seed);
   const judge = (answer: string, gold: string) => grade(answer, gold).equal;
   const trailing = new TrailingAccuracy();
-  const parts = { device, stream, actor, critic, engine, task, grade: judge, trailing };
+  const parts = { device, stream, actor, critic, reference, engine, task, grade: judge, trailing };
   using trainer = new PpoTrainer(parts, config.ppo);
   const models = { stream, actor, critic, trainer, trailing, files };
   let state: RunState = { step: -1, tokens: 0 };

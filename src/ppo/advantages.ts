@@ -1,0 +1,117 @@
+/**
+ * Advantage estimators over one rollout.
+ *
+ * - `gae`: generalised advantage estimation with a critic (arXiv 1506.02438), whitened over all actions.
+ * - `grpo`: a segment's reward against its group, (r - mean) / std (DeepSeekMath, arXiv 2402.03300). A
+ *   group is the samples of one question that reached the stage; a group of one, or one without spread,
+ *   gives advantage 0.
+ * - `reinforce++`: the discounted reward to go, whitened over all actions (arXiv 2501.03262); no critic.
+ *
+ * @module
+ */
+import {
+  type Allocation,
+  type Device,
+  gae,
+  type Stream,
+  type Tensor,
+  whiten,
+} from "../../ffi/mod.ts";
+import type { PpoConfig } from "./config.ts";
+import type { Experience, ScoredEpisode } from "./experience.ts";
+
+/** Device arrays over the N actions and S segments of one rollout. */
+export class BatchTensors implements Disposable {
+  /** `(N)` float32 each. */
+  readonly logprobs: Tensor;
+  readonly rewards: Tensor;
+  readonly values: Tensor;
+  readonly advantages: Tensor;
+  readonly returns: Tensor;
+  /** `(S + 1)` int32 and `(S)` float32. */
+  readonly segments: Tensor;
+  readonly link: Tensor;
+  readonly #device: Device;
+  readonly #memory: Allocation[] = [];
+
+  /** Uploads an experience; values start at zero. */
+  constructor(device: Device, stream: Stream, experience: Experience) {
+    this.#device = device;
+    const { logprobs, rewards, segments, link } = experience;
+    this.logprobs = this.put(stream, logprobs);
+    this.rewards = this.put(stream, rewards);
+    this.segments = this.put(stream, segments);
+    this.link = this.put(stream, link);
+    this.values = this.#alloc("f32", logprobs.length);
+    this.advantages = this.#alloc("f32", logprobs.length);
+    this.returns = this.#alloc("f32", logprobs.length);
+    stream.fill(this.values, 0);
+  }
+
+  /** Uploads one more array; it lives as long as the batch. */
+  put(stream: Stream, data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Tensor {
+    const tensor = this.#alloc(data instanceof Float32Array ? "f32" : "i32", data.length);
+    stream.upload(tensor, data);
+    return tensor;
+  }
+
+  #alloc(dtype: "f32" | "i32", size: number): Tensor {
+    const memory = this.#device.alloc(dtype, [size]);
+    this.#memory.push(memory);
+    return memory.tensor;
+  }
+
+  [Symbol.dispose](): void {
+    for (const memory of this.#memory) memory[Symbol.dispose]();
+  }
+}
+
+/** Fills `batch.advantages`, and with a critic (values are in the batch) `batch.returns`. */
+export function estimateAdvantages(
+  stream: Stream,
+  batch: BatchTensors,
+  samples: readonly ScoredEpisode[],
+  config: PpoConfig,
+): void {
+  if (config.estimator === "grpo") {
+    stream.upload(batch.advantages, groupAdvantages(samples));
+    return;
+  }
+  const { advantages, returns, rewards, values, segments, link } = batch;
+  const lambda = config.estimator === "gae" ? config.lambda : 1; // without values: the reward to go
+  gae(stream, {
+    advantages,
+    returns,
+    rewards,
+    values,
+    segments,
+    link,
+    gamma: config.gamma,
+    lambda,
+  });
+  whiten(stream, advantages);
+}
+
+/** GRPO advantages of every action `(N)`: equal for all actions of a segment. */
+export function groupAdvantages(samples: readonly ScoredEpisode[]): Float32Array<ArrayBuffer> {
+  const groups = new Map<string, number[]>();
+  const key = (sample: ScoredEpisode, s: number) =>
+    `${sample.group}/${sample.episode.segments[s].stage}`;
+  for (const sample of samples) {
+    sample.rewards.forEach((reward, s) => {
+      const name = key(sample, s);
+      groups.set(name, [...groups.get(name) ?? [], reward]);
+    });
+  }
+  const values: number[] = [];
+  for (const sample of samples) {
+    sample.episode.segments.forEach(({ length }, s) => {
+      const rewards = groups.get(key(sample, s))!;
+      const mean = rewards.reduce((a, b) => a + b, 0) / rewards.length;
+      const variance = rewards.reduce((a, b) => a + (b - mean) ** 2, 0) / rewards.length;
+      const advantage = variance > 0 ? (sample.rewards[s] - mean) / Math.sqrt(variance) : 0;
+      for (let i = 0; i < length; i++) values.push(advantage);
+    });
+  }
+  return Float32Array.from(values);
+}
