@@ -1,6 +1,6 @@
 /**
  * What a long command shows while it works: on a terminal one block that is redrawn in place,
- * elsewhere one plain line per step.
+ * elsewhere plain lines, about fifty a phase.
  *
  * Everything goes to standard error, so that a command's output stays clean. No mode of the terminal
  * is ever changed (no hidden cursor, no wrapping turned off): there is nothing to restore, however
@@ -111,12 +111,18 @@ export class Progress implements Disposable {
     const state = this.#state;
     if (state === null) return;
     state.step = step;
+    const isEval = (key: string) => key.startsWith("eval/");
+    if (Object.keys(values).some(isEval)) {
+      state.evalStep = step;
+      for (const key of Object.keys(state.values).filter(isEval)) delete state.values[key];
+    }
     Object.assign(state.values, values);
-    if (Object.keys(values).some((key) => key.startsWith("eval/"))) state.evalStep = step;
     const accuracy = values["accuracy/final"] ?? values["accuracy/answer"];
     if (accuracy !== undefined) state.history.push(accuracy);
     if (this.#tty) this.#draw();
-    else this.#write(renderLine({ ...state, values }, this.#now()) + "\n");
+    else if (step === state.evalStep || step % linesEvery(state) === 0 || step === state.total) {
+      this.#write(renderLine({ ...state, values }, this.#now()) + "\n");
+    }
   }
 
   /** Prints a line that stays, above the block. */
@@ -149,6 +155,11 @@ export class Progress implements Disposable {
     this.#drawnLines = block.length;
     this.#write(`\r${up}${lines.join("")}${CLEAR_BELOW}`);
   }
+}
+
+/** Without a terminal a phase prints about fifty lines, however many steps it has. */
+function linesEvery({ total, from }: ProgressState): number {
+  return Math.max(1, Math.ceil((total - from) / 50));
 }
 
 /**

@@ -47,11 +47,14 @@ export function reportRows(
 
 /** What a reader should know before judging the numbers. */
 export function reportNotes(config: TrainConfig, problems: ProblemSource): string[] {
+  const { held } = problems;
   const notes = [
-    `Accuracy is measured on ${problems.held.length} held-out problems, one sample each at ` +
-    `temperature 1, under the model's own verdicts.`,
+    held.length === 0
+      ? "There are too few problems to hold any out: accuracy was not measured."
+      : `Accuracy is measured on ${held.length} held-out problems, one sample each at ` +
+        `temperature 1, under the model's own verdicts.`,
   ];
-  if (config.model === null) {
+  if (config.model === null && held.length > 0) {
     notes.push(
       "Pretrained is the model after its supervised warm start, asked the plain question; both tasks " +
         "start from it.",

@@ -1,8 +1,7 @@
 /** Training runs small enough for a test: configs, temporary folders, and looks into run folders. */
-import { trainConfigSchema } from "../../src/run/config.ts";
+import { type TrainConfig, trainConfigSchema } from "../../src/run/config.ts";
 import { type Metrics, readMetrics, stripClock } from "../../src/run/mod.ts";
 import { presets } from "../../src/run/presets.ts";
-import { type TrainConfig } from "../../src/run/config.ts";
 
 /** What differs from the tiny preset; `ppo` and `warmstart` are laid over the small run's. */
 export type Changes =
@@ -55,9 +54,11 @@ export async function timeless(run: string): Promise<Metrics[]> {
 /** All files below a folder as paths relative to it, sorted. */
 export async function filesOf(dir: string, prefix = ""): Promise<string[]> {
   const entries = await Array.fromAsync(Deno.readDir(`${dir}/${prefix}`));
-  const nested = await Promise.all(entries.map(({ name, isDirectory }) =>
-    isDirectory ? filesOf(dir, `${prefix}${name}/`) : [`${prefix}${name}`]
-  ));
+  const nested = await Promise.all(
+    entries.map(({ name, isDirectory }) =>
+      isDirectory ? filesOf(dir, `${prefix}${name}/`) : [`${prefix}${name}`]
+    ),
+  );
   return nested.flat().sort();
 }
 

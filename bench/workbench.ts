@@ -1,0 +1,142 @@
+/**
+ * A device with the memory that benchmarks work on.
+ *
+ * @module
+ */
+import { type Allocation, Device, type DType, type Stream, type Tensor } from "../ffi/mod.ts";
+import { lastLevelCacheBytes } from "./machine.ts";
+
+/** Elements of the block of random numbers that fills everything. */
+const patternSize = 1 << 20;
+
+/**
+ * Bytes to cycle through so that every access goes to memory: four times the last-level cache, within
+ * 640 MB (one LM head of 152k tokens must fit) and 2 GB, and at most an eighth of the memory.
+ */
+export async function coldBytes(memoryBytes: number): Promise<number> {
+  const wanted = Math.min(2e9, Math.max(640e6, 4 * await lastLevelCacheBytes()));
+  return Math.min(wanted, memoryBytes / 8);
+}
+
+/** Tensors for benchmark cases: their own, dropped by `reset`, and cold ones from large pools. */
+export class Workbench implements Disposable {
+  readonly device: Device;
+  readonly stream: Stream;
+  /** Bytes of each pool. */
+  readonly poolBytes: number;
+  readonly #owned: Allocation[] = [];
+  readonly #pools: { source?: Pool; sink?: Pool } = {};
+
+  private constructor(device: Device, poolBytes: number) {
+    this.device = device;
+    this.stream = device.stream();
+    this.poolBytes = poolBytes;
+  }
+
+  /** Opens the CPU device. `poolBytes`: by default what makes memory cold on this machine. */
+  static async open(options: { poolBytes?: number } = {}): Promise<Workbench> {
+    const device = await Device.open("cpu", { onBuild: (text) => console.error(text) });
+    return new Workbench(device, options.poolBytes ?? await coldBytes(device.info.memoryBytes));
+  }
+
+  /** An uninitialised tensor that lives until `reset`. */
+  alloc(dtype: DType, ...shape: number[]): Tensor {
+    const memory = this.device.alloc(dtype, shape);
+    this.#owned.push(memory);
+    return memory.tensor;
+  }
+
+  /** A tensor of one value. */
+  full(value: number, ...shape: number[]): Tensor {
+    const tensor = this.alloc("f32", ...shape);
+    this.stream.fill(tensor, value);
+    return tensor;
+  }
+
+  /** A tensor of uniform random numbers in [-0.05, 0.05): the size of trained weights. */
+  random(...shape: number[]): Tensor {
+    const tensor = this.alloc("f32", ...shape);
+    fillRandom(this.stream, tensor);
+    return tensor;
+  }
+
+  /** A tensor of the given integers. */
+  ints(values: Int32Array, shape: readonly number[] = [values.length]): Tensor {
+    const tensor = this.alloc("i32", ...shape);
+    this.stream.upload(tensor, values);
+    return tensor;
+  }
+
+  /** `count` pseudo-random integers below `limit`, the same on every run. */
+  randomInts(count: number, limit: number): Tensor {
+    const next = numbers();
+    return this.ints(Int32Array.from({ length: count }, () => Math.floor(next() * limit)));
+  }
+
+  /** The next part of a pool of random numbers: to be read. A part comes back when the pool is through. */
+  cold(...shape: number[]): Tensor {
+    return (this.#pools.source ??= new Pool(this)).take(shape);
+  }
+
+  /** The next part of a second pool: to be written. */
+  sink(...shape: number[]): Tensor {
+    return (this.#pools.sink ??= new Pool(this)).take(shape);
+  }
+
+  /** Frees the tensors of the last case; the pools stay. */
+  reset(): void {
+    for (const memory of this.#owned.splice(0)) memory[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.stream[Symbol.dispose]();
+    this.reset();
+    this.#pools.source?.[Symbol.dispose]();
+    this.#pools.sink?.[Symbol.dispose]();
+    this.device[Symbol.dispose]();
+  }
+}
+
+/** Memory that is handed out round and round. */
+class Pool implements Disposable {
+  readonly #memory: Allocation;
+  #next = 0;
+
+  constructor({ device, stream, poolBytes }: Workbench) {
+    this.#memory = device.alloc("f32", [Math.floor(poolBytes / 4)]);
+    fillRandom(stream, this.#memory.tensor);
+  }
+
+  take(shape: readonly number[]): Tensor {
+    const { tensor } = this.#memory;
+    const size = shape.reduce((a, b) => a * b, 1);
+    if (this.#next + size > tensor.size) this.#next = 0;
+    const part = tensor.view(this.#next, shape);
+    this.#next += Math.ceil(size / 16) * 16;
+    return part;
+  }
+
+  [Symbol.dispose](): void {
+    this.#memory[Symbol.dispose]();
+  }
+}
+
+/** Fills an f32 tensor with uniform numbers in [-0.05, 0.05), repeating one block. */
+export function fillRandom(stream: Stream, tensor: Tensor): void {
+  const next = numbers();
+  const size = Math.min(patternSize, tensor.size);
+  stream.upload(
+    tensor.view(0, [size]),
+    Float32Array.from({ length: size }, () => 0.1 * next() - 0.05),
+  );
+  for (let done = size; done < tensor.size; done += size) {
+    const part = Math.min(size, tensor.size - done);
+    stream.copy(tensor.view(done, [part]), tensor.view(0, [part]));
+  }
+}
+
+/** Uniform numbers in [0, 1): a linear congruential generator. */
+function numbers(): () => number {
+  let state = 1;
+  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+}
