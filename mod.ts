@@ -17,21 +17,70 @@
  *
  * @module
  */
-export { Device } from "./ffi/mod.ts";
-export * from "./src/errors.ts";
 export {
+  type Allocation,
+  type Arena,
+  type Backend,
+  type BuildOptions,
+  Device,
+  type DeviceInfo,
+  type DeviceOptions,
+  type DType,
+  type Graph,
+  type HostArray,
+  type Storage,
+  type Stream,
+  type Tensor,
+} from "./ffi/mod.ts";
+export { Random, type RandomState } from "./src/data/mod.ts";
+export { UserError } from "./src/errors.ts";
+export {
+  type Continuation,
   Engine,
   type EngineOptions,
   type PromptRequest,
+  type RunOptions,
+  type RunStats,
   type SamplingOptions,
   type SequenceRequest,
+  type Turn as SampledTurn,
 } from "./src/engine/mod.ts";
-export { evaluate, type Evaluation, solve, type SolveOptions } from "./src/eval/mod.ts";
-export { grade, gradeResponse, type Verdict } from "./src/grade/mod.ts";
-export { Decoder, loadModel, Model, Tokenizer } from "./src/model/mod.ts";
-export { type PpoConfig, ppoSchema, warmstartSchema } from "./src/ppo/mod.ts";
-export { type Grader, playEpisodes } from "./src/rollout/mod.ts";
+export {
+  evaluate,
+  type EvaluateOptions,
+  type Evaluation,
+  type Solution,
+  solve,
+  type SolveOptions,
+} from "./src/eval/mod.ts";
+export { grade, gradeResponse, type Reason, type Verdict } from "./src/grade/mod.ts";
+export {
+  type DecodeOptions,
+  Decoder,
+  type DecoderOptions,
+  type EncodeOptions,
+  type ForwardPass,
+  type HeadKind,
+  initialise,
+  loadModel,
+  type LoadOptions,
+  Model,
+  type ModelConfig,
+  type PackedBatch,
+  type StreamDecoder,
+  Tokenizer,
+} from "./src/model/mod.ts";
+export { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "./src/ppo/mod.ts";
+export {
+  type EpisodeGroup,
+  type Grader,
+  type Played,
+  playEpisodes,
+  type PlayOptions,
+} from "./src/rollout/mod.ts";
+export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "./src/schema.ts";
 export * from "./src/task/mod.ts";
 export { presets } from "./src/run/presets.ts";
 export { type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
-export { train, type TrainOptions } from "./src/run/train.ts";
+export type { Metrics } from "./src/run/mod.ts";
+export { train, type TrainHooks, type TrainOptions } from "./src/run/train.ts";

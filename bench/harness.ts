@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { delay } from "./delay.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Peak } from "./peak.ts";
 import { Workbench } from "./workbench.ts";
 
@@ -48,15 +48,26 @@ export interface MeasureOptions {
   readonly seconds: number;
 }
 
+/** Milliseconds that idle threads of the last parallel region spin; nothing is measured meanwhile. */
+const settle = 5;
+
+/** The least seconds that work can take now, and what bounds it. Lets idle threads settle before and after. */
+export async function boundSeconds(
+  peak: Peak,
+  { flops, bytes }: { readonly flops: number; readonly bytes: number },
+): Promise<{ seconds: number; bound: "fma" | "read" }> {
+  await delay(settle);
+  const fma = flops / await peak.fma(), read = bytes / await peak.read();
+  await delay(settle);
+  return fma > read ? { seconds: fma, bound: "fma" } : { seconds: read, bound: "read" };
+}
+
 /** The middle value; of an even number of values the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;
   return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
 }
-
-/** Idle threads of the last parallel region spin for a while: this long, it is not measured. */
-const settle = 5;
 
 /** A case that is set up, with the number of calls that make up one round. */
 export class Runner {
@@ -106,8 +117,7 @@ export async function measure(
   const { op, shape, flops, bytes } = each;
   try {
     const runner = await Runner.prepare(bench, each, options.seconds);
-    await delay(settle);
-    const bound = flops / await peak.fma() > bytes / await peak.read() ? "fma" : "read";
+    const { bound } = await boundSeconds(peak, each);
     const work = bound === "fma" ? flops : bytes;
     const seconds: number[] = [], peaks: number[] = [];
     for (let round = 0; round < options.rounds; round++) {

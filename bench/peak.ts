@@ -66,7 +66,9 @@ async function compile(): Promise<string> {
     return path;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UserError("no g++ on PATH", { hint: "benchmarks measure the machine's peak with it" });
+    throw new UserError("no g++ on PATH", {
+      hint: "benchmarks measure the machine's peak with it",
+    });
   } finally {
     await Deno.remove(build, { recursive: true });
   }

@@ -9,6 +9,7 @@ import { HelpCommand } from "@cliffy/command/help";
 import { UserError } from "../src/errors.ts";
 import { doctorCommand } from "./doctor.ts";
 import { Interrupted } from "./interrupt.ts";
+import { planCommand } from "./plan.ts";
 import { solveCommand } from "./solve.ts";
 import { trainCommand } from "./train.ts";
 
@@ -19,6 +20,7 @@ const main = new Command()
   .throwErrors() // for all commands below; errors are printed in one place, here
   .command("train", trainCommand())
   .command("solve", solveCommand())
+  .command("plan", planCommand())
   .command("doctor", doctorCommand())
   .command("help", new HelpCommand())
   .command("completions", new CompletionsCommand());
@@ -37,6 +39,10 @@ async function run(args: string[]): Promise<number> {
     if (error instanceof UserError || error instanceof ValidationError) {
       console.error(`error: ${error.message}`);
       if (error instanceof UserError && error.hint) console.error(`hint: ${error.hint}`);
+      return 1;
+    }
+    if (error instanceof Deno.errors.NotCapable) {
+      console.error(`error: ${error.message}`);
       return 1;
     }
     throw error;

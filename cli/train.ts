@@ -6,13 +6,14 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { UserError } from "../src/errors.ts";
-import { type TrainConfig, trainConfigSchema } from "../src/run/config.ts";
+import type { TrainConfig } from "../src/run/config.ts";
 import { RunFolder } from "../src/run/folder.ts";
 import { presets } from "../src/run/presets.ts";
 import { train } from "../src/run/train.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
+import { layConfig } from "./settings.ts";
 
 const count = z.int().positive();
 const optionsSchema = z.object({
@@ -72,43 +73,8 @@ async function resolve(raw: Record<string, unknown>): Promise<Run> {
     throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
   }
   const start = resume && out ? await RunFolder.savedConfig(out) : presets[preset];
-  const chosen = estimator ? { ppo: { estimator } } : {};
-  const base = merge(merge(start as object, file ? readConfig(file) : {}), chosen);
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const parsed = trainConfigSchema.safeParse({ ...base, ...Object.fromEntries(given) });
-  if (!parsed.success) {
-    const where = file ?? "the settings";
-    throw new UserError(`${where}: ${z.prettifyError(parsed.error).split("\n").join(" ")}`);
-  }
-  const config = parsed.data;
+  const config = layConfig(start, file, { ...options, ppo: { estimator } });
   return { config, out: out ?? await RunFolder.defaultPath(config), resume };
-}
-
-function readConfig(file: string): Record<string, unknown> {
-  try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(Deno.readTextFileSync(file)));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
-    throw new UserError(`cannot read the config ${file}: ${reason}`, {
-      hint: "it must be a JSON object; see config.json of any run folder",
-      cause,
-    });
-  }
-}
-
-/** `over` laid over `base`, object by object. */
-function merge(base: object, over: Record<string, unknown>): Record<string, unknown> {
-  const merged: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const below = merged[key];
-    const nested = isObject(value) && isObject(below);
-    merged[key] = nested ? merge(below, value) : value;
-  }
-  return merged;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<void> {

@@ -13,11 +13,15 @@ import { type DType, dtypeBytes, type Storage, Tensor } from "./tensor.ts";
 
 /** What a backend says about its device. */
 export interface DeviceInfo {
+  /** `cpu` or `cuda`. */
   readonly backend: string;
+  /** The device's name: `CPU`, or the GPU's model. */
   readonly name: string;
   /** Instruction set that the kernels use. */
   readonly isa: string;
+  /** Threads inside an op; they never change a result. */
   readonly threads: number;
+  /** Memory of the device in all, free or not. */
   readonly memoryBytes: number;
   /** KV-cache block sizes are multiples of it. */
   readonly kvTile: number;
@@ -44,7 +48,9 @@ function readHandle(call: (out: BigUint64Array<ArrayBuffer>) => void): bigint {
 
 /** One compute device of one backend library. */
 export class Device implements Disposable {
+  /** @internal The loaded library; closed with the device. */
   readonly library: Library;
+  /** What the backend found out about the device when it was opened. */
   readonly info: DeviceInfo;
   readonly #handle: bigint;
   #allocated = 0;
@@ -76,7 +82,7 @@ export class Device implements Disposable {
     }
   }
 
-  /** The functions of the ABI. */
+  /** @internal The functions of the ABI. */
   get symbols(): Symbols {
     return this.library.symbols;
   }
@@ -117,6 +123,7 @@ export class Device implements Disposable {
     return new Stream(this);
   }
 
+  /** Closes device and library. Memory and streams of it must have been disposed before. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.check("device_close", this.symbols.tk_device_close(this.#handle));
@@ -155,6 +162,7 @@ export class Allocation implements Disposable, Storage {
     return this.#alive;
   }
 
+  /** Frees the memory once queued work is done; tensors in it throw from now on. */
   [Symbol.dispose](): void {
     if (!this.#alive) return;
     this.#alive = false;
@@ -220,6 +228,7 @@ export class Arena implements Disposable {
     this.#used = mark;
   }
 
+  /** Frees the allocation below; tensors of the arena throw from now on. */
   [Symbol.dispose](): void {
     this.#memory[Symbol.dispose]();
   }
@@ -227,6 +236,7 @@ export class Arena implements Disposable {
 
 /** An in-order queue of work. Ops return at once; `sync` and `download` wait without blocking the event loop. */
 export class Stream implements Disposable {
+  /** Where the work runs. */
   readonly device: Device;
   readonly #handle: bigint;
   #open = true;
@@ -318,6 +328,7 @@ export class Stream implements Disposable {
     device.check("graph_launch", device.symbols.tk_graph_launch(this.handle, graph.handle));
   }
 
+  /** Waits for queued work, then closes the queue. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
@@ -345,6 +356,7 @@ export class Graph implements Disposable {
     return this.#handle;
   }
 
+  /** Drops the recorded ops. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;

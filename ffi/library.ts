@@ -4,7 +4,7 @@
  * @module
  */
 
-import { UserError } from "../src/errors.ts";
+import { reason, UserError } from "../src/errors.ts";
 import { ABI_VERSION, symbols } from "./symbols.ts";
 
 /** The typed functions of the ABI. */
@@ -14,15 +14,19 @@ const hint = "rebuild the library, or unset THINKER_LIB";
 
 /** An error that a native function reported; its message starts with the op's name. */
 export class NativeError extends Error {
+  /** Tells it from other errors where classes are lost, e.g. between workers. */
   override readonly name = "NativeError";
 }
 
 /** A backend library with checked calls. Using it after `close` throws. */
 export class Library implements Disposable {
+  /** File of the shared library. */
   readonly path: string;
   #library: Deno.DynamicLibrary<typeof symbols> | undefined;
 
   /**
+   * Loads a library after asking for its version.
+   *
    * @param path The shared library to load.
    * @throws {UserError} when it cannot be loaded or reports another ABI version.
    */
@@ -30,23 +34,15 @@ export class Library implements Disposable {
     this.path = path;
     limitSpinning();
     try {
+      checkVersion(path);
       this.#library = Deno.dlopen(path, symbols);
     } catch (error) {
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new UserError(`cannot load ${path}: ${reason.split("\n")[0]}`, { hint, cause: error });
-    }
-    const version = this.symbols.tk_abi_version();
-    if (version !== ABI_VERSION) {
-      this.close();
-      throw new UserError(
-        `${path} speaks ABI version ${version}, this program version ${ABI_VERSION}`,
-        { hint },
-      );
+      if (error instanceof UserError || error instanceof Deno.errors.NotCapable) throw error;
+      throw new UserError(`cannot load ${path}: ${reason(error)}`, { hint, cause: error });
     }
   }
 
-  /** The functions of the library. */
+  /** @internal The functions of the ABI. */
   get symbols(): Symbols {
     if (!this.#library) throw new Error(`the library ${this.path} is closed`);
     return this.#library.symbols;
@@ -67,8 +63,23 @@ export class Library implements Disposable {
     this.#library = undefined;
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/** A library of another version may lack functions, so its version is asked for before the others. */
+function checkVersion(path: string): void {
+  const { tk_abi_version } = symbols;
+  const library = Deno.dlopen(path, { tk_abi_version });
+  const version = library.symbols.tk_abi_version();
+  library.close();
+  if (version !== ABI_VERSION) {
+    throw new UserError(
+      `${path} speaks ABI version ${version}, this program version ${ABI_VERSION}`,
+      { hint },
+    );
   }
 }
 

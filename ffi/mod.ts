@@ -10,6 +10,7 @@ export { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 export * from "./device.ts";
 export { Library, NativeError } from "./library.ts";
 export { type DType, dtypeBytes, expectTensor, type Storage, Tensor } from "./tensor.ts";
+export { specBytes, TensorSet, type TensorSpecs } from "./tensor_set.ts";
 export * from "./ops/attention.ts";
 export * from "./ops/head.ts";
 export * from "./ops/layers.ts";

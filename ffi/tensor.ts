@@ -27,7 +27,9 @@ export interface Storage {
  * allocated the storage frees it.
  */
 export class Tensor {
+  /** Type of the elements. */
   readonly dtype: DType;
+  /** Sizes, the slowest dimension first. */
   readonly shape: readonly number[];
   /** Number of elements. */
   readonly size: number;

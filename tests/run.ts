@@ -11,7 +11,7 @@
 import { join, relative, resolve, sep } from "node:path";
 
 /** Folders under tests/ that load native code. */
-const NATIVE = ["ffi", "kernels", "model", "engine", "ppo", "e2e"];
+const NATIVE = ["ffi", "kernels", "model", "engine", "ppo", "e2e", "cli"];
 
 /** Test files that share one child process. */
 interface Group {

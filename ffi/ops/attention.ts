@@ -21,8 +21,9 @@ export interface Heads {
 
 /** The KV cache of one layer and which of its blocks belong to which sequence. */
 export interface PagedCache {
-  /** Keys and values in the backend's own layout: `(blocks, Hk * block * D)` elements each. */
+  /** Keys in the backend's own layout: `(blocks, Hk * block * D)` elements. */
   readonly k: Tensor;
+  /** Values, as many. */
   readonly v: Tensor;
   /** `(S, max_blocks)` int32: the blocks of each sequence in order. */
   readonly blockTables: Tensor;

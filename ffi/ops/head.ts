@@ -122,9 +122,11 @@ export interface DecodeState {
   readonly positions: Tensor;
   /** Tokens of the budget that are left. */
   readonly remaining: Tensor;
-  /** What was sampled: `(B, capacity)`, float32 for the log-probs. */
+  /** Tokens sampled since the row began: `(B, capacity)`. */
   readonly outTokens: Tensor;
+  /** Their log-probs: `(B, capacity)` float32. */
   readonly outLogprobs: Tensor;
+  /** How many of them there are. */
   readonly outCount: Tensor;
 }
 
@@ -219,8 +221,11 @@ export function crossEntropyLoss(
 export interface PpoLossOptions {
   /** Temperature that the tokens were sampled at. */
   readonly temperature: number;
+  /** The ratio is clipped to [1 - clipLow, 1 + clipHigh]. */
   readonly clipLow: number;
+  /** See `clipLow`; a larger one lets unlikely tokens gain faster. */
   readonly clipHigh: number;
+  /** Weight c_H of the entropy bonus. */
   readonly entropyCoefficient: number;
   /** Weight of the KL to a reference policy; needs `refLogprobs`. */
   readonly klCoefficient: number;

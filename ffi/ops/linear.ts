@@ -10,11 +10,13 @@ import { dtypeCode, expectTensor, type Tensor } from "../tensor.ts";
 
 /** A weight matrix `w(N, K)` as the backend's kernels read it. */
 export interface PackedWeight {
+  /** `packedBytes` raw bytes; only kernels of the same backend can read them. */
   readonly data: Tensor;
   /** Output features. */
   readonly N: number;
   /** Input features. */
   readonly K: number;
+  /** Precision of the packed numbers. */
   readonly dtype: "f32" | "bf16";
 }
 

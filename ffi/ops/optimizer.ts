@@ -24,10 +24,15 @@ export function gradNorm(stream: Stream, args: { norm: Tensor; grads: Tensor }):
 
 /** Hyper-parameters of one AdamW step. */
 export interface AdamW {
+  /** Learning rate of this step. */
   readonly lr: number;
+  /** Decay of the mean of gradients. */
   readonly beta1: number;
+  /** Decay of the mean of squared gradients. */
   readonly beta2: number;
+  /** Added to the root of the second moment. */
   readonly eps: number;
+  /** Decoupled: parameters shrink by lr * weightDecay. */
   readonly weightDecay: number;
   /** Gradients are scaled by min(1, maxNorm / norm); Infinity never clips. */
   readonly maxNorm: number;

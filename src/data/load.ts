@@ -8,6 +8,7 @@ import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { z } from "npm:zod@^4";
 import { UserError } from "../errors.ts";
+import type { SchemaError } from "../schema.ts";
 import { type Problem, problemSchema } from "./problem.ts";
 
 /** A row that was left out. */
@@ -43,8 +44,8 @@ const evalRow = z.object({
   final_answer: answerText,
 }).transform((row) => ({ question: row.prompt[0].value, answer: row.final_answer }));
 
-/** The first thing zod found wrong, as `ground_truth.value: what`. */
-function firstIssue(error: z.ZodError, row: unknown): string {
+/** The first thing that does not fit, as `ground_truth.value: what`. */
+function firstIssue(error: SchemaError, row: unknown): string {
   const { path, message } = error.issues[0];
   const missing = path.length > 0 && typeof row === "object" && row !== null &&
     path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)?.[key], row) ===

@@ -24,4 +24,5 @@ export { type Attempt, type Kind, rightAttempt, wrongAttempts } from "./arithmet
 export { scriptedEpisode, type Skill } from "./dialogues.ts";
 export { type Loaded, loadProblems, type Skipped } from "./load.ts";
 export { type Problem, problemSchema } from "./problem.ts";
+export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "../schema.ts";
 export { hash64, Random, type RandomState } from "./random.ts";

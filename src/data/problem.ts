@@ -5,6 +5,7 @@
  */
 
 import { z } from "npm:zod@^4";
+import type { Fields, Schema } from "../schema.ts";
 
 /** A question with a known answer. */
 export interface Problem {
@@ -21,7 +22,7 @@ const TEXT = z.union([z.string(), z.number()], { error: "must be text or a numbe
   .refine((text) => text.trim() !== "", { error: "is empty" });
 
 /** Reads a row `{id, question, answer}`; numbers become text, other keys are dropped. */
-export const problemSchema: z.ZodType<Problem> = z.object({
+export const problemSchema: Schema<Problem> = z.object<Fields<Problem>>({
   id: TEXT,
   question: TEXT,
   answer: TEXT,

@@ -7,17 +7,26 @@
  * @module
  */
 import {
-  type Allocation,
   decodeAdvance,
   type DecodeState,
   type Device,
-  type DType,
   type Graph,
   lmHeadSample,
+  specBytes,
   type Stream,
   type Tensor,
+  TensorSet,
+  type TensorSpecs,
 } from "../../ffi/mod.ts";
-import { type Decoder, forwardPaged, KvCache, PagedBuffers } from "../model/mod.ts";
+import {
+  type Decoder,
+  forwardPaged,
+  KvCache,
+  kvCacheSpecs,
+  type ModelConfig,
+  PagedBuffers,
+  pagedSpecs,
+} from "../model/mod.ts";
 import type { SamplingOptions } from "./types.ts";
 
 /** One row of a decode round. */
@@ -63,6 +72,51 @@ export function bucketOf(rows: number): number {
   return rows <= 8 ? 2 ** Math.ceil(Math.log2(rows)) : Math.ceil(rows / 8) * 8;
 }
 
+/** Rows of the widest step: of a decode round or of a prefill. */
+function widestStep(options: BatchOptions): number {
+  return Math.max(bucketOf(options.maxSequences), options.prefillChunk);
+}
+
+/** State and scratch tensors of an engine, beside cache and layer buffers. */
+function stateSpecs(config: ModelConfig, options: BatchOptions) {
+  const B = bucketOf(options.maxSequences);
+  const { prefillChunk: R, maxBlocks, steps, stop } = options;
+  const row = 4 * config.vocab;
+  const rows = Math.max(1, Math.min(B, workspaceRows, Math.floor(workspaceBytes / row)));
+  return {
+    tokens: ["i32", B],
+    positions: ["i32", B],
+    remaining: ["i32", B],
+    outTokens: ["i32", B, steps],
+    outLogprobs: ["f32", B, steps],
+    outCount: ["i32", B],
+    rowSeq: ["i32", B],
+    blockTables: ["i32", B, maxBlocks],
+    sequenceIds: ["i32", B, 2],
+    sampling: ["f32", B, 3],
+    sampled: ["i32", B],
+    sampledLogprobs: ["f32", B],
+    stopIds: ["i32", stop.length],
+    workspace: ["u8", rows * row],
+    prefillIds: ["i32", R],
+    prefillPositions: ["i32", R],
+    prefillRowSeq: ["i32", R],
+    copies: ["i32", B, 2],
+  } satisfies TensorSpecs;
+}
+
+/** Bytes that an engine of this size takes: its KV cache, and everything else. */
+export function batchBytes(
+  config: ModelConfig,
+  options: BatchOptions,
+): { cache: number; buffers: number } {
+  return {
+    cache: config.layers * specBytes(kvCacheSpecs(config, options)),
+    buffers: specBytes(pagedSpecs(config, widestStep(options))) +
+      specBytes(stateSpecs(config, options)),
+  };
+}
+
 /** Device memory and graphs of one engine. */
 export class DeviceBatch implements Disposable {
   readonly cache: KvCache;
@@ -70,7 +124,7 @@ export class DeviceBatch implements Disposable {
   readonly #decoder: Decoder;
   readonly #options: BatchOptions;
   readonly #buffers: PagedBuffers;
-  readonly #memory: Allocation[] = [];
+  readonly #memory: Disposable;
   /** By number of rows; all recorded with the same seed. */
   readonly #graphs = new Map<number, Graph>();
   #seed: bigint | undefined;
@@ -91,41 +145,29 @@ export class DeviceBatch implements Disposable {
     this.#stream = stream;
     this.#decoder = decoder;
     this.#options = options;
-    const B = bucketOf(options.maxSequences);
-    const { prefillChunk: R, maxBlocks, steps } = options;
     this.cache = new KvCache(device, decoder, options);
-    this.#buffers = new PagedBuffers(device, decoder, Math.max(B, R));
-    const alloc = (dtype: DType, ...shape: number[]): Tensor => {
-      const memory = device.alloc(dtype, shape);
-      this.#memory.push(memory);
-      return memory.tensor;
-    };
-    this.#state = {
-      tokens: alloc("i32", B),
-      positions: alloc("i32", B),
-      remaining: alloc("i32", B),
-      outTokens: alloc("i32", B, steps),
-      outLogprobs: alloc("f32", B, steps),
-      outCount: alloc("i32", B),
-    };
-    this.#rowSeq = alloc("i32", B);
-    stream.upload(this.#rowSeq, Int32Array.from({ length: B }, (_, i) => i));
-    this.#blockTables = alloc("i32", B, maxBlocks);
-    this.#sequenceIds = alloc("i32", B, 2);
-    this.#sampling = alloc("f32", B, 3);
-    this.#sampled = alloc("i32", B);
-    this.#sampledLogprobs = alloc("f32", B);
-    this.#stopIds = alloc("i32", options.stop.length);
-    stream.upload(this.#stopIds, Int32Array.from(options.stop));
-    const row = 4 * decoder.config.vocab;
-    const rows = Math.max(1, Math.min(B, workspaceRows, Math.floor(workspaceBytes / row)));
-    this.#workspace = alloc("u8", rows * row);
+    this.#buffers = new PagedBuffers(device, decoder, widestStep(options));
+    const memory = new TensorSet(device, stateSpecs(decoder.config, options));
+    this.#memory = memory;
+    const { tensors } = memory;
+    const { tokens, positions, remaining, outTokens, outLogprobs, outCount } = tensors;
+    this.#state = { tokens, positions, remaining, outTokens, outLogprobs, outCount };
+    this.#rowSeq = tensors.rowSeq;
+    this.#blockTables = tensors.blockTables;
+    this.#sequenceIds = tensors.sequenceIds;
+    this.#sampling = tensors.sampling;
+    this.#sampled = tensors.sampled;
+    this.#sampledLogprobs = tensors.sampledLogprobs;
+    this.#stopIds = tensors.stopIds;
+    this.#workspace = tensors.workspace;
     this.#prefill = {
-      ids: alloc("i32", R),
-      positions: alloc("i32", R),
-      rowSeq: alloc("i32", R),
+      ids: tensors.prefillIds,
+      positions: tensors.prefillPositions,
+      rowSeq: tensors.prefillRowSeq,
     };
-    this.#copies = alloc("i32", B, 2);
+    this.#copies = tensors.copies;
+    stream.upload(this.#rowSeq, Int32Array.from({ length: this.#rowSeq.size }, (_, i) => i));
+    stream.upload(this.#stopIds, Int32Array.from(options.stop));
   }
 
   /** Copies cache blocks: (source, destination) pairs. */
@@ -252,7 +294,7 @@ export class DeviceBatch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#dropGraphs();
-    for (const memory of this.#memory) memory[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
     this.#buffers[Symbol.dispose]();
     this.cache[Symbol.dispose]();
   }

@@ -58,6 +58,8 @@ export class BlockTable {
   readonly #block: number;
 
   /**
+   * An empty table.
+   *
    * @param pool Where blocks come from.
    * @param block Positions per block.
    */

@@ -11,11 +11,35 @@
  */
 import type { Device, Stream } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
-import type { Decoder } from "../model/mod.ts";
+import type { Decoder, ModelConfig } from "../model/mod.ts";
 import { Admission, blocksNeeded } from "./admission.ts";
-import { DeviceBatch, type PrefillToken } from "./batch.ts";
+import { batchBytes, type BatchOptions, DeviceBatch, type PrefillToken } from "./batch.ts";
 import { checkBudget, type Sequence } from "./sequence.ts";
 import type { EngineOptions, PromptRequest, RunOptions, RunStats, Turn } from "./types.ts";
+
+function complete(options: EngineOptions, kvTile: number): Required<EngineOptions> {
+  const { block = kvTile, prefillChunk = 1024, stepsPerSync = 4 } = options;
+  return { ...options, block, prefillChunk, stepsPerSync };
+}
+
+function batchOptions(options: Required<EngineOptions>): BatchOptions {
+  const { block, cacheTokens, maxTokens, stepsPerSync: steps } = options;
+  const blocks = Math.ceil(cacheTokens / block), maxBlocks = Math.ceil(maxTokens / block);
+  return { ...options, blocks, maxBlocks, steps };
+}
+
+/**
+ * Bytes that an engine takes: its KV cache, and everything else.
+ *
+ * @param kvTile The device's; blocks have this size unless the options say otherwise.
+ */
+export function engineBytes(
+  config: ModelConfig,
+  options: EngineOptions,
+  kvTile: number,
+): { cache: number; buffers: number } {
+  return batchBytes(config, batchOptions(complete(options, kvTile)));
+}
 
 /** Generates sequences of one decoder. Its weights are used in place: after an update, just run again. */
 export class Engine implements Disposable {
@@ -40,18 +64,13 @@ export class Engine implements Disposable {
         { hint: "lower the token budgets or the prompt limit" },
       );
     }
-    const { block = device.info.kvTile, prefillChunk = 1024, stepsPerSync = 4 } = options;
-    this.#options = { ...options, block, prefillChunk, stepsPerSync };
+    this.#options = complete(options, device.info.kvTile);
     this.#stream = stream;
     this.#decoder = decoder;
     this.#stop = new Set(options.stop);
-    this.#blocks = Math.ceil(options.cacheTokens / block);
-    this.#batch = new DeviceBatch(device, stream, decoder, {
-      ...this.#options,
-      blocks: this.#blocks,
-      maxBlocks: Math.ceil(options.maxTokens / block),
-      steps: stepsPerSync,
-    });
+    const sizes = batchOptions(this.#options);
+    this.#blocks = sizes.blocks;
+    this.#batch = new DeviceBatch(device, stream, decoder, sizes);
   }
 
   /**
@@ -224,6 +243,7 @@ export class Engine implements Disposable {
     return this.#batch.decode(rows, options);
   }
 
+  /** Frees the cache and the buffers; the decoder stays. */
   [Symbol.dispose](): void {
     this.#batch[Symbol.dispose]();
   }

@@ -26,6 +26,7 @@ export interface Turn {
 
 /** What follows a turn in the same sequence: tokens to read, then tokens to sample. */
 export interface Continuation {
+  /** Token ids that are read but not sampled, e.g. the opening of the next turn. */
   readonly append: readonly number[];
   /** Most tokens to sample. */
   readonly budget: number;
@@ -43,11 +44,13 @@ export interface SequenceRequest {
 
 /** Sequences that start from one prompt; its KV cache is computed once and shared. */
 export interface PromptRequest {
+  /** Token ids; at least one. */
   readonly prompt: readonly number[];
   /** Most tokens of the first turn. */
   readonly budget: number;
   /** Upper bound on the length of each sequence, all turns and appended tokens included. */
   readonly maxTokens: number;
+  /** What starts from it: one entry per sample. */
   readonly sequences: readonly SequenceRequest[];
 }
 
@@ -71,7 +74,9 @@ export interface EngineOptions {
 
 /** How one `run` samples. */
 export interface RunOptions {
+  /** With sequence id and position, the key of every random number. */
   readonly seed: bigint;
+  /** How every token of the run is drawn. */
   readonly sampling: SamplingOptions;
   /** Checked between steps; aborting makes `run` reject with its reason. */
   readonly signal?: AbortSignal;

@@ -10,26 +10,35 @@ import { type Episode, finalAnswer, type Stage, type Task, type TaskProblem } fr
 
 /** What to evaluate. */
 export interface EvaluateOptions {
+  /** How a question is asked: in four stages, or plainly. */
   readonly task: Task;
+  /** What to ask; without a gold answer a problem counts as wrong. */
   readonly problems: readonly TaskProblem[];
+  /** Compares answers with gold answers. */
   readonly grade: Grader;
+  /** Key of the sampler. */
   readonly seed: bigint;
   /** Default: temperature 1, nothing truncated, as in training. */
   readonly sampling?: SamplingOptions;
   /** Episodes per problem; default 1. */
   readonly samples?: number;
+  /** Aborting makes `evaluate` reject with its reason. */
   readonly signal?: AbortSignal;
+  /** Called when an episode is over, verdicts included. */
   readonly onEpisode?: (episode: Episode) => void;
 }
 
 /** The outcome of an evaluation. */
 export interface Evaluation {
+  /** Every episode, in the order of the problems. */
   readonly episodes: readonly Episode[];
   /** `final`, and per stage reached its accuracy; `verify` is balanced over right and wrong answers. */
   readonly accuracy: Readonly<Partial<Record<Stage | "final", number>>>;
-  /** Mean number of sampled tokens per episode, and per episode in the first stage alone. */
+  /** Mean number of sampled tokens per episode. */
   readonly tokens: number;
+  /** The same of the first stage alone. */
   readonly firstTokens: number;
+  /** What the engine did: tokens, steps, seconds. */
   readonly stats: RunStats;
 }
 

@@ -20,11 +20,15 @@ import {
 
 /** How to solve. */
 export interface SolveOptions {
+  /** Wording of the stages; default `defaultPrompts`. Use those of the training. */
   readonly prompts?: ThinkerPrompts;
+  /** Most tokens of each stage; default `defaultBudgets`. */
   readonly budgets?: ThinkerBudgets;
   /** Default: temperature 1, nothing truncated. */
   readonly sampling?: SamplingOptions;
+  /** Key of the sampler; default 0. */
   readonly seed?: bigint;
+  /** Aborting makes `solve` reject with its reason. */
   readonly signal?: AbortSignal;
   /** Called with each piece of text as it is generated. */
   readonly onText?: (stage: Stage, text: string) => void;
@@ -32,6 +36,7 @@ export interface SolveOptions {
 
 /** What came out. */
 export interface Solution {
+  /** Everything that was said, stage by stage. */
   readonly episode: Episode;
   /** The stage whose answer counts, by the model's own verdict. */
   readonly final: Segment | undefined;

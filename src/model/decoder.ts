@@ -10,7 +10,6 @@
  * @module
  */
 import {
-  type Allocation,
   type Arena,
   attentionBackward,
   attentionForward,
@@ -28,8 +27,10 @@ import {
   swigluBackward,
   swigluForward,
   type Tensor,
+  TensorSet,
 } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
+import { activationBytes, ropeTableSpecs } from "./memory.ts";
 import { type HeadKind, Parameters } from "./parameters.ts";
 
 /** Token sequences packed one after the other, on the device. */
@@ -96,13 +97,15 @@ interface LayerOutput {
 
 /** The result of a forward pass, and what `backward` needs. */
 export interface ForwardPass {
+  /** What went in. */
   readonly batch: PackedBatch;
   /** `(T, C)`: hidden states after the final norm. */
   readonly hidden: Tensor;
-  /** Per layer: all activations, or with recomputation only the layer's input. */
+  /** @internal Per layer: all activations, or with recomputation only the layer's input. */
   readonly layers: readonly (LayerActivations | Tensor)[];
   /** `(T, C)`: input of the final norm. */
   readonly last: Tensor;
+  /** `(T)`: reciprocal standard deviations of the final norm. */
   readonly lastRstd: Tensor;
 }
 
@@ -123,6 +126,7 @@ export function ropeTable(config: ModelConfig, positions: number): Float32Array<
 
 /** How a decoder is set up. */
 export interface DecoderOptions {
+  /** Logits for a policy, one value per token for a critic. */
   readonly head: HeadKind;
   /** Allocate gradients. */
   readonly train: boolean;
@@ -134,26 +138,33 @@ export interface DecoderOptions {
 
 /** A decoder-only transformer on one device. */
 export class Decoder implements Disposable {
+  /** Shape and constants of the architecture. */
   readonly config: ModelConfig;
+  /**
+   * @internal Weights: float32 masters, gradients where it trains, and the packed copy that kernels
+   * read.
+   */
   readonly params: Parameters;
+  /** @internal Head counts as attention ops take them. */
   readonly heads: Heads;
   /** Softmax scale of attention. */
   readonly scale: number;
-  /** `(P, D)`. */
+  /** @internal `(P, D)`: see `ropeTable`. */
   readonly cosSin: Tensor;
-  readonly #recompute: boolean;
-  readonly #table: Allocation;
+  /** Whether the backward pass computes activations anew. */
+  readonly recompute: boolean;
+  readonly #table: TensorSet<"cosSin">;
 
   /** Allocates parameters; load or initialise them before use. */
   constructor(device: Device, stream: Stream, config: ModelConfig, options: DecoderOptions) {
     this.config = config;
-    this.#recompute = options.recompute ?? false;
+    this.recompute = options.recompute ?? false;
     this.heads = { H: config.heads, Hk: config.kvHeads, D: config.headDim };
     this.scale = 1 / Math.sqrt(config.headDim);
     this.params = new Parameters(device, config, options.head, { train: options.train });
     const positions = options.maxPositions ?? config.maxPositions;
-    this.#table = device.alloc("f32", [positions, config.headDim]);
-    this.cosSin = this.#table.tensor;
+    this.#table = new TensorSet(device, ropeTableSpecs(config, positions));
+    this.cosSin = this.#table.tensors.cosSin;
     stream.upload(this.cosSin, ropeTable(config, positions));
   }
 
@@ -162,15 +173,7 @@ export class Decoder implements Disposable {
    * `backward` (`dHidden` included) take at most.
    */
   activationBytes(tokens: number, options: { train: boolean }): number {
-    const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D } = this.config;
-    const wide = (heads + 2 * kvHeads) * D;
-    const inner = 4 * C + wide + heads * D + heads + 3 * F + 2;
-    const whole = options.train && !this.#recompute;
-    const kept = whole ? layers * (C + inner) : (options.train ? layers * C : C) + inner;
-    const backward = options.train ? 2 * C + wide + heads * D + 3 * F : 0;
-    const batch = 3, fixed = 4 * C + 1;
-    const alignment = 64 * 20 * (layers + 2); // every tensor starts at a multiple of 64 bytes
-    return 4 * (kept + backward + batch + fixed) * tokens + alignment;
+    return activationBytes(this.config, tokens, { ...options, recompute: this.recompute });
   }
 
   /**
@@ -187,7 +190,7 @@ export class Decoder implements Disposable {
     const { master } = this.params;
     const alloc = (...shape: number[]) => arena.alloc("f32", [T, ...shape]);
     const hidden = alloc(C), last = alloc(C), lastRstd = alloc();
-    const keepAll = options.keep && !this.#recompute;
+    const keepAll = options.keep && !this.recompute;
     // Where a layer's output survives the release of its memory.
     const survivor = keepAll ? undefined : { delta: alloc(C), residual: last };
     const layers: (LayerActivations | Tensor)[] = [];
@@ -357,6 +360,7 @@ export class Decoder implements Disposable {
     });
   }
 
+  /** Frees weights, gradients and the table of positions. */
   [Symbol.dispose](): void {
     this.params[Symbol.dispose]();
     this.#table[Symbol.dispose]();

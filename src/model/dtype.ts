@@ -7,8 +7,26 @@
  * @module
  */
 
+/** Name of an element type, as safetensors spells it. */
+export type Dtype =
+  | "F64"
+  | "I64"
+  | "U64"
+  | "F32"
+  | "I32"
+  | "U32"
+  | "F16"
+  | "BF16"
+  | "I16"
+  | "U16"
+  | "I8"
+  | "U8"
+  | "BOOL"
+  | "F8_E4M3"
+  | "F8_E5M2";
+
 /** Bytes of one element, for every element type that a safetensors file may hold. */
-export const dtypeBytes = {
+export const dtypeBytes: Readonly<Record<Dtype, number>> = {
   F64: 8,
   I64: 8,
   U64: 8,
@@ -24,10 +42,7 @@ export const dtypeBytes = {
   BOOL: 1,
   F8_E4M3: 1,
   F8_E5M2: 1,
-} as const;
-
-/** Name of an element type, as safetensors spells it. */
-export type Dtype = keyof typeof dtypeBytes;
+};
 
 /** The element types that weights come in. */
 export type FloatDtype = "F32" | "F16" | "BF16";

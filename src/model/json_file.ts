@@ -4,7 +4,7 @@
  * @module
  */
 import type * as z from "npm:zod@^4";
-import { UserError } from "../errors.ts";
+import { reason, UserError } from "../errors.ts";
 
 /**
  * Read and parse a JSON file.
@@ -39,13 +39,7 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T
   const { path, message } = result.error.issues[0];
   const field = path.length > 0 ? `${path.join(".")}: ` : "";
   throw new UserError(`${where}: ${field}${message}`, {
-    hint: "the file is damaged or of another kind; download it again",
+    hint: "the file is damaged or of another kind: get it again, or use an earlier checkpoint",
     cause: result.error,
   });
-}
-
-/** The message of whatever was thrown, on one line; of the system's, only the part for people. */
-export function reason(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return message.replace(/ \(os error \d+\).*/s, "").replaceAll(/\s+/g, " ");
 }

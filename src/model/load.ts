@@ -18,12 +18,17 @@ export interface LoadOptions extends DeviceOptions {
 export class Model implements Disposable {
   /** Called by `loadModel`. */
   constructor(
+    /** Where the weights lie. */
     readonly device: Device,
+    /** The queue that loaded them. */
     readonly stream: Stream,
+    /** Weights and layer graph. */
     readonly decoder: Decoder,
+    /** Text to token ids and back. */
     readonly tokenizer: Tokenizer,
   ) {}
 
+  /** Frees the weights and closes the device; dispose engines of the model first. */
   [Symbol.dispose](): void {
     this.decoder[Symbol.dispose]();
     this.stream[Symbol.dispose]();

@@ -7,8 +7,10 @@
 export * from "./checkpoint.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";
+export type { Dtype } from "./dtype.ts";
 export * from "./init.ts";
 export * from "./load.ts";
+export * from "./memory.ts";
 export * from "./paged.ts";
 export * from "./parameters.ts";
 export * from "./safetensors.ts";

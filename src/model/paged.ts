@@ -5,7 +5,6 @@
  * @module
  */
 import {
-  type Allocation,
   attentionPaged,
   type Device,
   embeddingForward,
@@ -17,97 +16,96 @@ import {
   type Stream,
   swigluForward,
   type Tensor,
+  TensorSet,
 } from "../../ffi/mod.ts";
 import type { Decoder } from "./decoder.ts";
+import { type CacheOptions, kvCacheSpecs, pagedSpecs } from "./memory.ts";
 
 /** Rows of one step, on the device: `(T)` int32 each. Rows with a negative position are inert. */
 export interface PagedRows {
+  /** The token that each row feeds. */
   readonly ids: Tensor;
+  /** Its position in the sequence. */
   readonly positions: Tensor;
   /** Which block table each row uses. */
   readonly rowSeq: Tensor;
 }
 
-/** The size of a KV cache. */
-export interface CacheOptions {
-  /** Blocks per layer. */
-  readonly blocks: number;
-  /** Positions per block. */
-  readonly block: number;
-}
-
 /** Keys and values of every layer. */
 export class KvCache implements Disposable {
+  /** Positions per block. */
   readonly block: number;
+  /** Blocks in all. */
   readonly blocks: number;
-  readonly #layers: { readonly k: Allocation; readonly v: Allocation }[];
+  readonly #layers: TensorSet<"k" | "v">[];
 
   /** Allocates the cache for a decoder's shape. */
   constructor(device: Device, decoder: Decoder, options: CacheOptions) {
     this.block = options.block;
     this.blocks = options.blocks;
-    const { Hk, D } = decoder.heads;
-    const alloc = () => device.alloc("f32", [options.blocks, Hk * options.block * D]);
-    this.#layers = Array.from(
-      { length: decoder.config.layers },
-      () => ({ k: alloc(), v: alloc() }),
-    );
+    const specs = kvCacheSpecs(decoder.config, options);
+    const { layers } = decoder.config;
+    this.#layers = Array.from({ length: layers }, () => new TensorSet(device, specs));
   }
 
   /** The cache of layer l as attention ops take it. */
   layer(l: number, blockTables: Tensor): PagedCache {
-    const { k, v } = this.#layers[l];
-    return { k: k.tensor, v: v.tensor, blockTables, block: this.block };
+    return { ...this.#layers[l].tensors, blockTables, block: this.block };
   }
 
   /** Copies blocks in every layer; `pairs (n, 2)` int32 = (source, destination). */
   copyBlocks(stream: Stream, decoder: Decoder, pairs: Tensor): void {
-    for (const { k, v } of this.#layers) {
-      const cache = { k: k.tensor, v: v.tensor, block: this.block };
+    for (const { tensors } of this.#layers) {
+      const cache = { ...tensors, block: this.block };
       kvCopyBlocks(stream, { cache, pairs, heads: decoder.heads });
     }
   }
 
+  /** Frees the cache. */
   [Symbol.dispose](): void {
-    for (const { k, v } of this.#layers) {
-      k[Symbol.dispose]();
-      v[Symbol.dispose]();
-    }
+    for (const layer of this.#layers) layer[Symbol.dispose]();
   }
 }
 
 /** Buffers for `forwardPaged`, sized for the widest step; views of them are recorded into graphs. */
 export class PagedBuffers implements Disposable {
-  /** `(R, C)`: the residual stream, a layer's output, and normalised states. */
+  /** `(R, C)`: the residual stream. */
   readonly x: Tensor;
+  /** `(R, C)`: a layer's output before it is added. */
   readonly delta: Tensor;
+  /** `(R, C)`: normalised states. */
   readonly norm: Tensor;
+  /** `(R, (H + 2 Hk) D)`. */
   readonly qkv: Tensor;
+  /** `(R, H D)`. */
   readonly attention: Tensor;
+  /** `(R, 2 F)`. */
   readonly gateUp: Tensor;
+  /** `(R, F)`. */
   readonly act: Tensor;
-  readonly #memory: Allocation[] = [];
+  readonly #memory: Disposable;
 
-  /** @param rows The most rows of one step. */
+  /**
+   * Allocates them.
+   *
+   * @param rows R, the most rows of one step.
+   */
   constructor(device: Device, decoder: Decoder, rows: number) {
-    const { hidden: C, ffn: F } = decoder.config;
-    const { H, Hk, D } = decoder.heads;
-    const alloc = (columns: number) => {
-      const memory = device.alloc("f32", [rows, columns]);
-      this.#memory.push(memory);
-      return memory.tensor;
-    };
-    this.x = alloc(C);
-    this.delta = alloc(C);
-    this.norm = alloc(C);
-    this.qkv = alloc((H + 2 * Hk) * D);
-    this.attention = alloc(H * D);
-    this.gateUp = alloc(2 * F);
-    this.act = alloc(F);
+    const memory = new TensorSet(device, pagedSpecs(decoder.config, rows));
+    this.#memory = memory;
+    const { tensors } = memory;
+    this.x = tensors.x;
+    this.delta = tensors.delta;
+    this.norm = tensors.norm;
+    this.qkv = tensors.qkv;
+    this.attention = tensors.attention;
+    this.gateUp = tensors.gateUp;
+    this.act = tensors.act;
   }
 
+  /** Frees the buffers. */
   [Symbol.dispose](): void {
-    for (const memory of this.#memory) memory[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 }
 

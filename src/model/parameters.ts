@@ -25,6 +25,7 @@ export type HeadKind = "lm" | "value";
 export interface ParameterSlot {
   /** Hugging Face's name. */
   readonly name: string;
+  /** `(N, K)` of a matrix, `(N)` of a vector. */
   readonly shape: readonly number[];
   /** First element in the flat buffer. */
   readonly offset: number;
@@ -32,6 +33,7 @@ export interface ParameterSlot {
 
 /** Where every parameter lies. */
 export interface ParameterLayout {
+  /** By name, in the order of the buffer. */
   readonly slots: ReadonlyMap<string, ParameterSlot>;
   /** Elements in all. */
   readonly size: number;
@@ -99,12 +101,15 @@ export interface LayerTensors {
 
 /** Named views into a flat buffer: of parameters or of gradients. */
 export interface ModelTensors {
+  /** `(P)`: the whole buffer that the others are views of. */
   readonly flat: Tensor;
   /** `(V, C)`. */
   readonly embedding: Tensor;
   /** LM head `(V, C)` (the embedding where tied) or value head `(1, C)`. */
   readonly head: Tensor;
+  /** `(C)`. */
   readonly finalNorm: Tensor;
+  /** From the input to the output. */
   readonly layers: readonly LayerTensors[];
 }
 
@@ -145,10 +150,31 @@ export function viewParameters(
 
 /** The packed matrices of one layer. */
 export interface PackedLayer {
+  /** `((H + 2 Hk) D, C)`. */
   readonly qkv: PackedWeight;
+  /** `(C, H D)`. */
   readonly out: PackedWeight;
+  /** `(2 F, C)`. */
   readonly gateUp: PackedWeight;
+  /** `(C, F)`. */
   readonly down: PackedWeight;
+}
+
+/** `(N, K)` of the matrices that are packed: the head, and those of each layer. */
+export function packedShapes(
+  config: ModelConfig,
+  head: HeadKind,
+): { head: [N: number, K: number]; layer: Record<keyof PackedLayer, [N: number, K: number]> } {
+  const { hidden: C, ffn: F, heads, kvHeads, headDim: D, vocab } = config;
+  return {
+    head: [head === "value" ? 1 : vocab, C],
+    layer: {
+      qkv: [(heads + 2 * kvHeads) * D, C],
+      out: [C, heads * D],
+      gateUp: [2 * F, C],
+      down: [C, F],
+    },
+  };
 }
 
 /**
@@ -156,11 +182,15 @@ export interface PackedLayer {
  * After every change of the master, `refresh` brings the packed weights up to date.
  */
 export class Parameters implements Disposable {
+  /** Which element belongs to which parameter. */
   readonly layout: ParameterLayout;
+  /** Float32 weights, the ones that the optimizer updates. */
   readonly master: ModelTensors;
   /** Present on models that are trained. */
   readonly grads?: ModelTensors;
+  /** Packed LM head or value head. */
   readonly head: PackedWeight;
+  /** Packed matrices of each layer. */
   readonly layers: readonly PackedLayer[];
   readonly #memory: Allocation[] = [];
   readonly #matrices: [PackedWeight, Tensor][] = [];
@@ -175,20 +205,20 @@ export class Parameters implements Disposable {
     };
     this.master = flat();
     if (options.train) this.grads = flat();
-    const pack = (w: Tensor): PackedWeight => {
-      const [N, K] = w.shape;
+    const shapes = packedShapes(config, head);
+    const pack = (w: Tensor, [N, K]: readonly [number, number]): PackedWeight => {
       const memory = device.alloc("u8", [packedBytes(device, N, K, "f32")]);
       this.#memory.push(memory);
       const packed: PackedWeight = { data: memory.tensor, N, K, dtype: "f32" };
       this.#matrices.push([packed, w]);
       return packed;
     };
-    this.head = pack(this.master.head);
+    this.head = pack(this.master.head, shapes.head);
     this.layers = this.master.layers.map((layer) => ({
-      qkv: pack(layer.qkv),
-      out: pack(layer.out),
-      gateUp: pack(layer.gateUp),
-      down: pack(layer.down),
+      qkv: pack(layer.qkv, shapes.layer.qkv),
+      out: pack(layer.out, shapes.layer.out),
+      gateUp: pack(layer.gateUp, shapes.layer.gateUp),
+      down: pack(layer.down, shapes.layer.down),
     }));
   }
 
@@ -197,6 +227,7 @@ export class Parameters implements Disposable {
     for (const [packed, w] of this.#matrices) linearPack(stream, packed, w);
   }
 
+  /** Frees masters, gradients and packed copies. */
   [Symbol.dispose](): void {
     for (const memory of this.#memory) memory[Symbol.dispose]();
   }

@@ -8,9 +8,9 @@
  */
 import { isAbsolute, join, normalize } from "node:path";
 import * as z from "npm:zod@^4";
-import { UserError } from "../errors.ts";
+import { reason, UserError } from "../errors.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
-import { check, readJson, reason } from "./json_file.ts";
+import { check, readJson } from "./json_file.ts";
 
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 
@@ -18,7 +18,7 @@ export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 const maxHeader = 100 * 2 ** 20;
 /** Bytes read at a time; a multiple of every element size, and as fast as larger reads. */
 const stagingBytes = 4 * 2 ** 20;
-const damaged = "the file is damaged or incomplete; download it again";
+const damaged = "the file is damaged or incomplete: get it again, or use an earlier checkpoint";
 
 /** What a header says of one tensor. */
 export interface TensorInfo {

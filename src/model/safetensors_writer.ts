@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { writeError } from "../errors.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
-import { reason } from "./json_file.ts";
 
 /** A tensor to write. */
 export interface TensorToWrite {
@@ -54,11 +53,7 @@ export async function writeSafetensors(
     } catch {
       // It was never created, or the disk that failed cannot be cleaned either.
     }
-    if (!isSystemError(cause)) throw cause;
-    throw new UserError(`cannot write ${path}: ${reason(cause)}`, {
-      hint: "check that the folder exists, is writable and has room",
-      cause,
-    });
+    throw writeError(path, cause);
   }
 }
 
@@ -102,10 +97,4 @@ function byteLength({ dtype, shape }: TensorToWrite): number {
 
 function writeFully(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-}
-
-/** Whether the operating system refused, as opposed to a mistake in a caller's `chunks()`. */
-function isSystemError(cause: unknown): boolean {
-  if (!(cause instanceof Error)) return false;
-  return "code" in cause || Object.values(Deno.errors).some((kind) => cause instanceof kind);
 }

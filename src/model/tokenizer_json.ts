@@ -4,8 +4,8 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../errors.ts";
-import { check, reason } from "./json_file.ts";
+import { reason, UserError } from "../errors.ts";
+import { check } from "./json_file.ts";
 
 /** Ids must stay below this so that a pair of them fits one exact number. */
 const maxId = 2 ** 21 - 1;

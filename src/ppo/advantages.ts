@@ -20,16 +20,30 @@ import {
 import type { PpoConfig } from "./config.ts";
 import type { Experience, ScoredEpisode } from "./experience.ts";
 
+/**
+ * Bytes of a {@linkcode BatchTensors} over N actions and S segments.
+ *
+ * @param more Arrays over the actions that are `put` beside its own five.
+ */
+export function batchTensorBytes(actions: number, segments: number, more: number): number {
+  return 4 * ((5 + more) * actions + 2 * segments + 1);
+}
+
 /** Device arrays over the N actions and S segments of one rollout. */
 export class BatchTensors implements Disposable {
-  /** `(N)` float32 each. */
+  /** `(N)` float32: log-probs at sampling time. */
   readonly logprobs: Tensor;
+  /** `(N)` float32: a segment's reward stands on its last action. */
   readonly rewards: Tensor;
+  /** `(N)` float32: what the critic expected; zero until it is asked. */
   readonly values: Tensor;
+  /** `(N)` float32, filled by `estimateAdvantages`. */
   readonly advantages: Tensor;
+  /** `(N)` float32: the critic's targets, filled likewise. */
   readonly returns: Tensor;
-  /** `(S + 1)` int32 and `(S)` float32. */
+  /** `(S + 1)` int32: where the segments begin. */
   readonly segments: Tensor;
+  /** `(S)` float32: how much of the next segment's value flows back. */
   readonly link: Tensor;
   readonly #device: Device;
   readonly #memory: Allocation[] = [];
@@ -61,6 +75,7 @@ export class BatchTensors implements Disposable {
     return memory.tensor;
   }
 
+  /** Frees them all. */
   [Symbol.dispose](): void {
     for (const memory of this.#memory) memory[Symbol.dispose]();
   }

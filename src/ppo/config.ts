@@ -4,55 +4,96 @@
  * @module
  */
 import * as z from "npm:zod@^4";
+import type { Fields, Schema } from "../schema.ts";
 
 const positive = z.number().positive();
 const count = z.int().positive();
 
-/** The schema of the `ppo` part of a training config. */
-export const ppoSchema = z.strictObject({
-  /** Questions per rollout, and episodes per question. */
+/** Hyper-parameters of PPO (Thinker, arXiv 2505.21097; defaults of Open-Reasoner-Zero). */
+export interface PpoConfig {
+  /** Questions per rollout; default 128. */
+  readonly prompts: number;
+  /** Episodes per question; default 64. */
+  readonly samples: number;
+  /** How advantages are estimated; only `gae` (the default) uses a critic. */
+  readonly estimator: "gae" | "grpo" | "reinforce++";
+  /** The policy's learning rate after warm-up; default 1e-6. */
+  readonly actorLr: number;
+  /** The critic's learning rate after warm-up; default 5e-6. */
+  readonly criticLr: number;
+  /** Steps over which both learning rates rise linearly, constant afterwards; default 50. */
+  readonly warmupSteps: number;
+  /** AdamW's decay rates of the two moments; default 0.9 and 0.95. */
+  readonly betas: readonly [number, number];
+  /** AdamW's decoupled weight decay, of matrices only; default 0. */
+  readonly weightDecay: number;
+  /** Gradients are scaled down to this L2 norm over all parameters; default 1. */
+  readonly gradNorm: number;
+  /** The probability ratio is clipped to [1 - clip, 1 + clip]; default 0.2. */
+  readonly clip: number;
+  /** How far a value may move from the one at rollout time before the critic's loss is clipped. */
+  readonly valueClip: number;
+  /** Discount per token, 0 to 1; default 1. */
+  readonly gamma: number;
+  /** GAE's trade of bias for variance, 0 to 1; default 1: returns without bootstrapping. */
+  readonly lambda: number;
+  /**
+   * Factor by which the next stage's value flows back over a stage border; 0 (the default) makes
+   * every stage its own credit-assignment unit.
+   */
+  readonly stageDiscount: number;
+  /** Weight of the entropy bonus; default 0. */
+  readonly entropyCoefficient: number;
+  /** Weight of the KL to the policy before PPO, default 0; above 0 a frozen copy of it is kept. */
+  readonly klCoefficient: number;
+  /**
+   * Schulman's estimators of that KL per token, with d = log π - log π_reference: k1 = d, k2 = d² / 2,
+   * k3 (the default) = exp(-d) - 1 + d.
+   */
+  readonly klEstimator: "k1" | "k2" | "k3";
+  /**
+   * Cap of truncated importance weights, which correct for log-probs that differ between rollout and
+   * training; null (the default): none. The built-in kernels need none: their gap is 0.
+   */
+  readonly importanceCap: number | null;
+  /** Sampling temperature, which the loss applies too; default 1. */
+  readonly temperature: number;
+  /** Critic updates per rollout: so many mini-batches, each trained on once; default 12. */
+  readonly criticMiniBatches: number;
+  /** Policy updates per rollout; default 1, which keeps them on-policy. */
+  readonly actorMiniBatches: number;
+  /** Most tokens that go through a model at a time: it bounds activation memory; default 16384. */
+  readonly packTokens: number;
+  /** Weight of the log-probability term in the summary's reward; default 1e-3. */
+  readonly summaryCoefficient: number;
+  /** Whether that term is the sum (the default) or the mean of the tokens' log-probabilities. */
+  readonly summaryReduce: "sum" | "mean";
+}
+
+/** Checks the `ppo` part of a training config; every field has a default. */
+export const ppoSchema: Schema<PpoConfig> = z.strictObject<Fields<PpoConfig>>({
   prompts: count.default(128),
   samples: count.default(64),
-  /** How advantages are estimated; only gae uses a critic. */
   estimator: z.enum(["gae", "grpo", "reinforce++"]).default("gae"),
   actorLr: positive.default(1e-6),
   criticLr: positive.default(5e-6),
-  /** Steps over which both learning rates rise linearly; constant afterwards. */
   warmupSteps: z.int().nonnegative().default(50),
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
   weightDecay: z.number().nonnegative().default(0),
-  /** Gradients are scaled down to this norm. */
   gradNorm: positive.default(1),
-  /** The ratio is clipped to [1 - clip, 1 + clip]. */
   clip: positive.default(0.2),
   valueClip: positive.default(0.2),
   gamma: z.number().min(0).max(1).default(1),
   lambda: z.number().min(0).max(1).default(1),
-  /**
-   * Factor by which the next stage's value flows back over a stage border; 0 makes every stage its
-   * own credit-assignment unit.
-   */
   stageDiscount: z.number().min(0).max(1).default(0),
   entropyCoefficient: z.number().nonnegative().default(0),
-  /** Weight of the KL to the policy before PPO; above 0 a frozen copy of it is kept. */
   klCoefficient: z.number().nonnegative().default(0),
   klEstimator: z.enum(["k1", "k2", "k3"]).default("k3"),
-  /**
-   * Cap of truncated importance weights, which correct for log-probs that differ between rollout and
-   * training; null: none. The built-in kernels need none: their gap is 0.
-   */
   importanceCap: positive.nullable().default(null),
-  /** Sampling temperature, which the loss applies too. */
   temperature: positive.default(1),
-  /** Updates per rollout: the batch is cut into so many mini-batches, each trained on once. */
   criticMiniBatches: count.default(12),
   actorMiniBatches: count.default(1),
-  /** Most tokens that go through a model at a time. */
   packTokens: count.default(16384),
-  /** Weight of the log-probability term in the summary's reward, and how it is reduced. */
   summaryCoefficient: z.number().nonnegative().default(1e-3),
   summaryReduce: z.enum(["sum", "mean"]).default("sum"),
 });
-
-/** Hyper-parameters of PPO. */
-export type PpoConfig = z.output<typeof ppoSchema>;

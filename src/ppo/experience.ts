@@ -9,6 +9,7 @@ import { actionsOf, type Sample } from "./packing.ts";
 
 /** An episode with one reward per segment, as a training sample. */
 export interface ScoredEpisode extends Sample {
+  /** The dialogue that it is made of. */
   readonly episode: Episode;
   /** `(segments)`. */
   readonly rewards: readonly number[];

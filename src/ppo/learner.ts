@@ -24,13 +24,21 @@ import {
   type Tensor,
   valueLoss,
 } from "../../ffi/mod.ts";
-import { type Decoder, type ForwardPass, packBatch } from "../model/mod.ts";
+import {
+  activationBytes,
+  type Decoder,
+  type ForwardPass,
+  type ModelConfig,
+  packBatch,
+} from "../model/mod.ts";
 import { UserError } from "../errors.ts";
 import type { Pack } from "./packing.ts";
 
 /** Per-action inputs of the PPO loss, over the whole batch: `(N)` float32 each. */
 export interface PolicyTargets {
+  /** How much better an action turned out than expected. */
   readonly advantages: Tensor;
+  /** Log-probs at sampling time. */
   readonly oldLogprobs: Tensor;
   /** Log-probs of the reference policy, for a KL term. */
   readonly refLogprobs?: Tensor;
@@ -40,7 +48,9 @@ export interface PolicyTargets {
 
 /** Per-action inputs of the value loss, over the whole batch: `(N)` float32 each. */
 export interface ValueTargets {
+  /** Values at rollout time, which clipping refers to. */
   readonly oldValues: Tensor;
+  /** What the values should have been. */
   readonly returns: Tensor;
 }
 
@@ -49,6 +59,32 @@ export type LossStats = Readonly<Record<Exclude<keyof typeof stat, "count">, num
 
 /** Most bytes of logits that exist at a time. */
 const workspaceBytes = 256 * 2 ** 20;
+
+/** Bytes that a learner takes for models of one shape. */
+export interface LearnerBytes {
+  /** Activations and what stands beside them. */
+  readonly arena: number;
+  /** Tiles of logits. */
+  readonly workspace: number;
+  /** What the losses count. */
+  readonly stats: number;
+}
+
+/** Bytes of the memory that a {@linkcode Learner} allocates. */
+export function learnerBytes(
+  config: ModelConfig,
+  packTokens: number,
+  options: { recompute: boolean },
+): LearnerBytes {
+  const { hidden: C, vocab } = config;
+  // Beside the activations: hidden rows of the actions and their gradients, dHidden, ten scalars.
+  const rows = 4 * packTokens * (3 * C + 10) + 64 * 16;
+  return {
+    arena: activationBytes(config, packTokens, { ...options, train: true }) + rows,
+    workspace: Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens)),
+    stats: 4 * stat.count,
+  };
+}
 
 /** Runs packs of up to `packTokens` tokens through models of one shape. */
 export class Learner implements Disposable {
@@ -60,6 +96,8 @@ export class Learner implements Disposable {
   readonly #packTokens: number;
 
   /**
+   * Allocates activations and workspace.
+   *
    * @param decoders The models that will be passed through; the arena fits the largest.
    * @param packTokens Most tokens of a pack. No sample may be longer: a pack with one is refused with a
    * {@linkcode UserError}.
@@ -67,21 +105,14 @@ export class Learner implements Disposable {
   constructor(device: Device, stream: Stream, decoders: readonly Decoder[], packTokens: number) {
     this.#stream = stream;
     this.#packTokens = packTokens;
-    const C = Math.max(...decoders.map((d) => d.config.hidden));
-    const activations = decoders.map((d) => d.activationBytes(packTokens, { train: true }));
-    // Beside the activations: hidden rows of the actions and their gradients, dHidden, ten scalars.
-    const rows = 4 * packTokens * (3 * C + 10) + 64 * 16;
-    this.#arena = device.arena(Math.max(...activations) + rows);
+    const bytes = decoders.map((d) => learnerBytes(d.config, packTokens, d));
+    this.#arena = device.arena(Math.max(...bytes.map(({ arena }) => arena)));
     const alloc = (dtype: "u8" | "f32", size: number) => {
       const memory = device.alloc(dtype, [size]);
       this.#memory.push(memory);
       return memory.tensor;
     };
-    const vocab = Math.max(...decoders.map((d) => d.config.vocab));
-    this.#workspace = alloc(
-      "u8",
-      Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens)),
-    );
+    this.#workspace = alloc("u8", Math.max(...bytes.map(({ workspace }) => workspace)));
     this.#stats = alloc("f32", stat.count);
     stream.fill(this.#stats, 0);
   }
@@ -228,6 +259,7 @@ export class Learner implements Disposable {
     return tensor;
   }
 
+  /** Frees its memory; the models stay. */
   [Symbol.dispose](): void {
     this.#arena[Symbol.dispose]();
     for (const memory of this.#memory) memory[Symbol.dispose]();

@@ -11,11 +11,14 @@ import {
   type Stream,
   type Tensor,
 } from "../../ffi/mod.ts";
-import type { Decoder } from "../model/mod.ts";
+import { UserError } from "../errors.ts";
+import { type Decoder, valueHeadName } from "../model/mod.ts";
 
 /** Hyper-parameters that stay the same over a run. */
 export interface AdamWOptions {
+  /** Decay rates of the first and the second moment. */
   readonly betas: readonly [number, number];
+  /** Added to the root of the second moment. */
   readonly eps: number;
   /** Applied to matrices only. */
   readonly weightDecay: number;
@@ -23,17 +26,22 @@ export interface AdamWOptions {
   readonly maxNorm: number;
 }
 
+/** Updates in a row whose gradients are not finite after which training stops. */
+const mostSkipped = 3;
+
 /** First and second moments of one model, and its step count. */
 export class AdamW implements Disposable {
-  /** `(P)` float32 each. */
+  /** `(P)` float32: decaying mean of the gradients. */
   readonly m: Tensor;
+  /** `(P)` float32: decaying mean of their squares. */
   readonly v: Tensor;
   readonly #decoder: Decoder;
   readonly #options: AdamWOptions;
   readonly #norm: Tensor;
   readonly #memory: Allocation[] = [];
-  /** Steps taken. */
+  /** Steps taken; skipped ones do not count. */
   t = 0;
+  #skipped = 0;
 
   /** Allocates the moments and sets them to zero. */
   constructor(device: Device, stream: Stream, decoder: Decoder, options: AdamWOptions) {
@@ -54,6 +62,8 @@ export class AdamW implements Disposable {
   /**
    * One step from the accumulated gradients, which are cleared; packed weights are refreshed. Resolves
    * to the gradient norm before clipping. A norm that is not finite leaves the model as it was.
+   *
+   * @throws {UserError} when the norm was not finite three times in a row.
    */
   async step(stream: Stream, lr: number): Promise<number> {
     const { params } = this.#decoder;
@@ -77,9 +87,23 @@ export class AdamW implements Disposable {
     update(layout.matrices, layout.size - layout.matrices, 0);
     stream.fill(grads.flat, 0);
     params.refresh(stream);
-    return (await stream.download(this.#norm, new Float32Array(1)))[0];
+    const [norm] = await stream.download(this.#norm, new Float32Array(1));
+    if (Number.isFinite(norm)) this.#skipped = 0;
+    else this.#skip();
+    return norm;
   }
 
+  #skip(): void {
+    this.t--;
+    if (++this.#skipped < mostSkipped) return;
+    const model = this.#decoder.params.layout.slots.has(valueHeadName) ? "critic" : "policy";
+    throw new UserError(
+      `training diverged: gradients of the ${model} were not finite ${mostSkipped} times in a row`,
+      { hint: "start again with a lower learning rate; --model takes an earlier checkpoint" },
+    );
+  }
+
+  /** Frees the moments. */
   [Symbol.dispose](): void {
     for (const memory of this.#memory) memory[Symbol.dispose]();
   }

@@ -6,6 +6,7 @@
 
 /** A token sequence and the spans of it that the policy chose. */
 export interface Sample {
+  /** Token ids, prompt and actions. */
   readonly ids: ArrayLike<number>;
   /** Spans of action tokens, in order. */
   readonly spans: readonly { readonly start: number; readonly length: number }[];
@@ -18,6 +19,7 @@ export function actionsOf(sample: Sample): number {
 
 /** Sequences that go through the model together. */
 export interface Pack<S extends Sample = Sample> {
+  /** The sequences, in order. */
   readonly samples: readonly S[];
   /** Tokens T. */
   readonly tokens: number;

@@ -30,16 +30,23 @@ import { actionsOf, pack, split } from "./packing.ts";
 
 /** What a trainer works with. The caller owns models, engine and stream. */
 export interface TrainerParts {
+  /** Where everything lies. */
   readonly device: Device;
+  /** The queue that everything runs on. */
   readonly stream: Stream;
+  /** The policy; needs gradients. */
   readonly actor: Decoder;
   /** Needed by the estimator gae only. */
   readonly critic?: Decoder;
   /** The policy to stay close to; needed with a KL coefficient only. */
   readonly reference?: Decoder;
+  /** Plays rollouts with the actor's weights. */
   readonly engine: Engine;
+  /** What the policy is asked. */
   readonly task: Task;
+  /** Compares answers with gold answers. */
   readonly grade: Grader;
+  /** Fast accuracy of past rollouts, which the verification reward needs; updated by each step. */
   readonly trailing: TrailingAccuracy;
 }
 
@@ -47,11 +54,13 @@ export interface TrainerParts {
 export interface StepInput {
   /** Number of the step, from 1. */
   readonly step: number;
+  /** The questions of the rollout; each is asked `samples` times. */
   readonly problems: readonly Problem[];
   /** Key of the sampler. */
   readonly seed: bigint;
   /** Source of the shuffle. */
   readonly random: Random;
+  /** Aborting makes the rollout reject; an update that has begun is finished. */
   readonly signal?: AbortSignal;
   /** Told what is going on. */
   readonly onPhase?: (phase: string) => void;
@@ -59,7 +68,9 @@ export interface StepInput {
 
 /** What a step did. */
 export interface StepResult {
+  /** By name, e.g. `ppo/kl`; README and run folders use the same names. */
   readonly metrics: Record<string, number>;
+  /** The rollout with its rewards. */
   readonly samples: readonly ScoredEpisode[];
 }
 
@@ -68,7 +79,9 @@ const idsPerStep = 24n;
 
 /** Trains an actor and a critic. */
 export class PpoTrainer implements Disposable {
+  /** The policy's moments, for checkpoints. */
   readonly actorOptimizer: AdamW;
+  /** The critic's moments; only with the estimator gae. */
   readonly criticOptimizer?: AdamW;
   readonly #parts: TrainerParts;
   readonly #config: PpoConfig;
@@ -222,6 +235,7 @@ export class PpoTrainer implements Disposable {
       "ppo/value_loss": stats.value / norms.length,
       "ppo/value_clip_fraction": stats.valueClipped / norms.length,
       "ppo/critic_grad_norm": mean(norms),
+      "ppo/critic_skipped_updates": skipped(norms),
     };
   }
 
@@ -286,6 +300,7 @@ export class PpoTrainer implements Disposable {
       ...weighting,
       "ppo/clip_fraction": stats.clipped / updates,
       "ppo/grad_norm": mean(norms),
+      "ppo/skipped_updates": skipped(norms),
     };
   }
 
@@ -308,6 +323,7 @@ export class PpoTrainer implements Disposable {
     return all;
   }
 
+  /** Frees optimizer state and scratch memory; the models stay. */
   [Symbol.dispose](): void {
     this.#learner[Symbol.dispose]();
     this.actorOptimizer[Symbol.dispose]();
@@ -336,6 +352,11 @@ function mean(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i];
   return sum / values.length;
+}
+
+/** Updates that changed nothing because their gradient was not finite. */
+function skipped(norms: readonly number[]): number {
+  return norms.filter((norm) => !Number.isFinite(norm)).length;
 }
 
 /** Whether the fast answers were right; empty for tasks without verification. */

@@ -6,38 +6,56 @@
 import type { Device, Stream } from "../../ffi/mod.ts";
 import * as z from "npm:zod@^4";
 import type { Decoder } from "../model/mod.ts";
+import type { Fields, Schema } from "../schema.ts";
 import { Learner } from "./learner.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, type Sample } from "./packing.ts";
 
-/** The schema of the `warmstart` part of a training config. */
-export const warmstartSchema = z.strictObject({
-  steps: z.int().positive(),
-  /** Dialogues per step. */
-  batch: z.int().positive(),
+/** Settings of a supervised warm start. */
+export interface WarmstartConfig {
+  /** Optimizer updates. */
+  readonly steps: number;
+  /** Dialogues per update. */
+  readonly batch: number;
   /** Peak learning rate: reached linearly over a twentieth of the steps, then a cosine to a tenth. */
+  readonly lr: number;
+  /** How often scripted turns are right, 0 to 1, per stage; `answer` is the baseline's. */
+  readonly skill: {
+    readonly fast: number;
+    readonly verify: number;
+    readonly slow: number;
+    readonly summary: number;
+    readonly answer: number;
+  };
+}
+
+const share = z.number().min(0).max(1);
+
+/** Checks the `warmstart` part of a training config; nothing has a default. */
+export const warmstartSchema: Schema<WarmstartConfig> = z.strictObject<Fields<WarmstartConfig>>({
+  steps: z.int().positive(),
+  batch: z.int().positive(),
   lr: z.number().positive(),
-  /** How often scripted turns are right, per stage. */
-  skill: z.strictObject({
-    fast: z.number().min(0).max(1),
-    verify: z.number().min(0).max(1),
-    slow: z.number().min(0).max(1),
-    summary: z.number().min(0).max(1),
-    answer: z.number().min(0).max(1),
+  skill: z.strictObject<Fields<WarmstartConfig["skill"]>>({
+    fast: share,
+    verify: share,
+    slow: share,
+    summary: share,
+    answer: share,
   }),
 });
 
-/** Settings of a warm start. */
-export type WarmstartConfig = z.output<typeof warmstartSchema>;
-
 /** Progress of a warm start, one a step. */
 export interface WarmstartStep {
+  /** Number of the update, from 1. */
   readonly step: number;
   /** Mean cross-entropy of an action, in nats. */
   readonly loss: number;
+  /** L2 norm of the gradient before clipping. */
   readonly grad_norm: number;
   /** Action tokens trained on so far. */
   readonly tokens: number;
+  /** Wall-clock time of this update. */
   readonly seconds: number;
 }
 

@@ -20,6 +20,7 @@ export type Grader = (answer: string, gold: string) => boolean | Promise<boolean
 
 /** One problem and how many episodes to play about it. */
 export interface EpisodeGroup {
+  /** What the episodes are about. */
   readonly problem: TaskProblem;
   /** Sequence ids, one per episode; unique in a run, because they key the random numbers. */
   readonly ids: readonly bigint[];
@@ -27,8 +28,11 @@ export interface EpisodeGroup {
 
 /** How to play. */
 export interface PlayOptions extends RunOptions {
+  /** Opens the episodes and decides what follows a turn. */
   readonly task: Task;
+  /** Who decides what follows: ground truth or the model itself. */
   readonly mode: Mode;
+  /** Compares answers with gold answers; not called for problems without one. */
   readonly grade: Grader;
   /** Called with newly sampled tokens of an episode's present stage. */
   readonly onTokens?: (episode: Episode, stage: Stage, ids: readonly number[]) => void;
@@ -38,7 +42,9 @@ export interface PlayOptions extends RunOptions {
 
 /** What was played: episodes in the order of the groups and their ids. */
 export interface Played {
+  /** All of them done: every verdict has arrived. */
   readonly episodes: Episode[];
+  /** What the engine did: tokens, steps, seconds. */
   readonly stats: RunStats;
   /** Seconds spent in the grader while nothing else could go on in this thread. */
   readonly gradeSeconds: number;

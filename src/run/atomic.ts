@@ -1,6 +1,7 @@
 /** Files that are either the old ones or the new ones, never half of each. */
 
 import { basename, dirname, join } from "node:path";
+import { writeError } from "../errors.ts";
 
 /** Where a file or folder is prepared before its rename: hidden, and beside its final place. */
 export function temporaryPath(path: string): string {
@@ -24,10 +25,29 @@ export async function publish(from: string, to: string): Promise<void> {
   await syncPath(dirname(to));
 }
 
-/** Replaces the file at `path`: temporary file, fsync, rename. */
+/** Removes a file or a folder with all that is in it, if it exists. */
+export async function removeTree(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/**
+ * Replaces the file at `path`: temporary file, fsync, rename.
+ *
+ * @throws {UserError} when the system refuses; the old file is still there then.
+ */
 export async function writeAtomic(path: string, data: string | Uint8Array): Promise<void> {
   const temporary = temporaryPath(path);
-  await Deno.writeFile(temporary, typeof data === "string" ? new TextEncoder().encode(data) : data);
-  await syncPath(temporary);
-  await publish(temporary, path);
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  try {
+    await Deno.writeFile(temporary, bytes);
+    await syncPath(temporary);
+    await publish(temporary, path);
+  } catch (cause) {
+    await removeTree(temporary);
+    throw writeError(path, cause);
+  }
 }

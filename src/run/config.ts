@@ -5,21 +5,86 @@
  */
 import * as z from "npm:zod@^4";
 import { UserError } from "../errors.ts";
-import { ppoSchema, warmstartSchema } from "../ppo/mod.ts";
+import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
+import type { Fields, Schema } from "../schema.ts";
+import { parseSettings } from "../suggest.ts";
 
 const count = z.int().positive();
 
-/** The schema of a training config. */
-export const trainConfigSchema = z.strictObject({
+/** A resolved training config: what a preset, a config file and options come to. */
+export interface TrainConfig {
   /** The preset that the rest started from. */
+  readonly preset: "tiny";
+  /** Four stages (default), or the plain question. */
+  readonly task: "thinker" | "baseline";
+  /** Seed of everything random; default 1. */
+  readonly seed: number;
+  /** Where to compute; `auto` (default) takes the best device there is. */
+  readonly device: "auto" | "cpu";
+  /** A model folder to start from; null (default): a small model made here and warm-started. */
+  readonly model: string | null;
+  /** Shape of the model made here: widths in floats per token, lengths in tokens. */
+  readonly shape: {
+    readonly hidden: number;
+    readonly ffn: number;
+    readonly layers: number;
+    readonly heads: number;
+    readonly kvHeads: number;
+    readonly headDim: number;
+    readonly maxPositions: number;
+  };
+  /** A file of problems; null (default): generated arithmetic. */
+  readonly data: string | null;
+  /** Wording of the stages: `tiny` (default), `default`, or a file. */
+  readonly prompts: string;
+  /** Most action tokens of each stage; `answer` is the baseline's. */
+  readonly budgets: {
+    readonly fast: number;
+    readonly verify: number;
+    readonly slow: number;
+    readonly summary: number;
+    readonly answer: number;
+  };
+  /** Tokens; problems whose first prompt is longer are left out and counted. */
+  readonly promptLimit: number;
+  /** PPO steps. */
+  readonly steps: number;
+  /** Stop once so many action tokens went through the policy loss; null (default): no such limit. */
+  readonly tokens: number | null;
+  /** Steps from one evaluation to the next. */
+  readonly evalEvery: number;
+  /** Steps from one checkpoint to the next. */
+  readonly saveEvery: number;
+  /** Held-out problems of an evaluation. */
+  readonly evalProblems: number;
+  /** Dialogues of each step that go into episodes.jsonl; default 4. */
+  readonly keepEpisodes: number;
+  /**
+   * Keep only each layer's input for the backward pass and compute the rest anew: less memory;
+   * default false.
+   */
+  readonly recompute: boolean;
+  /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
+  readonly engine: {
+    readonly maxSequences: number;
+    readonly cacheTokens: number;
+    readonly prefillChunk: number;
+    readonly stepsPerSync: number;
+  };
+  /** Supervised training before PPO, of a model made here. */
+  readonly warmstart: WarmstartConfig;
+  /** Hyper-parameters of PPO. */
+  readonly ppo: PpoConfig;
+}
+
+/** Checks a training config and fills in defaults; unknown keys do not fit. */
+export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<TrainConfig>>({
   preset: z.enum(["tiny"]),
   task: z.enum(["thinker", "baseline"]).default("thinker"),
   seed: z.int().nonnegative().default(1),
   device: z.enum(["auto", "cpu"]).default("auto"),
-  /** A model folder to start from; null: a small model made here and warm-started. */
   model: z.string().nullable().default(null),
-  /** Shape of the model made here. */
-  shape: z.strictObject({
+  shape: z.strictObject<Fields<TrainConfig["shape"]>>({
     hidden: count,
     ffn: count,
     layers: count,
@@ -28,31 +93,24 @@ export const trainConfigSchema = z.strictObject({
     headDim: count,
     maxPositions: count,
   }),
-  /** A file of problems; null: generated arithmetic. */
   data: z.string().nullable().default(null),
-  /** Wording of the stages: the tiny set, the default set, or a file. */
   prompts: z.string().default("tiny"),
-  /** Most action tokens of each stage; `answer` is the baseline's. */
-  budgets: z.strictObject({
+  budgets: z.strictObject<Fields<TrainConfig["budgets"]>>({
     fast: count,
     verify: count,
     slow: count,
     summary: count,
     answer: count,
   }),
-  /** Problems whose first prompt is longer are left out and counted. */
   promptLimit: count,
-  /** PPO steps. */
   steps: count,
-  /** Stop once so many action tokens went through the policy loss; null: no such limit. */
   tokens: count.nullable().default(null),
   evalEvery: count,
   saveEvery: count,
-  /** Held-out problems of an evaluation. */
   evalProblems: count,
-  /** Dialogues of each step that go into episodes.jsonl. */
   keepEpisodes: z.int().nonnegative().default(4),
-  engine: z.strictObject({
+  recompute: z.boolean().default(false),
+  engine: z.strictObject<Fields<TrainConfig["engine"]>>({
     maxSequences: count,
     cacheTokens: count,
     prefillChunk: count.default(1024),
@@ -62,20 +120,25 @@ export const trainConfigSchema = z.strictObject({
   ppo: ppoSchema,
 });
 
-/** A resolved training config. */
-export type TrainConfig = z.output<typeof trainConfigSchema>;
+/**
+ * Checks the content of a config file.
+ *
+ * @param where The file's name, for the error message.
+ * @throws {UserError} naming the file and the first key that is wrong.
+ */
+export function parseTrainConfig(value: unknown, where: string): TrainConfig {
+  return parseSettings(trainConfigSchema, value, where, "see config.json of any run folder");
+}
 
 /**
  * Checks that a run is resumed with the settings it was started with; `steps` and `tokens` may change.
  *
- * @param saved Content of the run's config.json.
+ * @param before What the run was started with.
  * @throws {UserError} naming the first setting that differs.
  */
-export function checkResumed(saved: unknown, config: TrainConfig): void {
-  const before = trainConfigSchema.safeParse(saved);
-  if (!before.success) throw new UserError("the run's config.json does not fit this version");
+export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   const difference = firstDifference(
-    { ...before.data, steps: 0, tokens: 0 },
+    { ...before, steps: 0, tokens: 0 },
     { ...config, steps: 0, tokens: 0 },
     "",
   );

@@ -1,8 +1,16 @@
 /** The folder of one run: where its files stand, and how it is created, resumed and checkpointed. */
 
 import { join } from "node:path";
-import { UserError } from "../errors.ts";
-import { isTemporaryName, publish, syncPath, temporaryPath, writeAtomic } from "./atomic.ts";
+import { UserError, writeError } from "../errors.ts";
+import {
+  isTemporaryName,
+  publish,
+  removeTree,
+  syncPath,
+  temporaryPath,
+  writeAtomic,
+} from "./atomic.ts";
+import { parseTrainConfig, type TrainConfig } from "./config.ts";
 import { truncateAfter } from "./jsonl.ts";
 
 /** A complete checkpoint on disk. */
@@ -53,7 +61,7 @@ export class RunFolder {
     const names = await namesIn(path);
     if (options.resume) {
       if (!names.includes("config.json")) throw nothingToResume(path);
-    } else if (names.some((name) => !isTemporaryName(name))) {
+    } else if (!await isEmpty(folder, names)) {
       throw new UserError(`the run folder ${path} is not empty`, {
         hint: "continue that run with --resume, or choose another folder with --out",
       });
@@ -72,20 +80,21 @@ export class RunFolder {
   }
 
   /**
-   * The configuration that a run was started with, as parsed JSON.
+   * The configuration that a run was started with.
    *
-   * @throws {UserError} when the folder holds no run.
+   * @throws {UserError} when the folder holds no run, or one of another version.
    */
-  static async savedConfig(path: string): Promise<unknown> {
+  static async savedConfig(path: string): Promise<TrainConfig> {
+    const file = new RunFolder(path).config;
+    let content: unknown;
     try {
-      return JSON.parse(await Deno.readTextFile(join(path, "config.json")));
+      content = JSON.parse(await Deno.readTextFile(file));
     } catch (cause) {
-      if (cause instanceof SyntaxError) {
-        throw new UserError(`${path}/config.json is not JSON`, { cause });
-      }
+      if (cause instanceof SyntaxError) throw new UserError(`${file} is not JSON`, { cause });
       if (cause instanceof Deno.errors.NotFound) throw nothingToResume(path);
       throw cannotUse(path, "read", cause);
     }
+    return parseTrainConfig(content, file);
   }
 
   /** An existing run's folder, to look at; nothing is checked or changed. */
@@ -121,17 +130,24 @@ export class RunFolder {
    * Saves a checkpoint: `write` fills a temporary folder, which becomes `checkpoints/step-N` once
    * everything in it is on disk. Log the step before: on resume the lines up to N are kept, and
    * they are made durable here together with the checkpoint.
+   *
+   * @throws {UserError} when the system refuses; nothing of the new checkpoint is left then.
    */
   async checkpoint(step: number, write: (dir: string) => Promise<void>): Promise<Checkpoint> {
     const path = this.checkpointPath(step);
     const temporary = temporaryPath(path);
     await removeTree(temporary);
-    await Deno.mkdir(temporary);
-    await write(temporary);
-    await syncTree(temporary);
-    for (const log of [this.warmstart, this.metrics, this.episodes]) await syncLog(log);
-    await removeTree(path);
-    await publish(temporary, path);
+    try {
+      await Deno.mkdir(temporary);
+      await write(temporary);
+      await syncTree(temporary);
+      for (const log of [this.warmstart, this.metrics, this.episodes]) await syncLog(log);
+      await removeTree(path);
+      await publish(temporary, path);
+    } catch (cause) {
+      await removeTree(temporary);
+      throw writeError(path, cause);
+    }
     return { step, path };
   }
 
@@ -168,6 +184,12 @@ export class RunFolder {
   }
 }
 
+/** True if nothing of a run is in the folder, or only what one leaves that is killed as it starts. */
+async function isEmpty(folder: RunFolder, names: readonly string[]): Promise<boolean> {
+  return names.every((name) => isTemporaryName(name) || name === "checkpoints") &&
+    (await folder.checkpoints()).length === 0;
+}
+
 /** The names in a folder; none where there is no folder. */
 async function namesIn(path: string): Promise<string[]> {
   try {
@@ -197,14 +219,6 @@ function cannotUse(path: string, action: "read" | "write", cause: unknown): User
 async function removeTemporaries(path: string): Promise<void> {
   for (const name of (await namesIn(path)).filter(isTemporaryName)) {
     await removeTree(join(path, name));
-  }
-}
-
-async function removeTree(path: string): Promise<void> {
-  try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -5,7 +5,7 @@
  * so whatever follows the last newline was cut off by a kill.
  */
 
-import { UserError } from "../errors.ts";
+import { UserError, writeError } from "../errors.ts";
 import { writeAtomic } from "./atomic.ts";
 
 const NEWLINE = 10;
@@ -32,7 +32,13 @@ export class JsonlWriter implements Disposable {
    */
   write(row: object): void {
     const line = this.#encoder.encode(JSON.stringify(row) + "\n");
-    if (this.#file.writeSync(line) !== line.length) {
+    let written: number;
+    try {
+      written = this.#file.writeSync(line);
+    } catch (cause) {
+      throw writeError(this.#path, cause);
+    }
+    if (written !== line.length) {
       throw new UserError(`${this.#path}: a line was written only in part`, {
         hint: "free some disk space, then resume the run",
       });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import type { Device, Stream } from "../../ffi/mod.ts";
 import { Random, scriptedEpisode, trainProblem } from "../data/mod.ts";
 import { UserError } from "../errors.ts";
@@ -10,6 +11,7 @@ import {
   Decoder,
   initialise,
   loadDecoder,
+  loadModelConfig,
   type ModelConfig,
   normal,
   tinyTokenizerConfig,
@@ -19,6 +21,7 @@ import {
   type TokenizerFiles,
   valueHeadName,
 } from "../model/mod.ts";
+import { readJson } from "../model/json_file.ts";
 import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
 import {
   BaselineTask,
@@ -44,28 +47,30 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
     const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
     return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
   }
-  const tokenizer = Tokenizer.load(model);
-  const read = (name: string) => JSON.parse(Deno.readTextFileSync(`${model}/${name}`));
-  let tokenizerConfig: unknown;
-  try {
-    tokenizerConfig = read("tokenizer_config.json");
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return { tokenizer, files: { tokenizer: read("tokenizer.json"), tokenizerConfig } };
+  const hint = `${model} must be a model folder as Hugging Face writes it`;
+  const read = (name: string) => readJson(`${model}/${name}`, hint);
+  const path = `${model}/tokenizer.json`, content = read("tokenizer.json");
+  const tokenizer = Tokenizer.fromJson(content, path);
+  const hasConfig = existsSync(`${model}/tokenizer_config.json`);
+  const tokenizerConfig = hasConfig ? read("tokenizer_config.json") : undefined;
+  return { tokenizer, files: { tokenizer: content, tokenizerConfig } };
 }
 
-/** Both tasks with the config's prompts and budgets, over one tokenizer. */
+/**
+ * Both tasks with the config's prompts and budgets, over one tokenizer; the tokens that end a turn; and
+ * the tokens of the longest episode.
+ */
 export function openTasks(
-  config: Pick<TrainConfig, "prompts" | "budgets">,
+  config: Pick<TrainConfig, "prompts" | "budgets" | "promptLimit">,
   tokenizer: Tokenizer,
   eos: readonly number[],
-): { thinker: ThinkerTask; baseline: BaselineTask; stop: number[] } {
+): { thinker: ThinkerTask; baseline: BaselineTask; stop: number[]; maxTokens: number } {
   const stop = [...new Set([tokenizer.id("<|im_end|>"), ...eos])];
   const shared = { codec: tokenizer, prompts: openPrompts(config.prompts), stop };
   const thinker = new ThinkerTask({ ...shared, budgets: config.budgets });
   const baseline = new BaselineTask({ ...shared, budget: config.budgets.answer });
-  return { thinker, baseline, stop };
+  const maxTokens = Math.max(...[thinker, baseline].map((t) => t.maxTokens(config.promptLimit)));
+  return { thinker, baseline, stop, maxTokens };
 }
 
 /**
@@ -106,6 +111,20 @@ export function tinyModelConfig(shape: TrainConfig["shape"], tokenizer: Tokenize
   };
 }
 
+/**
+ * The shape of the policy: of the config's model folder, or of the small model made here.
+ *
+ * @throws {UserError} when the folder's config.json is missing or asks for what is not supported.
+ */
+export function openModelConfig(
+  config: Pick<TrainConfig, "model" | "shape">,
+  tokenizer: Tokenizer,
+): ModelConfig {
+  return config.model === null
+    ? tinyModelConfig(config.shape, tokenizer)
+    : loadModelConfig(config.model);
+}
+
 /** The policy before training: loaded, or freshly initialised for a warm start. */
 export function openActor(
   device: Device,
@@ -113,7 +132,8 @@ export function openActor(
   config: TrainConfig,
   tokenizer: Tokenizer,
 ): Decoder {
-  const options = { head: "lm", train: true } as const;
+  const { recompute } = config;
+  const options = { head: "lm", train: true, recompute } as const;
   if (config.model !== null) return loadDecoder(device, stream, config.model, options);
   const actor = new Decoder(device, stream, tinyModelConfig(config.shape, tokenizer), options);
   initialise(stream, actor, new Random(config.seed).fork("actor"));
@@ -129,7 +149,7 @@ export function openCritic(
   actor: Decoder,
   options: { seed: number; dir: string | null },
 ): Decoder {
-  const kind = { head: "value", train: true } as const;
+  const kind = { head: "value", train: true, recompute: actor.recompute } as const;
   if (options.dir !== null) return loadDecoder(device, stream, options.dir, kind);
   const critic = new Decoder(device, stream, actor.config, kind);
   const source = actor.params, target = critic.params;

@@ -18,11 +18,13 @@ import { type Metrics, orderMetrics, readMetrics } from "./metrics.ts";
 import {
   openActor,
   openCritic,
+  openModelConfig,
   openReference,
   openTasks,
   openTokenizer,
   warmstartTiny,
 } from "./models.ts";
+import { checkMemory } from "./plan.ts";
 import { openProblems } from "./problems.ts";
 import { writeReport } from "./report.ts";
 import { episodeSample, evalMetrics, reportNotes, reportRows } from "./results.ts";
@@ -61,11 +63,12 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   using stream = device.stream();
   const latest = resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
   const source = { ...config, model: latest?.path ?? config.model };
+  const model = openModelConfig(source, tokenizer);
+  const { thinker, baseline, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
+  checkMemory(config, model, { maxTokens, stop, deviceBytes: device.info.memoryBytes });
   using actor = openActor(device, stream, source, tokenizer);
-  const { thinker, baseline, stop } = openTasks(config, tokenizer, actor.config.eos);
   const task: Task = config.task === "thinker" ? thinker : baseline;
   const problems = await openProblems(config, [thinker, baseline]);
-  const maxTokens = Math.max(...[thinker, baseline].map((t) => t.maxTokens(config.promptLimit)));
   using engine = new Engine(device, stream, actor, { ...config.engine, maxTokens, stop });
   if (maxTokens > config.ppo.packTokens) {
     throw new UserError(

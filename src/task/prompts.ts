@@ -4,7 +4,7 @@
  */
 
 import { z } from "npm:zod@^4";
-import { UserError } from "../errors.ts";
+import { parseSettings } from "../suggest.ts";
 import defaultTemplates from "./prompts/default.json" with { type: "json" };
 import tinyTemplates from "./prompts/tiny.json" with { type: "json" };
 import type { Codec } from "./types.ts";
@@ -63,36 +63,8 @@ const schema = z.strictObject({
  * @throws UserError that names the first wrong key and what to do about it.
  */
 export function parsePrompts(value: unknown, where: string): ThinkerPrompts {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  if (issue.code === "unrecognized_keys") {
-    throw new UserError(`prompt file ${where}: unknown key "${issue.keys[0]}"`, {
-      hint: `did you mean "${closest(issue.keys[0], Object.keys(schema.shape))}"?`,
-    });
-  }
-  const key = issue.path.length > 0 ? `"${issue.path.join(".")}": ` : "";
-  throw new UserError(`prompt file ${where}: ${key}${issue.message}`, {
-    hint: `needed are the texts ${Object.keys(schema.shape).slice(1).join(", ")}`,
-  });
-}
-
-/** The candidate with the smallest edit distance to `word`. */
-function closest(word: string, candidates: string[]): string {
-  const distance = (a: string, b: string): number => {
-    let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-    for (let i = 1; i <= a.length; i++) {
-      const next = [i];
-      for (let j = 1; j <= b.length; j++) {
-        const replace = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-        next.push(Math.min(replace, row[j] + 1, next[j - 1] + 1));
-      }
-      row = next;
-    }
-    return row[b.length];
-  };
-  const scored = candidates.map((name) => ({ name, far: distance(word.toLowerCase(), name) }));
-  return scored.reduce((best, each) => each.far < best.far ? each : best).name;
+  const needed = `needed are the texts ${Object.keys(schema.shape).slice(1).join(", ")}`;
+  return parseSettings(schema, value, `prompt file ${where}`, needed);
 }
 
 /**

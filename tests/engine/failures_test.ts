@@ -123,7 +123,7 @@ Deno.test("engine: an aborted signal rejects the run with its reason", () =>
     const during = new AbortController();
     let turns = 0;
     const abort = () => (turns++, during.abort(reason), null);
-    const last = request({ prompt: Array<number>(90).fill(9), maxTokens: 94 });
+    const last = request({ prompt: Array<number>(30).fill(9), maxTokens: 34 });
     await run([...good, request({ onTurn: abort }), last], during.signal);
     assertEquals(turns, 1);
 

@@ -9,8 +9,9 @@ const wrongThenRight = scored(
     { stage: "slow", logprobs: [-4, -5, -6] },
   ]),
   [0, 0.25, 1],
+  0,
 );
-const plain = scored(madeEpisode([{ stage: "answer", logprobs: [-7] }]), [0.5]);
+const plain = scored(madeEpisode([{ stage: "answer", logprobs: [-7] }]), [0.5], 1);
 
 Deno.test("flatten: log-probs in order, each reward on the last action of its segment", () => {
   const { logprobs, rewards, segments } = flatten([wrongThenRight, plain], 0);

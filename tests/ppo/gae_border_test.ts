@@ -12,7 +12,7 @@ function fourStages(summaryReward: number): ScoredEpisode {
     { stage: "slow", logprobs: [-1, -1] },
     { stage: "summary", logprobs: [-1] },
   ]);
-  return scored(episode, [0, 0.5, 0, summaryReward]);
+  return scored(episode, [0, 0.5, 0, summaryReward], 0);
 }
 
 const values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6];

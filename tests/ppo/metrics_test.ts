@@ -42,10 +42,10 @@ Deno.test("balanced verification: undefined unless both kinds of fast answers we
 
 Deno.test("rollout metrics: per stage, among the episodes that reached it", () => {
   const metrics = rolloutMetrics([
-    scored(verified(true, "yes"), [1, 0.5]), // final: the fast answer, right
-    scored(verified(true, "no"), [1, 0]), // the truth ended it: no final answer
-    scored(verified(false, "no", true), [0, 0.5, 1]), // final: the slow answer, right
-    scored(verified(false, "yes", true), [0, 0, 1]), // final: the fast answer, wrong
+    scored(verified(true, "yes"), [1, 0.5], 0), // final: the fast answer, right
+    scored(verified(true, "no"), [1, 0], 0), // the truth ended it: no final answer
+    scored(verified(false, "no", true), [0, 0.5, 1], 0), // final: the slow answer, right
+    scored(verified(false, "yes", true), [0, 0, 1], 0), // final: the fast answer, wrong
   ]);
   assertEquals(metrics, {
     "accuracy/fast": 0.5,
@@ -66,7 +66,7 @@ Deno.test("rollout metrics: per stage, among the episodes that reached it", () =
 });
 
 Deno.test("rollout metrics: an invalid verdict counts as No for the final answer", () => {
-  const metrics = rolloutMetrics([scored(verified(false, undefined, true), [0, 0, 1])]);
+  const metrics = rolloutMetrics([scored(verified(false, undefined, true), [0, 0, 1], 0)]);
   assertEquals(metrics["accuracy/final"], 1);
   assertEquals(metrics["truncated/verify"], 1);
   assertEquals("accuracy/verify" in metrics, false);
@@ -74,7 +74,7 @@ Deno.test("rollout metrics: an invalid verdict counts as No for the final answer
 
 Deno.test("rollout metrics: a task of one stage has that stage's numbers alone", () => {
   const episode = madeEpisode([{ stage: "answer", logprobs: [-1], truncated: true }]);
-  assertEquals(rolloutMetrics([scored(episode, [0])]), {
+  assertEquals(rolloutMetrics([scored(episode, [0], 0)]), {
     "accuracy/answer": 0,
     "reward/answer": 0,
     "length/answer": 1,

@@ -101,7 +101,10 @@ export async function rollOut(
 ): Promise<ScoredEpisode[]> {
   using engine = toyEngine(lab, decoder);
   const { episodes } = await playEpisodes(engine, groups(6, 4), { ...playing, ...changes });
-  return episodes.map((episode, i) => scored(episode, episode.segments.map((_, s) => (i + s) % 3)));
+  return episodes.map((episode, i) => {
+    const rewards = episode.segments.map((_, s) => (i + s) % 3);
+    return scored(episode, rewards, Math.floor(i / 4));
+  });
 }
 
 /** A full PPO config: defaults with small batches and rates for a small model. */

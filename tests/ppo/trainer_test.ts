@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { Random } from "../../src/data/mod.ts";
 import { type Decoder, packBatch } from "../../src/model/mod.ts";
 import { actionsOf, type PpoConfig, PpoTrainer, type StepResult } from "../../src/ppo/mod.ts";
@@ -29,10 +29,13 @@ class Bench implements Disposable {
     this.#task = task;
     const { device, stream } = lab;
     const actor = this.actor = this.#stack.use(toyDecoder(lab, "lm"));
-    const critic = this.#stack.use(toyDecoder(lab, "value"));
+    const critic = config.estimator === "gae"
+      ? this.#stack.use(toyDecoder(lab, "value"))
+      : undefined;
+    const reference = config.klCoefficient > 0 ? this.#stack.use(toyDecoder(lab, "lm")) : undefined;
     const engine = this.#stack.use(toyEngine(lab, actor));
     const trailing = new TrailingAccuracy();
-    const parts = { device, stream, actor, critic, engine, task, grade, trailing };
+    const parts = { device, stream, actor, critic, reference, engine, task, grade, trailing };
     this.trainer = this.#stack.use(new PpoTrainer(parts, config));
   }
 
@@ -113,6 +116,60 @@ Deno.test("trainer: the rewarded answer becomes much likelier, and every step is
   }
 });
 
+Deno.test("trainer: the estimators without a critic learn it too", async () => {
+  using lab = await Lab.open();
+  for (const estimator of ["grpo", "reinforce++"] as const) {
+    using bench = new Bench(lab, toyConfig({ estimator, samples: 16 }), { task: baseline });
+    const before = await bench.probability(seven);
+    const results = await bench.steps(8);
+    const after = await bench.probability(seven);
+    assert(after > 2 * before, `${estimator}: ${before} became ${after}`);
+    assertEquals(gaps(results), Array(8).fill(0));
+    assertFinite(results);
+    assertEquals(Object.keys(results[0].metrics).filter((key) => /value|critic_/.test(key)), []);
+  }
+});
+
+Deno.test("trainer: a KL term holds the policy near the one before PPO", async () => {
+  using lab = await Lab.open();
+  const moved = async (klCoefficient: number) => {
+    const config = toyConfig({ samples: 16, klCoefficient });
+    using bench = new Bench(lab, config, { task: baseline });
+    const results = await bench.steps(6);
+    const kl = results.map(({ metrics }) => metrics["ppo/kl_ref"]);
+    assertEquals(kl[0], 0, "the reference is the policy before PPO");
+    assert(kl.slice(1).every((each) => each > 0));
+    return kl[5];
+  };
+  const [loose, tight] = [await moved(1e-6), await moved(3)];
+  assert(tight < 0.5 * loose, `${tight} with a strong term, ${loose} with a weak one`);
+});
+
+Deno.test("trainer: truncated importance weights are exactly 1 without a gap, and change nothing", async () => {
+  using lab = await Lab.open();
+  const weightsAfter = async (importanceCap: number | null) => {
+    using bench = new Bench(lab, toyConfig({ importanceCap, actorMiniBatches: 2 }));
+    const results = await bench.steps(2);
+    assertEquals(gaps(results), [0, 0]);
+    const means = results.map(({ metrics }) => metrics["rollout/importance_weight_mean"]);
+    assertEquals(means, importanceCap === null ? [undefined, undefined] : [1, 1]);
+    return await bench.weights();
+  };
+  assertEquals(await weightsAfter(2), await weightsAfter(null));
+});
+
+Deno.test("trainer: models that the config needs must be there", async () => {
+  using lab = await Lab.open({ threads: 1 });
+  using actor = toyDecoder(lab, "lm");
+  using engine = toyEngine(lab, actor);
+  const { device, stream } = lab;
+  const grade = () => true, trailing = new TrailingAccuracy();
+  const parts = { device, stream, actor, engine, task: thinker, grade, trailing };
+  assertThrows(() => new PpoTrainer(parts, toyConfig()), Error, "needs a critic");
+  const config = toyConfig({ estimator: "grpo", klCoefficient: 0.1 });
+  assertThrows(() => new PpoTrainer(parts, config), Error, "needs a reference");
+});
+
 Deno.test("trainer: several updates a rollout measure the gap before the first of them", async () => {
   using lab = await Lab.open();
   using bench = new Bench(lab, toyConfig({ actorMiniBatches: 2, actorLr: 1e-2 }));
@@ -154,7 +211,7 @@ Deno.test("trainer: the critic takes every mini-batch and learns what the reward
   using bench = new Bench(lab, config, { task: baseline });
   const before = await bench.weights();
   const results = await bench.steps(8);
-  assertEquals(bench.trainer.criticOptimizer.t, 40);
+  assertEquals(bench.trainer.criticOptimizer?.t, 40);
   assertEquals(bench.trainer.actorOptimizer.t, 8);
   const loss = results.map(({ metrics }) => metrics["ppo/value_loss"]);
   assert(loss[7] < 0.5 * loss[0], `the value loss went from ${loss[0]} to ${loss[7]}`);
@@ -168,7 +225,7 @@ Deno.test("trainer: more mini-batches than episodes train on each episode once",
   using bench = new Bench(lab, config);
   const [{ samples, metrics }] = await bench.steps(1);
   assertEquals(samples.length, 4);
-  assertEquals([bench.trainer.criticOptimizer.t, bench.trainer.actorOptimizer.t], [4, 4]);
+  assertEquals([bench.trainer.criticOptimizer?.t, bench.trainer.actorOptimizer.t], [4, 4]);
   assertEquals(metrics["rollout/logprob_gap_max"], 0);
 });
 
@@ -185,12 +242,12 @@ Deno.test("trainer: the verification reward follows the fast accuracy of the ste
   using lab = await Lab.open();
   using bench = new Bench(lab, toyConfig());
   const results = await bench.steps(3);
-  const p = results.map(({ metrics }) => metrics["accuracy/trailing"]);
+  const p = results.map(({ metrics }) => metrics["rollout/trailing_accuracy"]);
   const fast = results.map(({ metrics }) => metrics["accuracy/fast"]);
   const clamp = (x: number) => Math.min(0.95, Math.max(0.05, x));
   assertEquals(p, [0.5, clamp(fast[0]), clamp(fast[1])]);
   for (const { samples, metrics } of results) {
-    const p = metrics["accuracy/trailing"];
+    const p = metrics["rollout/trailing_accuracy"];
     for (const { episode: { segments: [fast, verify] }, rewards } of samples) {
       const earned = fast.correct
         ? (verify.verdict === "yes" ? 1 - p : 0)

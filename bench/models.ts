@@ -1,0 +1,206 @@
+/**
+ * Whole models with random weights: the decode step of the engine and the update of the trainer.
+ *
+ * @module
+ */
+import type { Device, Stream } from "../ffi/mod.ts";
+import { DeviceBatch } from "../src/engine/batch.ts";
+import { Decoder, type ModelConfig, tinyVocabSize } from "../src/model/mod.ts";
+import { AdamW, Learner, type Pack, pack } from "../src/ppo/mod.ts";
+import { presets } from "../src/run/presets.ts";
+import { fillRandom } from "./workbench.ts";
+
+const qwen2 = {
+  architecture: "Qwen2ForCausalLM",
+  ropeTheta: 1e6,
+  normEps: 1e-6,
+  tiedHead: true,
+  qkvBias: true,
+  qkNorm: false,
+  eos: [],
+  bos: null,
+  dtype: "float32",
+} as const;
+
+/** The model that `deno task train` makes. */
+export const tiny: ModelConfig = { ...qwen2, ...presets.tiny.shape, vocab: tinyVocabSize };
+
+/** Qwen2.5-0.5B. */
+export const qwen05b: ModelConfig = {
+  ...qwen2,
+  hidden: 896,
+  ffn: 4864,
+  layers: 24,
+  heads: 14,
+  kvHeads: 2,
+  headDim: 64,
+  vocab: 151_936,
+  maxPositions: 512,
+};
+
+/** Work of one step, and how many tokens it makes or trains on. */
+export interface StepCost {
+  readonly tokens: number;
+  readonly flops: number;
+  /** Bytes that must be read at least; 0 where FLOPs are the bound. */
+  readonly bytes: number;
+}
+
+/** Weights of the matrix products that a token goes through. */
+export function productWeights(config: ModelConfig): number {
+  const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D, vocab } = config;
+  return layers * ((heads + 2 * kvHeads) * D * C + heads * D * C + 3 * F * C) + vocab * C;
+}
+
+/** A decode step of `batch` sequences that hold `context` tokens each. */
+export function decodeCost(config: ModelConfig, batch: number, context: number): StepCost {
+  const { layers, heads, kvHeads, headDim: D } = config;
+  const weights = productWeights(config);
+  return {
+    tokens: batch,
+    flops: batch * (2 * weights + layers * 4 * D * heads * context),
+    bytes: 4 * (weights + batch * layers * 2 * kvHeads * D * context),
+  };
+}
+
+/** Forward and backward over `sequences` of `length` tokens. */
+export function trainingCost(config: ModelConfig, sequences: number, length: number): StepCost {
+  const { layers, heads, headDim: D } = config;
+  const attention = layers * 3.5 * 4 * D * heads * length * (length + 1) / 2;
+  const tokens = sequences * length;
+  return { tokens, flops: tokens * 6 * productWeights(config) + sequences * attention, bytes: 0 };
+}
+
+/** A decoder of random weights. Gradients are there only to be trained. */
+export function randomDecoder(
+  device: Device,
+  stream: Stream,
+  config: ModelConfig,
+  options: { train: boolean },
+): Decoder {
+  const decoder = new Decoder(device, stream, config, { head: "lm", ...options });
+  const { master, layout } = decoder.params;
+  fillRandom(stream, master.flat);
+  for (const { name, shape, offset } of layout.slots.values()) {
+    if (name.endsWith("norm.weight")) stream.fill(master.flat.view(offset, shape), 1);
+  }
+  decoder.params.refresh(stream);
+  return decoder;
+}
+
+/** Bytes of a decoder: master and packed weights, for training also gradients and moments. */
+export function decoderBytes(config: ModelConfig, options: { train: boolean }): number {
+  return 4 * productWeights(config) * (options.train ? 5 : 2);
+}
+
+/** Rounds of decode steps as the engine runs them, always at the same place of the sequences. */
+export class DecodeBench implements Disposable {
+  readonly #batch: DeviceBatch;
+  readonly #rows: Parameters<DeviceBatch["decode"]>[0];
+
+  /** Steps between two looks of the host at the results: the engine's default. */
+  static readonly steps = 4;
+
+  /** Fills the cache of every sequence with `context` tokens. */
+  constructor(
+    device: Device,
+    stream: Stream,
+    decoder: Decoder,
+    { batch, context }: { batch: number; context: number },
+  ) {
+    const block = device.info.kvTile;
+    const maxBlocks = Math.ceil((context + DecodeBench.steps) / block);
+    this.#batch = new DeviceBatch(device, stream, decoder, {
+      maxSequences: batch,
+      blocks: batch * maxBlocks,
+      block,
+      maxBlocks,
+      prefillChunk: context,
+      steps: DecodeBench.steps,
+      stop: [-1], // no token: a row never ends
+    });
+    const blocksOf = (row: number) =>
+      Array.from({ length: maxBlocks }, (_, i) => row * maxBlocks + i);
+    const { vocab } = decoder.config;
+    this.#batch.uploadTables([blocksOf(0)]);
+    this.#batch.prefill(Array.from(
+      { length: context },
+      (_, position) => ({ slot: 0, position, token: position * 7919 % vocab }),
+    ));
+    const copies: [number, number][] = [];
+    for (let row = 1; row < batch; row++) {
+      blocksOf(row).forEach((target, i) => copies.push([i, target]));
+    }
+    this.#batch.copyBlocks(copies);
+    this.#rows = Array.from({ length: batch }, (_, row) => ({
+      id: BigInt(row),
+      token: row,
+      position: context,
+      remaining: DecodeBench.steps,
+      blocks: blocksOf(row),
+    }));
+  }
+
+  /** Seconds of one step, from a round of them. */
+  async round(): Promise<number> {
+    const sampling = { temperature: 1, topP: 1, topK: 0 };
+    const begin = performance.now();
+    const { tokens } = await this.#batch.decode(this.#rows, { seed: 1n, sampling });
+    const seconds = (performance.now() - begin) / 1000;
+    if (tokens.some((ids) => ids.length !== DecodeBench.steps)) {
+      throw new Error("a decode step sampled no token");
+    }
+    return seconds / DecodeBench.steps;
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch[Symbol.dispose]();
+  }
+}
+
+/** Updates as the trainer makes them: forward, loss, backward, AdamW, new packed weights. */
+export class TrainingBench implements Disposable {
+  readonly #stream: Stream;
+  readonly #decoder: Decoder;
+  readonly #learner: Learner;
+  readonly #optimizer: AdamW;
+  readonly #pack: Pack;
+
+  /** Every token but the first of a sequence is trained on. */
+  constructor(
+    device: Device,
+    stream: Stream,
+    decoder: Decoder,
+    { sequences, length }: { sequences: number; length: number },
+  ) {
+    this.#stream = stream;
+    this.#decoder = decoder;
+    const { vocab } = decoder.config;
+    const samples = Array.from({ length: sequences }, (_, s) => ({
+      ids: Int32Array.from({ length }, (_, i) => (s * length + i) * 7919 % vocab),
+      spans: [{ start: 1, length: length - 1 }],
+    }));
+    [this.#pack] = pack(samples, sequences * length);
+    this.#learner = new Learner(device, stream, [decoder], this.#pack.tokens);
+    const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
+    this.#optimizer = new AdamW(device, stream, decoder, adam);
+    stream.fill(decoder.params.grads!.flat, 0);
+  }
+
+  /** Seconds of one update. */
+  async round(): Promise<number> {
+    await this.#stream.sync();
+    const begin = performance.now();
+    this.#learner.crossEntropy(this.#decoder, this.#pack, 1 / this.#pack.rows.length);
+    const norm = await this.#optimizer.step(this.#stream, 1e-6);
+    await this.#stream.sync();
+    const seconds = (performance.now() - begin) / 1000;
+    if (!Number.isFinite(norm)) throw new Error(`the gradient norm is ${norm}`);
+    return seconds;
+  }
+
+  [Symbol.dispose](): void {
+    this.#optimizer[Symbol.dispose]();
+    this.#learner[Symbol.dispose]();
+  }
+}

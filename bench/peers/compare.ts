@@ -1,0 +1,237 @@
+/**
+ * `deno task bench:peers`: the same work here and in PyTorch, turn by turn in one run. Needs Python with
+ * PyTorch (`pip install torch`); `PYTHON` names another interpreter than `python3`.
+ *
+ * @module
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import * as attention from "../attention_bench.ts";
+import { type Case, median, Runner } from "../harness.ts";
+import * as linear from "../linear_bench.ts";
+import {
+  DecodeBench,
+  decodeCost,
+  decoderBytes,
+  qwen05b,
+  randomDecoder,
+  tiny,
+  TrainingBench,
+  trainingCost,
+} from "../models.ts";
+import { adamwStep } from "../optimizer_bench.ts";
+import { Peer } from "../peer.ts";
+import { benchProgram, selected } from "../program.ts";
+import { formatTable } from "../report.ts";
+import type { Workbench } from "../workbench.ts";
+import type { ModelConfig } from "../../src/model/mod.ts";
+
+/** The same work on both sides. */
+interface Pair {
+  readonly op: string;
+  readonly shape: string;
+  /** FLOPs, or tokens, of one call: what rates count. */
+  readonly work: number;
+  readonly unit: "GFLOP/s" | "tokens/s";
+  /** The case of torch_peer.py with its arguments. */
+  readonly peer: Readonly<Record<string, unknown>>;
+  /** Sets our side up; what is returned resolves to the seconds of one call. */
+  ours(bench: Workbench): Promise<{ round: () => Promise<number>; dispose?: () => void }>;
+}
+
+interface Result {
+  readonly op: string;
+  readonly shape: string;
+  readonly unit: Pair["unit"];
+  readonly ours: number;
+  readonly pytorch: number;
+  /** PyTorch's time over ours, median over the rounds. */
+  readonly ratio: number;
+}
+
+/** Least seconds of a round, and what threads of the other side may spin before it. */
+const seconds = 0.1, settle = 20;
+const context = 200;
+
+function kernel(each: Case, peer: Record<string, unknown>): Pair {
+  const { op, shape, flops, bytes } = each;
+  const ours = (bench: Workbench) => Runner.prepare(bench, each, seconds);
+  return { op, shape, work: flops || bytes, unit: "GFLOP/s", peer, ours };
+}
+
+function kernels(): Pair[] {
+  const { decodeRows, trainingRows: M } = linear;
+  const { H, Hk, D } = attention.heads;
+  const heads = { H, Hk, D };
+  return [
+    ...[...decodeRows, M].flatMap((M) =>
+      linear.shapes.map((shape) => {
+        const { N, K } = shape;
+        return kernel(linear.forward(M, shape), { case: "linear_forward", M, N, K });
+      })
+    ),
+    ...linear.shapes.flatMap((shape) => {
+      const { N, K } = shape;
+      return [
+        kernel(linear.backwardInput(M, shape), { case: "linear_backward_input", M, N, K }),
+        kernel(linear.backwardWeight(M, shape), { case: "linear_backward_weight", M, N, K }),
+      ];
+    }),
+    ...[[2, 1024], [8, 256]].flatMap(([sequences, length]) => [
+      kernel(attention.forward(sequences, length), {
+        case: "attention_forward",
+        sequences,
+        length,
+        ...heads,
+      }),
+      kernel(attention.backward(sequences, length), {
+        case: "attention_backward",
+        sequences,
+        length,
+        ...heads,
+      }),
+    ]),
+    ...[1, 8, 32].map((batch) =>
+      kernel(attention.decode(batch, 1024), {
+        case: "attention_decode",
+        batch,
+        context: 1024,
+        ...heads,
+      })
+    ),
+    kernel(adamwStep(64), { case: "adamw", n: 64e6 }),
+  ];
+}
+
+function steps(name: string, config: ModelConfig): Pair[] {
+  return [1, 8, 32].map((batch) => ({
+    op: `decode ${name}`,
+    shape: `batch ${batch}, context ${context}`,
+    work: decodeCost(config, batch, context).tokens,
+    unit: "tokens/s",
+    peer: { case: "decode", config, batch, context },
+    ours: ({ device, stream }) => {
+      const decoder = randomDecoder(device, stream, config, { train: false });
+      const bench = new DecodeBench(device, stream, decoder, { batch, context });
+      return Promise.resolve({ round: () => bench.round(), dispose: () => free(bench, decoder) });
+    },
+  }));
+}
+
+function training(name: string, config: ModelConfig, sequences: number, length: number): Pair {
+  return {
+    op: `training ${name}`,
+    shape: `${sequences} x ${length} tokens, with AdamW`,
+    work: trainingCost(config, sequences, length).tokens,
+    unit: "tokens/s",
+    peer: { case: "training", config, sequences, length },
+    ours: ({ device, stream }) => {
+      const decoder = randomDecoder(device, stream, config, { train: true });
+      const bench = new TrainingBench(device, stream, decoder, { sequences, length });
+      return Promise.resolve({ round: () => bench.round(), dispose: () => free(bench, decoder) });
+    },
+  };
+}
+
+function free(...parts: Disposable[]): void {
+  for (const part of parts) part[Symbol.dispose]();
+}
+
+/** Qwen2.5-0.5B, with fewer layers where both sides' gradients and moments do not fit into memory. */
+function trainable(memoryBytes: number): { name: string; config: ModelConfig } {
+  const name = "Qwen2.5-0.5B";
+  const both = 2 * decoderBytes(qwen05b, { train: true }) + 6e9;
+  if (both < memoryBytes) return { name, config: qwen05b };
+  return { name: `${name}, 8 of 24 layers`, config: { ...qwen05b, layers: 8 } };
+}
+
+async function compare(
+  bench: Workbench,
+  peer: Peer,
+  pair: Pair,
+  rounds: number,
+): Promise<Result> {
+  const setup = { ...pair.peer, seconds, pool: bench.poolBytes };
+  await peer.ask(JSON.stringify(setup));
+  const ours = await pair.ours(bench);
+  try {
+    await ours.round();
+    const times: { ours: number; theirs: number }[] = [];
+    for (let round = 0; round < rounds; round++) {
+      await delay(settle);
+      const theirs = Number(await peer.ask(JSON.stringify({ round: true })));
+      await delay(settle);
+      times.push({ theirs, ours: await ours.round() });
+    }
+    const rate = (of: "ours" | "theirs") => pair.work / median(times.map((time) => time[of]));
+    return {
+      op: pair.op,
+      shape: pair.shape,
+      unit: pair.unit,
+      ours: rate("ours"),
+      pytorch: rate("theirs"),
+      ratio: median(times.map((time) => time.theirs / time.ours)),
+    };
+  } finally {
+    ours.dispose?.();
+    bench.reset();
+  }
+}
+
+/** Starts the peer, or says why there is none. */
+async function startPeer(threads: number): Promise<{ peer: Peer; torch: string } | string> {
+  const python = Deno.env.get("PYTHON") ?? "python3";
+  const script = new URL("./torch_peer.py", import.meta.url).pathname;
+  try {
+    const check = new Deno.Command(python, { args: ["-c", "import torch"], stderr: "null" });
+    if (!(await check.output()).success) return `${python} has no torch (pip install torch)`;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return `there is no ${python}`;
+  }
+  const peer = new Peer(python, [script]);
+  const { torch } = JSON.parse(await peer.ask(JSON.stringify({ hello: true, threads })));
+  return { peer, torch };
+}
+
+await benchProgram({
+  name: "peers",
+  description: "Time the same work here and in PyTorch, turn by turn.",
+  rounds: 5,
+}, async (bench, _peak, options) => {
+  const { threads, memoryBytes } = bench.device.info;
+  const started = await startPeer(threads);
+  if (typeof started === "string") {
+    console.log(`skipped PyTorch: ${started}`);
+    return { rows: [] };
+  }
+  await using peer = started.peer;
+  const { name, config } = trainable(memoryBytes);
+  const pairs = [
+    ...kernels(),
+    ...steps("tiny", tiny),
+    training("tiny", tiny, 32, 128),
+    ...steps("Qwen2.5-0.5B", qwen05b),
+    training(name, config, 2, 256),
+  ].filter(({ op, shape }) => selected(options, `${op} ${shape}`));
+  const rows: Result[] = [];
+  for (const pair of pairs) {
+    Deno.stderr.writeSync(new TextEncoder().encode("."));
+    rows.push(await compare(bench, peer, pair, options.rounds));
+  }
+  console.error();
+  const rate = (row: Result, value: number) =>
+    row.unit === "GFLOP/s"
+      ? `${(value / 1e9).toPrecision(3)} G/s`
+      : `${value.toPrecision(3)} tok/s`;
+  console.log(formatTable(
+    ["work", "shape", "Thinker", `PyTorch ${started.torch}`, "x PyTorch"],
+    rows.map((row) => [
+      row.op,
+      row.shape,
+      rate(row, row.ours),
+      rate(row, row.pytorch),
+      row.ratio.toFixed(2),
+    ]),
+  ));
+  return { pytorch: started.torch, rows };
+});

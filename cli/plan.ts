@@ -1,0 +1,77 @@
+/**
+ * `thinker plan`.
+ *
+ * @module
+ */
+import { Command } from "@cliffy/command";
+import * as z from "npm:zod@^4";
+import { UserError } from "../src/errors.ts";
+import { paramCount } from "../src/model/mod.ts";
+import { formatBytes, parseBytes } from "../src/run/bytes.ts";
+import { openModelConfig, openTasks, openTokenizer } from "../src/run/models.ts";
+import {
+  adviseChange,
+  formatPlan,
+  planMemory,
+  smallestChange,
+  usableBytes,
+} from "../src/run/plan.ts";
+import { presets } from "../src/run/presets.ts";
+import { checkOptions } from "./options.ts";
+import { layConfig } from "./settings.ts";
+
+const optionsSchema = z.object({
+  preset: z.enum(["tiny"]),
+  config: z.string().optional(),
+  model: z.string().optional(),
+  memory: z.string().optional(),
+  json: z.boolean().default(false),
+});
+
+/** The command. */
+export function planCommand() {
+  return new Command()
+    .description("Add up the memory that a training run will take, before anything is allocated.")
+    .option("--preset <name:string>", "Complete set of settings: tiny.", { default: "tiny" })
+    .option("--config <file:string>", "JSON file whose settings replace the preset's.")
+    .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
+    .option("--memory <amount:string>", "Memory of the device: 16GB, 512MiB (default: this one's).")
+    .option("--json", "Print the plan as JSON, all amounts in bytes.")
+    .example("does the tiny run fit?", "thinker plan --memory 2GB")
+    .example("a model of your own", "thinker plan --model models/mine --memory 141GB")
+    .action(async (options: Record<string, unknown>) => await show(options));
+}
+
+async function show(raw: Record<string, unknown>): Promise<void> {
+  const { preset, config: file, model: dir, memory, json } = checkOptions(optionsSchema, raw);
+  const deviceBytes = memory === undefined ? await machineBytes() : parseBytes(memory);
+  const config = layConfig(presets[preset], file, { model: dir });
+  const { tokenizer } = openTokenizer(config);
+  const model = openModelConfig(config, tokenizer);
+  const { stop, maxTokens } = openTasks(config, tokenizer, model.eos);
+  const options = { stop, maxTokens, deviceBytes };
+  const plan = planMemory(config, model, options);
+  const usable = usableBytes(deviceBytes), fits = plan.total <= usable;
+  const change = fits ? undefined : smallestChange(config, model, options);
+  if (json) {
+    const smallest = change ? { ...change, plan: undefined, total: change.plan.total } : null;
+    console.log(JSON.stringify({ ...plan, deviceBytes, usable, fits, change: smallest }, null, 2));
+    return;
+  }
+  console.log(`${config.model ?? "a model made here"}: ${paramCount(model)} parameters\n`);
+  console.log(`${formatPlan(plan)}\n`);
+  const room = `${formatBytes(usable)}, nine tenths of ${formatBytes(deviceBytes)}`;
+  console.log(`${fits ? "fits into" : "does not fit into"} ${room}`);
+  if (!fits) console.log(adviseChange(change));
+}
+
+/** Memory of this machine, where the program may ask for it. */
+async function machineBytes(): Promise<number> {
+  const permission = { name: "sys", kind: "systemMemoryInfo" } as const;
+  if ((await Deno.permissions.query(permission)).state === "granted") {
+    return Deno.systemMemoryInfo().total;
+  }
+  throw new UserError("how much memory does the device have?", {
+    hint: "say it with --memory, for example --memory 16GB",
+  });
+}

@@ -1,0 +1,205 @@
+/**
+ * The memory planner: what a training run takes on its device, before anything is allocated.
+ *
+ * The byte counts are those that the allocating code itself uses (`parameterBytes`, `learnerBytes`,
+ * `engineBytes`, …), so a plan is what a run takes; only the rollout, whose length is not known
+ * beforehand, is counted as if every turn spent its budget.
+ *
+ * @module
+ */
+import { engineBytes } from "../engine/mod.ts";
+import { UserError } from "../errors.ts";
+import { type HeadKind, type ModelConfig, parameterBytes, ropeTableSpecs } from "../model/mod.ts";
+import { batchTensorBytes, learnerBytes } from "../ppo/mod.ts";
+import { specBytes } from "../../ffi/mod.ts";
+import { formatBytes } from "./bytes.ts";
+import type { TrainConfig } from "./config.ts";
+
+/** One line of the table. */
+export interface MemoryRow {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** What a run takes, part by part. */
+export interface MemoryPlan {
+  readonly rows: readonly MemoryRow[];
+  readonly total: number;
+}
+
+/** What the tasks say about the sequences of a run. */
+export interface SequenceLimits {
+  /** Longest episode of any task that runs, in tokens. */
+  readonly maxTokens: number;
+  /** Tokens that end a turn. */
+  readonly stop: readonly number[];
+}
+
+/** Layout of the CPU backend where it is widest (AVX-512): elsewhere padding takes less. */
+const panel = 32, kvTile = 16;
+
+/** Share of a device's memory that a run may take: the rest is for the system and for host copies. */
+const usableShare = 0.9;
+
+function packedBytes(N: number, K: number): number {
+  return 4 * Math.ceil(N / panel) * panel * K;
+}
+
+/** The parts of one model: with `train` also gradients and the two Adam moments. */
+function modelRows(
+  name: string,
+  model: ModelConfig,
+  head: HeadKind,
+  options: { train: boolean },
+): MemoryRow[] {
+  const { flat, packed } = parameterBytes(model, head, packedBytes);
+  const rows = [
+    { name: `${name}: weights`, bytes: flat },
+    { name: `${name}: packed weights`, bytes: packed },
+  ];
+  if (!options.train) return rows;
+  return [
+    ...rows,
+    { name: `${name}: gradients`, bytes: flat },
+    { name: `${name}: Adam moments`, bytes: 2 * flat + 4 }, // and the gradient norm
+  ];
+}
+
+/** Bytes of the arrays over one rollout in which every turn spends its budget. */
+function rolloutBytes({ task, budgets, ppo }: TrainConfig): number {
+  const { answer, ...stages } = budgets;
+  const turns = task === "baseline" ? [answer] : Object.values(stages);
+  const episodes = ppo.prompts * ppo.samples;
+  const actions = episodes * turns.reduce((a, b) => a + b, 0);
+  const more = (ppo.klCoefficient > 0 ? 1 : 0) + (ppo.importanceCap === null ? 0 : 2);
+  return batchTensorBytes(actions, episodes * turns.length, more);
+}
+
+/** Adds up what `train` will allocate for a config and the model that it starts from. */
+export function planMemory(
+  config: TrainConfig,
+  model: ModelConfig,
+  limits: SequenceLimits,
+): MemoryPlan {
+  const critic = config.ppo.estimator === "gae", reference = config.ppo.klCoefficient > 0;
+  const models = 1 + Number(critic) + Number(reference);
+  const learner = learnerBytes(model, config.ppo.packTokens, config);
+  const engine = engineBytes(model, { ...config.engine, ...limits }, kvTile);
+  const rows = [
+    ...modelRows("actor", model, "lm", { train: true }),
+    ...(critic ? modelRows("critic", model, "value", { train: true }) : []),
+    ...(reference ? modelRows("reference", model, "lm", { train: false }) : []),
+    { name: "RoPE tables", bytes: models * specBytes(ropeTableSpecs(model, model.maxPositions)) },
+    { name: "activations of a pack", bytes: learner.arena },
+    { name: "loss workspace", bytes: learner.workspace + learner.stats },
+    { name: "KV cache", bytes: engine.cache },
+    { name: "engine buffers", bytes: engine.buffers },
+    { name: "rollout, at most", bytes: rolloutBytes(config) },
+  ];
+  return { rows, total: rows.reduce((total, { bytes }) => total + bytes, 0) };
+}
+
+/** Bytes of a device that a run may take. */
+export function usableBytes(deviceBytes: number): number {
+  return Math.floor(usableShare * deviceBytes);
+}
+
+/** One setting changed, and what the run takes then. */
+export interface MemoryChange {
+  readonly setting: "engine.cacheTokens" | "ppo.packTokens" | "recompute";
+  readonly from: number | boolean;
+  readonly to: number | boolean;
+  readonly plan: MemoryPlan;
+}
+
+/**
+ * The smallest single change that makes a run fit: of a smaller KV cache (fewer sequences at a time) and
+ * smaller packs the one that keeps the larger share of its setting; where neither is enough, recomputed
+ * activations (about a third more work in training). Undefined when none of them is enough.
+ */
+export function smallestChange(
+  config: TrainConfig,
+  model: ModelConfig,
+  options: SequenceLimits & { readonly deviceBytes: number },
+): MemoryChange | undefined {
+  const usable = usableBytes(options.deviceBytes);
+  const plan = (changed: TrainConfig) => planMemory(changed, model, options);
+  const { engine, ppo } = config;
+  /** The largest fitting value below `from`; memory grows with every one of these settings. */
+  const shrink = (
+    setting: "engine.cacheTokens" | "ppo.packTokens",
+    from: number,
+    least: number,
+    change: (value: number) => TrainConfig,
+  ): MemoryChange[] => {
+    const fits = (value: number) => plan(change(value)).total <= usable;
+    if (least >= from || !fits(least)) return [];
+    let low = least, high = from;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (fits(middle)) low = middle;
+      else high = middle;
+    }
+    const to = Math.max(least, Math.floor(low / 64) * 64);
+    return [{ setting, from, to, plan: plan(change(to)) }];
+  };
+  // One block more than the longest sequence: the block in which its prompt ends may be copied.
+  const leastCache = (Math.ceil(options.maxTokens / kvTile) + 1) * kvTile;
+  const smaller = [
+    ...shrink("engine.cacheTokens", engine.cacheTokens, leastCache, (cacheTokens) => ({
+      ...config,
+      engine: { ...engine, cacheTokens },
+    })),
+    ...shrink("ppo.packTokens", ppo.packTokens, options.maxTokens, (packTokens) => ({
+      ...config,
+      ppo: { ...ppo, packTokens },
+    })),
+  ];
+  const kept = ({ from, to }: MemoryChange) => Number(to) / Number(from);
+  if (smaller.length > 0) return smaller.reduce((a, b) => kept(b) > kept(a) ? b : a);
+  const recomputed = plan({ ...config, recompute: true });
+  if (config.recompute || recomputed.total > usable) return undefined;
+  return { setting: "recompute", from: false, to: true, plan: recomputed };
+}
+
+/** The table as lines of text, total last. */
+export function formatPlan(plan: MemoryPlan): string {
+  const rows = [...plan.rows, { name: "total", bytes: plan.total }];
+  const lines = rows.map(({ name, bytes }) => [name, formatBytes(bytes)]);
+  const width = (column: number) => Math.max(...lines.map((line) => line[column].length));
+  const [names, amounts] = [width(0), width(1)];
+  return lines.map(([name, amount]) => `  ${name.padEnd(names)}  ${amount.padStart(amounts)}`)
+    .join("\n");
+}
+
+/** What to do about a run that does not fit, in one sentence. */
+export function adviseChange(change: MemoryChange | undefined): string {
+  if (!change) {
+    return "no single change of engine.cacheTokens, ppo.packTokens or recompute is enough: " +
+      "take a smaller model or more memory";
+  }
+  const { setting, from, to, plan } = change;
+  return `the smallest change that fits: set ${setting} to ${to} instead of ${from} ` +
+    `(${formatBytes(plan.total)} in all)`;
+}
+
+/**
+ * Refuses a run that does not fit its device.
+ *
+ * @throws {UserError} with the table, and the smallest change that makes it fit as the hint.
+ */
+export function checkMemory(
+  config: TrainConfig,
+  model: ModelConfig,
+  options: SequenceLimits & { readonly deviceBytes: number },
+): void {
+  const plan = planMemory(config, model, options);
+  const usable = usableBytes(options.deviceBytes);
+  if (plan.total <= usable) return;
+  throw new UserError(
+    `this run takes ${formatBytes(plan.total)}, but of the device's ` +
+      `${formatBytes(options.deviceBytes)} only ${formatBytes(usable)} can be used\n` +
+      formatPlan(plan),
+    { hint: adviseChange(smallestChange(config, model, options)) },
+  );
+}

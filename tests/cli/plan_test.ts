@@ -1,0 +1,66 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { formatBytes } from "../../src/run/bytes.ts";
+import { smallConfig, TempDir } from "../e2e/small.ts";
+import { thinker } from "./thinker.ts";
+
+async function plan(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await thinker(["plan", ...args]);
+  assertEquals([code, stderr], [0, ""]);
+  return stdout;
+}
+
+Deno.test("cli: plan prints the table, the verdict and what to change", async () => {
+  const roomy = await plan("--memory", "16GB");
+  assertMatch(roomy, /^a model made here: \d+ parameters\n\n {2}actor: weights +\d/);
+  assertMatch(roomy, /\n {2}total +\d+ MB\n\nfits into 14\.4 GB, nine tenths of 16\.0 GB\n$/);
+  const tight = await plan("--memory", "140MB");
+  assertMatch(
+    tight,
+    /\ndoes not fit into 126 MB, nine tenths of 140 MB\nthe smallest change .*\n$/,
+  );
+});
+
+Deno.test("cli: plan of a config file, as JSON; its change makes the next plan fit", async () => {
+  await using dir = await TempDir.make();
+  const file = `${dir.path}/config.json`;
+  const small = smallConfig();
+  await Deno.writeTextFile(file, JSON.stringify(small));
+  const ask = async (memory: string) =>
+    JSON.parse(await plan("--config", file, "--memory", memory, "--json"));
+  const roomy = await ask("1GiB");
+  assertEquals([roomy.deviceBytes, roomy.fits], [2 ** 30, true]);
+  const tight = `${roomy.total}`; // a tenth of it cannot be used
+  const first = await ask(tight);
+  assertEquals([first.total, first.fits], [roomy.total, false]);
+  const rows: { bytes: number }[] = first.rows;
+  assertEquals(rows.reduce((total, row) => total + row.bytes, 0), first.total);
+  const { setting, to, total } = first.change;
+  assertEquals(setting, "ppo.packTokens");
+  await Deno.writeTextFile(
+    file,
+    JSON.stringify({ ...small, ppo: { ...small.ppo, packTokens: to } }),
+  );
+  const second = await ask(tight);
+  assert(second.fits && second.total <= second.usable);
+  assertEquals([second.total, second.change], [total, null]);
+});
+
+Deno.test("cli: plan refuses an amount of memory that it cannot read", async () => {
+  const { code, stdout, stderr } = await thinker(["plan", "--memory", "much"]);
+  assertEquals([code, stdout], [1, ""]);
+  assertMatch(stderr, /^error: "much" is not an amount of memory\nhint: .*16GB.*\n$/);
+});
+
+Deno.test("cli: plan takes this machine's memory where it may ask, and else asks for it", async () => {
+  const run = async (...permissions: string[]) => {
+    const args = ["run", "--no-prompt", "-ER", ...permissions, "cli/main.ts", "plan"];
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+    return { code, text: new TextDecoder().decode(code === 0 ? stdout : stderr) };
+  };
+  const asked = await run("--allow-sys=systemMemoryInfo");
+  assertEquals(asked.code, 0);
+  assertStringIncludes(asked.text, `nine tenths of ${formatBytes(Deno.systemMemoryInfo().total)}`);
+  const unknown = await run();
+  assertEquals(unknown.code, 1);
+  assertMatch(unknown.text, /^error: how much memory .*\nhint: .*--memory 16GB\n$/);
+});

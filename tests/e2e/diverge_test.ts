@@ -1,0 +1,73 @@
+/** Training that diverges is skipped over, counted, and ended. */
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { UserError } from "../../src/errors.ts";
+import type { Decoder } from "../../src/model/mod.ts";
+import { AdamW } from "../../src/ppo/mod.ts";
+import { readMetrics, RunFolder } from "../../src/run/mod.ts";
+import { train } from "../../src/run/train.ts";
+import { Lab } from "../native.ts";
+import { toyDecoder } from "../ppo/toy.ts";
+import { type Changes, smallConfig, TempDir } from "./small.ts";
+
+const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
+
+/** One update from gradients that are 1 everywhere but for `bad` in one place. */
+async function update(lab: Lab, model: Decoder, optimizer: AdamW, bad: number): Promise<number> {
+  const grads = model.params.grads!.flat;
+  lab.stream.fill(grads, 1);
+  lab.stream.fill(grads.view(grads.size - 5, [1]), bad);
+  return await optimizer.step(lab.stream, 0.01);
+}
+
+Deno.test("diverge: an update without finite gradients changes nothing, the third in a row throws", async () => {
+  using lab = await Lab.open();
+  using model = toyDecoder(lab, "lm"), twin = toyDecoder(lab, "lm");
+  using optimizer = new AdamW(lab.device, lab.stream, model, adam);
+  using undisturbed = new AdamW(lab.device, lab.stream, twin, adam);
+  const weights = (decoder: Decoder) => lab.f32(decoder.params.master.flat);
+
+  for (const bad of [1, NaN, Infinity, 1, -Infinity, NaN, 1]) {
+    const before = await weights(model);
+    const norm = await update(lab, model, optimizer, bad);
+    assertEquals(Number.isFinite(norm), bad === 1);
+    if (bad !== 1) assertEquals(await weights(model), before);
+  }
+  for (let i = 0; i < 3; i++) await update(lab, twin, undisturbed, 1);
+  assertEquals([optimizer.t, undisturbed.t], [3, 3]);
+  assertEquals(await weights(model), await weights(twin));
+  assertEquals(await lab.f32(optimizer.v), await lab.f32(undisturbed.v));
+
+  await update(lab, model, optimizer, NaN);
+  await update(lab, model, optimizer, NaN);
+  await assertRejects(() => update(lab, model, optimizer, NaN), UserError, "policy");
+});
+
+/** Trains in vain; resolves to the error's message and what stands in the run's metrics. */
+async function fails(changes: Changes) {
+  await using dir = await TempDir.make();
+  const out = `${dir.path}/run`;
+  const config = smallConfig({ steps: 9, evalEvery: 9, saveEvery: 1, ...changes });
+  const error = await assertRejects(() => train(config, { out }), UserError);
+  assert(error.hint);
+  const { metrics, path } = RunFolder.at(out);
+  const lines = await readMetrics(metrics).catch(() => []);
+  const last = await RunFolder.at(path).latestCheckpoint();
+  return { message: error.message, lines, last: last?.step };
+}
+
+Deno.test("diverge: a policy that is no more finite ends the run; skipped updates are counted", async () => {
+  const { message, lines, last } = await fails({ ppo: { actorLr: 1e30, warmupSteps: 0 } });
+  assertStringIncludes(message, "gradients of the policy were not finite 3 times in a row");
+  const skipped = lines.slice(1).map((line) => line["ppo/skipped_updates"]);
+  assertEquals(skipped, [0, 1, 1]);
+  assert(lines.slice(1).every((line) => line["ppo/critic_skipped_updates"] === 0));
+  assertEquals(last, 3);
+});
+
+Deno.test("diverge: so does a critic, and a warm start", async () => {
+  const critic = await fails({ ppo: { criticLr: 1e30, warmupSteps: 0 } });
+  assertStringIncludes(critic.message, "gradients of the critic");
+  const warm = await fails({ warmstart: { lr: 1e30 } });
+  assertStringIncludes(warm.message, "gradients of the policy");
+  assertEquals([warm.lines, warm.last], [[], undefined]);
+});

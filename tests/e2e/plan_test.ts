@@ -1,0 +1,109 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Device } from "../../ffi/mod.ts";
+import { Engine } from "../../src/engine/mod.ts";
+import { UserError } from "../../src/errors.ts";
+import { Decoder } from "../../src/model/mod.ts";
+import { AdamW, Learner } from "../../src/ppo/mod.ts";
+import type { TrainConfig } from "../../src/run/config.ts";
+import { openModelConfig, openTasks, openTokenizer } from "../../src/run/models.ts";
+import { type MemoryPlan, planMemory } from "../../src/run/plan.ts";
+import { train } from "../../src/run/train.ts";
+import { tinyConfig } from "../model/models.ts";
+import { smallConfig, TempDir, timeless } from "./small.ts";
+
+function planOf(config: TrainConfig): MemoryPlan {
+  const { tokenizer } = openTokenizer(config);
+  const model = openModelConfig(config, tokenizer);
+  return planMemory(config, model, openTasks(config, tokenizer, model.eos));
+}
+
+/** The most bytes that any device had allocated at once while the body ran. */
+async function peakBytes(body: () => Promise<void>): Promise<number> {
+  const { alloc } = Device.prototype;
+  let peak = 0;
+  Device.prototype.alloc = function (...args) {
+    const allocation = alloc.apply(this, args);
+    peak = Math.max(peak, this.allocatedBytes);
+    return allocation;
+  };
+  try {
+    await body();
+  } finally {
+    Device.prototype.alloc = alloc;
+  }
+  return peak;
+}
+
+Deno.test("plan: what a run really allocates is at most the plan, and hardly less", async (t) => {
+  await using dir = await TempDir.make();
+  const once = { steps: 1, evalProblems: 5 };
+  const runs: Record<string, TrainConfig> = {
+    gae: smallConfig(once),
+    recompute: smallConfig({ ...once, recompute: true }),
+    baseline: smallConfig({ ...once, task: "baseline", ppo: { packTokens: 512 } }),
+    "grpo with a reference and importance weights": smallConfig({
+      ...once,
+      engine: { maxSequences: 11, cacheTokens: 777, prefillChunk: 33, stepsPerSync: 3 },
+      ppo: { estimator: "grpo", klCoefficient: 0.1, importanceCap: 2 },
+    }),
+  };
+  for (const [name, config] of Object.entries(runs)) {
+    await t.step(name, async () => {
+      const { total } = planOf(config);
+      const peak = await peakBytes(() => train(config, { out: `${dir.path}/${name}` }));
+      assert(peak > 0 && peak <= total, `${peak} bytes allocated, ${total} planned`);
+      assert(total <= 1.05 * peak, `${total} bytes planned, only ${peak} allocated`);
+    });
+  }
+
+  await t.step("recomputing activations saves memory and changes no bit", async () => {
+    const rows = (name: string) => planOf(runs[name]).total;
+    assert(rows("recompute") < 0.9 * rows("gae"));
+    assertEquals(await timeless(`${dir.path}/recompute`), await timeless(`${dir.path}/gae`));
+  });
+});
+
+Deno.test("plan: every row but the rollout is what is allocated, to the byte", async () => {
+  const config = smallConfig({
+    engine: { maxSequences: 11, cacheTokens: 777, prefillChunk: 33, stepsPerSync: 3 },
+  });
+  const model = tinyConfig({ tiedHead: false }); // sizes that need padding
+  const limits = { maxTokens: 50, stop: [1, 2] };
+  using device = await Device.open();
+  using stream = device.stream();
+  const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
+  using actor = new Decoder(device, stream, model, { head: "lm", train: true });
+  using critic = new Decoder(device, stream, model, { head: "value", train: true });
+  using _actorOptimizer = new AdamW(device, stream, actor, adam);
+  using _criticOptimizer = new AdamW(device, stream, critic, adam);
+  using _learner = new Learner(device, stream, [actor, critic], config.ppo.packTokens);
+  using _engine = new Engine(device, stream, actor, { ...config.engine, ...limits });
+  const { rows } = planMemory(config, model, limits);
+  const planned = rows.filter(({ name }) => !name.startsWith("rollout"))
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+  // The plan assumes the widest panels; narrower instruction sets pad less.
+  if (device.info.isa === "avx512") assertEquals(device.allocatedBytes, planned);
+  else assert(device.allocatedBytes <= planned && planned <= 1.1 * device.allocatedBytes);
+});
+
+Deno.test("plan: train refuses what does not fit before it allocates or leaves a folder", async () => {
+  await using dir = await TempDir.make();
+  const out = `${dir.path}/run`;
+  const config = smallConfig();
+  const huge = smallConfig({ engine: { ...config.engine, cacheTokens: 1e12 } });
+  let refusal: UserError | undefined;
+  const peak = await peakBytes(async () => {
+    refusal = await assertRejects(() => train(huge, { out }), UserError, "this run takes");
+  });
+  assertEquals(peak, 0);
+  await assertRejects(() => Deno.stat(out), Deno.errors.NotFound);
+  const { message, hint } = refusal!;
+  assert(/\n {2}KV cache +256 TB\n/.test(message), message);
+  const value = Number(
+    hint?.match(/set engine\.cacheTokens to (\d+) instead of 1000000000000 /)?.[1],
+  );
+  const smaller = planOf(smallConfig({ engine: { ...config.engine, cacheTokens: value } }));
+  using device = await Device.open();
+  const usable = 0.9 * device.info.memoryBytes;
+  assert(smaller.total <= usable && smaller.total > 0.99 * usable, `${smaller.total}, ${hint}`);
+});
