@@ -15,6 +15,15 @@
  * console.log(final?.answer);
  * ```
  *
+ * @example Grade a response
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { gradeResponse } from "./mod.ts";
+ *
+ * const verdict = gradeResponse("half of it, so \\boxed{0.5}", "\\frac12");
+ * assertEquals(verdict, { equal: true, reason: "exact" });
+ * ```
+ *
  * @module
  */
 export {

@@ -1,22 +1,28 @@
 /**
  * Runs the tests so that a crash in native code names its place: `deno test` is one process, and a
  * segmentation fault would end it without a word about the tests that had not run. All tests
- * without native code share one child process, every folder with native code gets its own.
+ * without native code share one child process, every folder with native code gets its own, and so do
+ * the examples in the documentation.
  *
  * Usage: `deno task test [FILE|FOLDER ...] [--option-of-deno-test ...]`. The last line printed is
  * `N passed, N failed` (with `, N skipped` if any); the exit code is 1 when something failed.
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 
 /** Folders under tests/ that load native code. */
 const NATIVE = ["ffi", "kernels", "model", "engine", "ppo", "e2e", "cli"];
 
+/** Where examples stand, besides those marked `ignore` because they need a trained model. */
+const DOCUMENTED = ["mod.ts", "src", "ffi", "README.md", "ARCHITECTURE.md"];
+
 /** Test files that share one child process. */
 interface Group {
   name: string;
   files: string[];
+  options?: string[];
 }
 
 interface Counts {
@@ -45,6 +51,16 @@ function groupFiles(files: string[]): Group[] {
   });
   return Object.entries(groups).map(([name, files]) => ({ name, files: files! }));
 }
+
+/**
+ * The examples, for whole runs. Deno lets an example import all that its module exports, which the
+ * type checker then finds unused: hence no check.
+ */
+const examples: Group = {
+  name: "doc",
+  files: DOCUMENTED.map((path) => resolve(path)).filter((path) => existsSync(path)),
+  options: ["--doc", "--no-check"],
+};
 
 /** Reads Deno's summary (`ok | 4 passed (2 steps) | 0 failed | 1 ignored (12ms)`) from its output. */
 function readSummary(lines: string[]): Counts | undefined {
@@ -76,12 +92,19 @@ async function follow(
 
 /** Runs one group in a child process and counts; a crash counts as one failure and is explained. */
 async function runGroup(
-  { name, files }: Group,
+  { name, files, options: own = [] }: Group,
   prefix: string,
   options: string[],
 ): Promise<Counts> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--sanitize-ops", "--sanitize-resources", ...options, ...files],
+    args: [
+      "test",
+      "-A",
+      "--sanitize-ops",
+      "--sanitize-resources",
+      ...new Set([...own, ...options]),
+      ...files,
+    ],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -112,6 +135,7 @@ if (groups.length === 0) {
   console.error(`No *_test.ts files in ${paths.join(", ") || "tests"}.`);
   Deno.exit(1);
 }
+if (paths.length === 0 && examples.files.length > 0) groups.push(examples);
 const width = Math.max(...groups.map(({ name }) => name.length));
 const results: Counts[] = [];
 
@@ -123,7 +147,7 @@ async function lane(groups: Group[]): Promise<void> {
   }
 }
 
-const isPure = ({ name }: Group) => name === "pure";
+const isPure = ({ name }: Group) => name === "pure" || name === examples.name;
 await Promise.all([
   lane(groups.filter(isPure)),
   lane(groups.filter((group) => !isPure(group))),

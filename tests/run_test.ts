@@ -46,6 +46,20 @@ Deno.test("a failure anywhere fails the run; paths and options choose tests", as
   assertEquals((await runner({ "data.json": "{}" })).code, 1);
 });
 
+Deno.test("a whole run includes the examples in the documentation", async () => {
+  const example = (code: string) =>
+    `/**\n * \`\`\`ts\n * ${code}\n * \`\`\`\n */\nexport const a = 1;`;
+  const files = {
+    "a_test.ts": PASS,
+    "../src/right.ts": example("if (a !== 1) throw new Error();"),
+    "../ffi/wrong.ts": example("if (a === 1) throw new Error();"),
+  };
+  const all = await runner(files);
+  assertEquals([all.code, all.lines.at(-1)], [1, "2 passed, 1 failed, 1 skipped"]);
+  const some = await runner(files, "tests/a_test.ts");
+  assertEquals([some.code, some.lines.at(-1)], [0, "1 passed, 0 failed, 1 skipped"]);
+});
+
 Deno.test("a crash counts as a failure, names its file and spares the other folders", async () => {
   const { code, lines } = await runner({
     "a_test.ts": PASS,

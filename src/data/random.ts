@@ -42,10 +42,12 @@ export interface RandomState {
  *
  * @example
  * ```ts
+ * import { assert, assertEquals } from "@std/assert";
+ *
  * const random = new Random(7);
- * random.int(1, 6); // a die
+ * assert(random.int(1, 6) <= 6); // a die
  * const copy = Random.from(random.state());
- * copy.next() === random.next(); // true
+ * assertEquals(copy.next(), random.next());
  * ```
  */
 export class Random {

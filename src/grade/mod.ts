@@ -8,8 +8,11 @@
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { gradeResponse } from "./mod.ts";
- * gradeResponse("half of it, so \\boxed{0.5}", "\\frac12"); // { equal: true, reason: "exact" }
+ *
+ * assertEquals(gradeResponse("so \\boxed{0.5}", "\\frac12"), { equal: true, reason: "exact" });
+ * assertEquals(gradeResponse("so it is a half", "\\frac12").equal, false); // no box
  * ```
  *
  * @module

@@ -219,6 +219,17 @@ Deno.test("trainer: the critic takes every mini-batch and learns what the reward
   before.forEach((weight, i) => assert(Math.abs(weight - after[i]) < 1e-6));
 });
 
+Deno.test("trainer: every mini-batch meets the targets of its own actions", async () => {
+  using lab = await Lab.open();
+  // Models that stand still differ from the rollout's log-probs and values only if those are misplaced.
+  const still = { actorLr: 1e-12, criticLr: 1e-12, valueClip: 1e-4 };
+  const config = toyConfig({ ...still, actorMiniBatches: 5, criticMiniBatches: 5 });
+  using bench = new Bench(lab, config);
+  const [{ metrics }] = await bench.steps(1);
+  assert(Math.abs(metrics["ppo/kl"]) < 1e-9, `kl ${metrics["ppo/kl"]}`);
+  assertEquals([metrics["ppo/clip_fraction"], metrics["ppo/value_clip_fraction"]], [0, 0]);
+});
+
 Deno.test("trainer: more mini-batches than episodes train on each episode once", async () => {
   using lab = await Lab.open();
   const config = toyConfig({ prompts: 2, samples: 2, criticMiniBatches: 12, actorMiniBatches: 9 });
@@ -292,6 +303,8 @@ Deno.test("trainer: the same seed gives the same step, another order of samples 
   assertNotEquals(first.order[0], first.order[1]);
   const sorted = first.order.map((ids) => [...ids].sort((a, b) => Number(a - b)));
   assertEquals(sorted[0], Array.from({ length: 64 }, (_, i) => BigInt(i)));
+  const ids = first.results.flatMap(({ samples }) => samples.map(({ episode }) => episode.id));
+  assertEquals(new Set(ids).size, 128, "no id, and so no random number, comes twice in a run");
   const tokens = ({ samples }: StepResult) => samples.reduce((n, each) => n + actionsOf(each), 0);
   for (const result of first.results) {
     assertEquals(result.metrics["rollout/sampled_tokens"], tokens(result));
