@@ -8,7 +8,7 @@
  */
 
 import { type Backend, type BuildOptions, libraryPath } from "./build.ts";
-import { Library, type Symbols } from "./library.ts";
+import { Library, NativeError, type Symbols } from "./library.ts";
 import { type DType, dtypeBytes, type Storage, Tensor } from "./tensor.ts";
 
 /** What a backend says about its device. */
@@ -239,6 +239,7 @@ export class Stream implements Disposable {
   /** Where the work runs. */
   readonly device: Device;
   readonly #handle: bigint;
+  #recording = false;
   #open = true;
 
   /** Called by `Device.stream`. */
@@ -258,6 +259,7 @@ export class Stream implements Disposable {
 
   /** Resolves when everything enqueued so far has run; rejects with the first error. */
   async sync(): Promise<void> {
+    this.#expectNotRecording("sync");
     const { device } = this;
     device.check("stream_sync", await device.symbols.tk_stream_sync(this.handle));
   }
@@ -278,6 +280,7 @@ export class Stream implements Disposable {
     if (dst.byteLength !== src.bytes) {
       throw new RangeError(`download: ${src} does not fit ${dst.byteLength} bytes exactly`);
     }
+    this.#expectNotRecording("download");
     const { device } = this;
     const bytes = BigInt(dst.byteLength);
     const target = dst as T & { buffer: ArrayBuffer };
@@ -311,8 +314,13 @@ export class Stream implements Disposable {
   record(body: () => void): Graph {
     const { device } = this;
     device.check("graph_begin", device.symbols.tk_graph_begin(this.handle));
-    const end = () =>
-      readHandle((out) => device.check("graph_end", device.symbols.tk_graph_end(this.handle, out)));
+    this.#recording = true;
+    const end = () => {
+      this.#recording = false;
+      return readHandle((out) =>
+        device.check("graph_end", device.symbols.tk_graph_end(this.handle, out))
+      );
+    };
     try {
       body();
     } catch (error) {
@@ -320,6 +328,11 @@ export class Stream implements Disposable {
       throw error;
     }
     return new Graph(device, end());
+  }
+
+  /** A wait runs on another thread: the library would see it only after the recording has ended. */
+  #expectNotRecording(op: string): void {
+    if (this.#recording) throw new NativeError(`${op}: a graph is being recorded on this stream`);
   }
 
   /** Replays a recorded graph. */

@@ -150,6 +150,9 @@ void hidden_gradient(const Head& head, float* dh, int64_t rows) {
   }
 }
 
+// A NaN stays: a gap that is not a number must not look like no gap.
+float max_or_nan(float a, float b) { return std::isnan(a) || a > b ? a : b; }
+
 // loss(row, logp, entropy) -> RowLoss. Writes log-probs, dh, dw and stats.
 template <class Loss>
 void head_loss(const Head& head, float* stats, float* logprobs, float* dh, float* dw, const int32_t* targets,
@@ -173,14 +176,14 @@ void head_loss(const Head& head, float* stats, float* logprobs, float* dh, float
     for (int64_t r = 0; r < rows; ++r) {  // in order: the sums do not depend on threads
       const RowLoss& row = rows_loss[static_cast<size_t>(r)];
       for (int i = 0; i < TK_STAT_COUNT; ++i) sums[i] += row.stats[i];
-      gap = std::max(gap, row.stats[TK_STAT_GAP_MAX]);
+      gap = max_or_nan(gap, row.stats[TK_STAT_GAP_MAX]);
     }
     hidden_gradient(head, dh + t * head.C, rows);
     accumulate_outer(dw, head.logits, head.V, head.h + t * head.C, rows, head.V, head.C);
   });
   for (int i = 0; i < TK_STAT_COUNT; ++i)
     if (i != TK_STAT_GAP_MAX) stats[i] += static_cast<float>(sums[i]);
-  stats[TK_STAT_GAP_MAX] = std::max(stats[TK_STAT_GAP_MAX], gap);
+  stats[TK_STAT_GAP_MAX] = max_or_nan(stats[TK_STAT_GAP_MAX], gap);
 }
 
 // Estimators of KL(p || reference) from r = logp - reference: value and derivative by logp.
