@@ -144,13 +144,21 @@ async function build(
   const units = sources.filter((s) => /\.(cpp|cu)$/.test(s.name)).map((s) => s.name);
   const objects = units.map((name) => `${dir}/${name}.o`);
   const queue = units.keys();
+  let failed = false;
   const worker = async () => {
     for (const i of queue) {
+      if (failed) return;
       const args = [...toolchain.compile, "-c", `${dir}/${units[i]}`, "-o", objects[i]];
-      await compile(backend, toolchain.compiler, args);
+      await compile(backend, toolchain.compiler, args).catch((error) => {
+        failed = true;
+        throw error;
+      });
     }
   };
-  await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, worker));
+  // All of them: nobody may still write into the folder when it is removed.
+  const workers = Array.from({ length: navigator.hardwareConcurrency }, worker);
+  const failure = (await Promise.allSettled(workers)).find((done) => done.status === "rejected");
+  if (failure) throw failure.reason;
   await compile(backend, toolchain.compiler, [
     ...objects,
     ...toolchain.link,

@@ -186,12 +186,15 @@ void head_loss(const Head& head, float* stats, float* logprobs, float* dh, float
   stats[TK_STAT_GAP_MAX] = max_or_nan(stats[TK_STAT_GAP_MAX], gap);
 }
 
-// Estimators of KL(p || reference) from r = logp - reference: value and derivative by logp.
+// Estimators of KL(p || reference) from r = logp - reference: value and derivative by logp. k1 and k2
+// push along the gradient of KL(p || reference), k3 along that of KL(reference || p). The derivative of
+// k1 itself would be 1, whose expectation over the policy is no gradient at all; r is its score-function
+// gradient.
 struct Kl {
   float value, derivative;
 };
 Kl kl_estimate(int estimator, float r) {
-  if (estimator == 1) return {r, 1.0f};
+  if (estimator == 1) return {r, r};
   if (estimator == 2) return {0.5f * r * r, r};
   const float inverse = std::exp(-r);
   return {inverse - 1.0f + r, 1.0f - inverse};
@@ -265,19 +268,16 @@ void truncate_row(float* z, int64_t V, float top_p, int64_t top_k) {
 // The token at quantile u of softmax(z), by inversion: tiles first, then inside the tile.
 int32_t invert_cdf(const float* z, int64_t V, float lse, float u) {
   double cumulative = 0.0;
-  int32_t last = 0;
   for (int64_t v = 0; v < V; v += kLanes) {
     const int n = static_cast<int>(std::min<int64_t>(kLanes, V - v));
     alignas(64) float p[kLanes];
     exp(f32x16::load_partial(z + v, n) - f32x16::set1(lse)).store(p);
     for (int i = 0; i < n; ++i) {
-      if (p[i] <= 0.0f) continue;
-      last = static_cast<int32_t>(v + i);
       cumulative += static_cast<double>(p[i]);
-      if (static_cast<double>(u) < cumulative) return last;
+      if (static_cast<double>(u) < cumulative) return static_cast<int32_t>(v + i);
     }
   }
-  return last;  // rounding left the total just under u
+  return argmax(z, V);  // rounding left the total just under u: not the last entry, which may be padding
 }
 
 struct Sampled {

@@ -191,7 +191,8 @@ TK_API int32_t tk_cross_entropy_loss(uint64_t stream, uint64_t stats, uint64_t l
 // statistics and gradients, one pass over tiles of rows.
 //   rho = exp(logp - old);  L = sum w [ -is min(rho A, clip(rho, 1 - clip_low, 1 + clip_high) A)
 //                                       - entropy_coef H + kl_coef KL(logp, ref) ]
-// is_weights (truncated importance weights) and ref_logprobs are optional. kl_estimator: 1, 2 or 3.
+// is_weights (truncated importance weights) and ref_logprobs are optional. kl_estimator: 1, 2 or 3
+// (1 and 2: gradient of KL(policy || ref), 3: of KL(ref || policy)).
 TK_API int32_t tk_ppo_loss(uint64_t stream, uint64_t stats, uint64_t logprobs, uint64_t dh, uint64_t dw, uint64_t h,
                            uint64_t packed, uint64_t targets, uint64_t weights, uint64_t advantages, uint64_t old_logprobs,
                            uint64_t ref_logprobs, uint64_t is_weights, float inv_temperature, float clip_low, float clip_high,

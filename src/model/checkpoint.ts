@@ -80,6 +80,18 @@ function loadTensor(stream: Stream, weights: TensorSource, name: string, target:
   });
 }
 
+/** A float32 tensor's elements in pieces, converted to a storage dtype. */
+export async function* float32Chunks(
+  stream: Stream,
+  tensor: Tensor,
+  dtype: FloatDtype,
+): AsyncGenerator<Uint8Array> {
+  for (let done = 0; done < tensor.size; done += saveChunk) {
+    const part = tensor.view(done, [Math.min(saveChunk, tensor.size - done)]);
+    yield fromF32(await stream.download(part, new Float32Array(part.size)), dtype);
+  }
+}
+
 /** The dtype that `saveDecoder` writes for a config. */
 function storageDtype(config: ModelConfig): "F32" | "F16" | "BF16" {
   return ({ float32: "F32", float16: "F16", bfloat16: "BF16" } as const)[config.dtype];
@@ -98,13 +110,7 @@ export async function saveDecoder(
     name,
     dtype,
     shape,
-    async *chunks() {
-      const size = shape.reduce((a, b) => a * b, 1);
-      for (let done = 0; done < size; done += saveChunk) {
-        const part = master.flat.view(offset + done, [Math.min(saveChunk, size - done)]);
-        yield fromF32(await stream.download(part, new Float32Array(part.size)), dtype);
-      }
-    },
+    chunks: () => float32Chunks(stream, master.flat.view(offset, shape), dtype),
   }));
   await writeSafetensors(`${dir}/model.safetensors`, tensors);
   const write = (name: string, content: unknown) =>

@@ -124,7 +124,9 @@ export function groupAdvantages(samples: readonly ScoredEpisode[]): Float32Array
       const rewards = groups.get(key(sample, s))!;
       const mean = rewards.reduce((a, b) => a + b, 0) / rewards.length;
       const variance = rewards.reduce((a, b) => a + (b - mean) ** 2, 0) / rewards.length;
-      const advantage = variance > 0 ? (sample.rewards[s] - mean) / Math.sqrt(variance) : 0;
+      const deviation = Math.sqrt(variance);
+      // Equal rewards differ from their mean by rounding: that is no spread.
+      const advantage = deviation > 1e-6 ? (sample.rewards[s] - mean) / deviation : 0;
       for (let i = 0; i < length; i++) values.push(advantage);
     });
   }

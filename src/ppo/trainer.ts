@@ -159,6 +159,7 @@ export class PpoTrainer implements Disposable {
       "rollout/sampled_tokens": stats.sampled,
       "rollout/prefilled_tokens": stats.prefilled,
       "generate/tokens_per_second": stats.sampled / stats.seconds,
+      "generate/bytes_per_second": stats.decodeBytes / stats.seconds,
     };
     return { metrics, samples };
   }

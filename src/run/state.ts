@@ -9,6 +9,7 @@ import type { Stream, Tensor } from "../../ffi/mod.ts";
 import * as z from "npm:zod@^4";
 import {
   type Decoder,
+  float32Chunks,
   openSafetensors,
   saveDecoder,
   type TokenizerFiles,
@@ -68,10 +69,7 @@ export async function saveState(
     name,
     dtype: "F32" as const,
     shape: tensor.shape,
-    async *chunks() {
-      const values = await stream.download(tensor, new Float32Array(tensor.size));
-      yield new Uint8Array(values.buffer);
-    },
+    chunks: () => float32Chunks(stream, tensor, "F32"),
   }));
   await writeSafetensors(`${dir}/optimizer.safetensors`, tensors);
   const { trailing, trainer } = models;

@@ -118,7 +118,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   if (latest) state = await loadState(latest.path, models);
   using log = new JsonlWriter(folder.metrics);
   using dialogues = new JsonlWriter(folder.episodes);
-  const measure = (on: Task) =>
+  const measure = (on: Task, signal?: AbortSignal) =>
     evaluate(engine, { task: on, problems: problems.held, grade: judge, seed, signal });
   const measurable = problems.held.length > 0;
   /** The last step whose lines stand in the logs while the models are as it left them. */
@@ -138,14 +138,17 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   options.onPhase?.("train", config.steps, Math.max(0, state.step));
   try {
     if (state.step < 0) {
-      state = { step: 0, tokens: 0 };
+      // At once, so that the warm start is never repeated; its evaluation is, when it was cut short.
+      whole = state = { step: 0, tokens: 0 };
+      await save();
+    }
+    if (state.step === 0 && (await readMetrics(folder.metrics)).length === 0) {
       const metrics: Metrics = { step: 0, "tokens/trained": 0 };
       if (measurable) {
-        if (task !== baseline) Object.assign(metrics, evalMetrics(await measure(baseline)));
-        Object.assign(metrics, evalMetrics(await measure(task)));
+        if (task !== baseline) Object.assign(metrics, evalMetrics(await measure(baseline, signal)));
+        Object.assign(metrics, evalMetrics(await measure(task, signal)));
       }
       finishStep(metrics);
-      await save();
     }
     while (state.step < config.steps && !spent()) {
       signal?.throwIfAborted();
@@ -158,6 +161,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
       const metrics: Metrics = { ...result.metrics, "tokens/trained": state.tokens };
       if (measurable && (last || step % config.evalEvery === 0)) {
         const began = performance.now();
+        // Not to be interrupted: until its line is logged, the models are ahead of the logs.
         Object.assign(metrics, evalMetrics(await measure(task)));
         metrics["time/eval"] = (performance.now() - began) / 1000;
       }
@@ -174,9 +178,10 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   }
 
   const lines = await readMetrics(folder.metrics);
+  const measured = lines.findLast((line) => "eval/final" in line || "eval/answer" in line);
   await writeReport(folder, {
     title: `${config.task === "thinker" ? "Thinker" : "Baseline"} on ${problems.name}`,
-    rows: reportRows(config, problems, lines[0], lines[lines.length - 1]),
+    rows: reportRows(config, problems, lines[0], measured ?? lines[0]),
     notes: reportNotes(config, problems),
   });
 }

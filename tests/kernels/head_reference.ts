@@ -106,7 +106,7 @@ export function ppo64(rows: PpoRows, options: PpoLossOptions): TokenLoss {
     if (rows.refLogprobs) {
       const r = logp - rows.refLogprobs[t];
       kl = [r, r * r / 2, Math.exp(-r) - 1 + r][klEstimator - 1];
-      klSlope = [1, r, 1 - Math.exp(-r)][klEstimator - 1];
+      klSlope = [r, r, 1 - Math.exp(-r)][klEstimator - 1]; // k1: its score-function gradient
     }
     stats[stat.loss] += w * (policy - entropyCoefficient * entropy + klCoefficient * kl);
     stats[stat.policy] += w * policy;
