@@ -93,7 +93,13 @@ function build(definition: Definition, hooks: Hooks): Program {
     .helpOption("-h, --help", "Show this help.")
     .helpCommand(false)
     .enablePositionalOptions()
-    .configureOutput({ writeOut: () => {}, writeErr: () => {} })
+    .configureOutput({
+      writeOut: () => {},
+      writeErr: () => {},
+      // Nothing is coloured; asking the terminal would read a dozen environment variables.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
     .exitOverride((error) => {
       throw hooks.explain?.(error, definition) ?? error;
     });

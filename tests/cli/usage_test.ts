@@ -128,3 +128,28 @@ Deno.test("cli: doctor tells what this machine has, for people and for programs"
   assertEquals(findings.find(({ name }) => name === "cpu backend")?.state, "ok");
   for (const { state } of findings) assert(["ok", "missing", "failed"].includes(state));
 });
+
+/** Runs a command on a terminal of its own, with the flags of the task as they stand. */
+async function onTerminal(args: string): Promise<string> {
+  const command = new Deno.Command("script", {
+    args: ["-qec", `${Deno.execPath()} task -q thinker ${args}`, "/dev/null"],
+    stdin: "null",
+    stderr: "null",
+  });
+  return new TextDecoder().decode((await command.output()).stdout);
+}
+
+const noTerminal = await Deno.stat("/usr/bin/script").then(() => false, () => true);
+if (noTerminal) console.log("skipped: terminal tests need util-linux's script");
+
+Deno.test({
+  name: "cli: on a terminal nothing asks for a permission",
+  ignore: noTerminal,
+  fn: async () => {
+    for (const args of ["--help", "train --help", "plan", "doctor"]) {
+      const output = await onTerminal(args);
+      assert(!/allow-|Requires|permission/i.test(output), output);
+      assert(output.length > 100, `${args}: ${output}`);
+    }
+  },
+});
