@@ -24,7 +24,7 @@ export function layConfig(
 }
 
 function readConfig(file: string): Record<string, unknown> {
-  const hint = "it must be a JSON object; see config.json of any run folder";
+  const hint = "it must be a JSON object; see src/run/config.ts, or config.json of any run folder";
   const content = readJson(file, hint);
   if (!isObject(content)) throw new UserError(`${file} is not a JSON object`, { hint });
   return content;

@@ -123,7 +123,7 @@ async function buildLocked(
   await lock.lock(true); // released by close, also when the process dies
   if (await exists(path)) return; // somebody else built it meanwhile
   options.onBuild?.(
-    `building the ${backend} kernels with ${toolchain.compiler} (once per machine)`,
+    `building the ${backend} kernels with ${toolchain.compiler} (once per machine and version)`,
   );
   const temporary = await Deno.makeTempDir({ dir, prefix: "build-" });
   try {

@@ -172,7 +172,10 @@ Deno.test("url import: an episode and an engine, with the permissions of README.
     assertMatch(readOnly.stderr, /NotCapable: Requires write access/);
     const first = await run([...start, ...flags], env);
     assertEquals(first.code, 0, first.stderr);
-    assertMatch(first.stderr, /^building the cpu kernels with \S+ \(once per machine\)\n$/);
+    assertMatch(
+      first.stderr,
+      /^building the cpu kernels with \S+ \(once per machine and version\)\n$/,
+    );
     const tokens: number[][] = JSON.parse(first.stdout);
     assertEquals(tokens.map(({ length }) => length), [20, 20]);
     assert(tokens.flat().every((token) => Number.isInteger(token) && token >= 0 && token < 50));
