@@ -7,6 +7,7 @@
 export * from "./checkpoint.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";
+export type { FloatDtype } from "./dtype.ts";
 export type { Dtype } from "./dtype.ts";
 export * from "./init.ts";
 export * from "./load.ts";
