@@ -105,6 +105,9 @@ async function runGroup(
       ...new Set([...own, ...options]),
       ...files,
     ],
+    // With CI set Deno prints a test's name only after it has ended: a crash would have no name.
+    clearEnv: true,
+    env: environment,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -127,6 +130,7 @@ async function runGroup(
   return { ...counts, passed: Math.max(counts.passed, passed), failed: 1 };
 }
 
+const { CI: _, ...environment } = Deno.env.toObject();
 const paths = Deno.args.filter((arg) => !arg.startsWith("-"));
 const options = Deno.args.filter((arg) => arg.startsWith("-"));
 const files = (paths.length ? paths : ["tests"]).flatMap((path) => testFiles(resolve(path)));

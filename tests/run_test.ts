@@ -16,7 +16,7 @@ async function runner(
     const { code, stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", script, "--no-check", ...args],
       cwd: root,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", CI: "true" },
     }).output();
     return { code, lines: new TextDecoder().decode(stdout).trim().split("\n") };
   } finally {
