@@ -2,7 +2,7 @@
 
 import { basename } from "node:path";
 import { UserError } from "../errors.ts";
-import { writeAtomic } from "./atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 import { renderChart } from "./chart.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { RunFolder } from "./folder.ts";

@@ -1,7 +1,7 @@
 /** Files that are either the old ones or the new ones, never half of each. */
 
 import { basename, dirname, join } from "node:path";
-import { writeError } from "../errors.ts";
+import { writeError } from "./errors.ts";
 
 /** Where a file or folder is prepared before its rename: hidden, and beside its final place. */
 export function temporaryPath(path: string): string {
