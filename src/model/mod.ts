@@ -14,6 +14,7 @@ export * from "./load.ts";
 export * from "./memory.ts";
 export * from "./paged.ts";
 export * from "./parameters.ts";
+export * from "./rope.ts";
 export * from "./safetensors.ts";
 export * from "./tiny_tokenizer.ts";
 export * from "./tokenizer.ts";
