@@ -9,6 +9,7 @@ export * from "./config.ts";
 export * from "./decoder.ts";
 export type { FloatDtype } from "./dtype.ts";
 export type { Dtype } from "./dtype.ts";
+export * from "./gguf_import.ts";
 export * from "./init.ts";
 export * from "./load.ts";
 export * from "./memory.ts";
