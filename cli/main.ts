@@ -9,6 +9,7 @@ import { HelpCommand } from "@cliffy/command/help";
 import { UserError } from "../src/errors.ts";
 import { doctorCommand } from "./doctor.ts";
 import { Interrupted } from "./interrupt.ts";
+import { modelImportCommand } from "./model_import.ts";
 import { planCommand } from "./plan.ts";
 import { solveCommand } from "./solve.ts";
 import { trainCommand } from "./train.ts";
@@ -21,6 +22,10 @@ const main = new Command()
   .command("train", trainCommand())
   .command("solve", solveCommand())
   .command("plan", planCommand())
+  .command(
+    "model",
+    new Command().description("Model folders: make one.").command("import", modelImportCommand()),
+  )
   .command("doctor", doctorCommand())
   .command("help", new HelpCommand())
   .command("completions", new CompletionsCommand());

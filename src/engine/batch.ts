@@ -25,7 +25,7 @@ import {
   kvCacheSpecs,
   type ModelConfig,
   PagedBuffers,
-  pagedSpecs,
+  pagedBytes,
 } from "../model/mod.ts";
 import type { SamplingOptions } from "./types.ts";
 
@@ -112,7 +112,7 @@ export function batchBytes(
 ): { cache: number; buffers: number } {
   return {
     cache: config.layers * specBytes(kvCacheSpecs(config, options)),
-    buffers: specBytes(pagedSpecs(config, widestStep(options))) +
+    buffers: pagedBytes(config, widestStep(options)) +
       specBytes(stateSpecs(config, options)),
   };
 }

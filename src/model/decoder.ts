@@ -20,6 +20,8 @@ import {
   linearBackwardInput,
   linearBackwardWeight,
   linearForward,
+  qkNormBackward,
+  qkNormForward,
   rmsnormBackward,
   rmsnormForward,
   rope,
@@ -32,6 +34,7 @@ import {
 import type { ModelConfig } from "./config.ts";
 import { activationBytes, ropeTableSpecs } from "./memory.ts";
 import { type HeadKind, Parameters } from "./parameters.ts";
+import { ropeTable } from "./rope.ts";
 
 /** Token sequences packed one after the other, on the device. */
 export interface PackedBatch {
@@ -73,6 +76,8 @@ interface LayerActivations {
   readonly rstd: Tensor;
   /** `(T, C)`: x normalised. */
   readonly norm: Tensor;
+  /** Where q and k are normalised: `(T, (H + 2 Hk) D)` before that, and `(T, H + Hk)`. */
+  readonly qkNorm?: { readonly qkv: Tensor; readonly rstd: Tensor };
   /** `(T, (H + 2 Hk) D)`, rotated. */
   readonly qkv: Tensor;
   /** `(T, H D)`. */
@@ -107,21 +112,6 @@ export interface ForwardPass {
   readonly last: Tensor;
   /** `(T)`: reciprocal standard deviations of the final norm. */
   readonly lastRstd: Tensor;
-}
-
-/** Cosines and sines of the positions: `(P, D)`, D/2 of each. Computed in float64. */
-export function ropeTable(config: ModelConfig, positions: number): Float32Array<ArrayBuffer> {
-  const { headDim: D, ropeTheta } = config;
-  const half = D / 2;
-  const table = new Float32Array(positions * D);
-  for (let p = 0; p < positions; p++) {
-    for (let i = 0; i < half; i++) {
-      const angle = p * ropeTheta ** (-2 * i / D);
-      table[p * D + i] = Math.cos(angle);
-      table[p * D + half + i] = Math.sin(angle);
-    }
-  }
-  return table;
 }
 
 /** How a decoder is set up. */
@@ -242,8 +232,10 @@ export class Decoder implements Disposable {
     const rstd = alloc(), norm = alloc(C);
     const sum = carry ? { x: carry.delta, residual: carry.residual, sum: x } : { x };
     rmsnormForward(stream, { y: norm, rstd, ...sum, w: w.inputNorm, eps });
-    const qkv = alloc((heads.H + 2 * heads.Hk) * heads.D);
-    linearForward(stream, { y: qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
+    const wide = (heads.H + 2 * heads.Hk) * heads.D, qkv = alloc(wide);
+    const qkNorm = w.qkNorm && { qkv: alloc(wide), rstd: alloc(heads.H + heads.Hk) };
+    linearForward(stream, { y: qkNorm?.qkv ?? qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
+    if (qkNorm) qkNormForward(stream, { out: qkv, ...qkNorm, ...w.qkNorm!, heads, eps });
     rope(stream, { qkv, positions: batch.positions, cosSin: this.cosSin, heads });
     const attention = alloc(heads.H * heads.D), lse = alloc(heads.H);
     const { cuSeqlens } = batch;
@@ -257,7 +249,8 @@ export class Decoder implements Disposable {
     linearForward(stream, { y: gateUp, x: midNorm, w: packed.gateUp });
     swigluForward(stream, { y: act, gateUp });
     linearForward(stream, { y: delta, x: act, w: packed.down });
-    const activations = { x, rstd, norm, qkv, attention, lse, mid, midRstd, midNorm, gateUp, act };
+    const attended = { norm, qkNorm, qkv, attention, lse };
+    const activations = { x, rstd, ...attended, mid, midRstd, midNorm, gateUp, act };
     return { activations, output: { delta, residual: mid } };
   }
 
@@ -342,6 +335,10 @@ export class Decoder implements Disposable {
       heads,
       inverse: true,
     });
+    if (saved.qkNorm) {
+      const { wq: dwq, wk: dwk } = grads.qkNorm!;
+      qkNormBackward(stream, { dqkv, dwq, dwk, ...saved.qkNorm, ...w.qkNorm!, heads });
+    }
     linearBackwardInput(stream, { dx: dnorm, dy: dqkv, w: packed.qkv });
     linearBackwardWeight(stream, {
       dw: grads.qkv,

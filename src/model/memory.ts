@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { TensorSpecs } from "../../ffi/mod.ts";
+import { specBytes, type TensorSpecs } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { type HeadKind, packedShapes, parameterLayout } from "./parameters.ts";
 
@@ -50,7 +50,8 @@ export function activationBytes(config: ModelConfig, tokens: number, options: Pa
   const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D } = config;
   const { train, recompute } = options;
   const wide = (heads + 2 * kvHeads) * D;
-  const inner = 4 * C + wide + heads * D + heads + 3 * F + 2;
+  const normed = config.qkNorm ? wide + heads + kvHeads : 0;
+  const inner = 4 * C + wide + normed + heads * D + heads + 3 * F + 2;
   const kept = train && !recompute ? layers * (C + inner) : (train ? layers * C : C) + inner;
   const backward = train ? 2 * C + wide + heads * D + 3 * F : 0;
   const batch = 3, fixed = 4 * C + 1;
@@ -93,4 +94,18 @@ export function pagedSpecs(
     gateUp: ["f32", rows, 2 * F],
     act: ["f32", rows, F],
   };
+}
+
+/** Where a paged pass keeps q, k and v before the norm of q and k, if the architecture has one. */
+export function projectedSpecs(
+  config: ModelConfig,
+  rows: number,
+): TensorSpecs<"projected"> | undefined {
+  const { heads: H, kvHeads: Hk, headDim: D } = config;
+  return config.qkNorm ? { projected: ["f32", rows, (H + 2 * Hk) * D] } : undefined;
+}
+
+/** Bytes of everything that a paged pass over up to `rows` rows writes into. */
+export function pagedBytes(config: ModelConfig, rows: number): number {
+  return specBytes(pagedSpecs(config, rows)) + specBytes(projectedSpecs(config, rows) ?? {});
 }

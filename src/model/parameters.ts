@@ -76,6 +76,10 @@ export function parameterLayout(config: ModelConfig, head: HeadKind): ParameterL
       add(`${layer}.self_attn.k_proj.bias`, kvHeads * D);
       add(`${layer}.self_attn.v_proj.bias`, kvHeads * D);
     }
+    if (config.qkNorm) {
+      add(`${layer}.self_attn.q_norm.weight`, D);
+      add(`${layer}.self_attn.k_norm.weight`, D);
+    }
   }
   add("model.norm.weight", C);
   return { slots, size: offset, matrices };
@@ -87,6 +91,8 @@ export interface LayerTensors {
   readonly qkv: Tensor;
   /** `((H + 2 Hk) D)`, if the architecture has one. */
   readonly qkvBias?: Tensor;
+  /** `(D)` each: the norms of query and key heads, if the architecture has them. */
+  readonly qkNorm?: { readonly wq: Tensor; readonly wk: Tensor };
   /** `(C, H D)`. */
   readonly out: Tensor;
   /** `(2 F, C)`: gate, up. */
@@ -138,6 +144,9 @@ export function viewParameters(
       return {
         qkv: view(at("self_attn.q_proj.weight"), wide, C),
         qkvBias: config.qkvBias ? view(at("self_attn.q_proj.bias"), wide) : undefined,
+        qkNorm: config.qkNorm
+          ? { wq: view(at("self_attn.q_norm.weight")), wk: view(at("self_attn.k_norm.weight")) }
+          : undefined,
         out: view(at("self_attn.o_proj.weight")),
         gateUp: view(at("mlp.gate_proj.weight"), 2 * F, C),
         down: view(at("mlp.down_proj.weight")),

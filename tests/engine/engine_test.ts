@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { lmHeadLogprobs } from "../../ffi/mod.ts";
 import { Engine, type EngineOptions, type PromptRequest } from "../../src/engine/mod.ts";
-import { type Decoder, packBatch } from "../../src/model/mod.ts";
+import { type Decoder, type ModelConfig, packBatch } from "../../src/model/mod.ts";
+import { families } from "../model/models.ts";
 import { assertSameBits, Lab, type Rand, seeded } from "../native.ts";
 import {
   fromSeed,
@@ -19,10 +20,11 @@ import {
 /** A device with the model and the workload of a fresh seed. */
 function withScenario(
   body: (lab: Lab, decoder: Decoder, plans: Plan[], rand: Rand) => Promise<void>,
+  changes: Partial<ModelConfig> = {},
 ): Promise<void> {
   return seeded(async (rand) => {
     using lab = await Lab.open({ threads: 1 });
-    const { decoder, plans } = fromSeed(lab, rand.seed);
+    const { decoder, plans } = fromSeed(lab, rand.seed, changes);
     const before = lab.device.allocatedBytes;
     using _ = decoder;
     await body(lab, decoder, plans, rand);
@@ -111,8 +113,13 @@ function flatten({ plan, turns }: Outcome) {
   return { ids, actions };
 }
 
-for (const temperature of [1, 0.7]) {
-  Deno.test(`engine: log-probs equal those of the training pass bit by bit, temperature ${temperature}`, () =>
+const gapCases: [string, number, Partial<ModelConfig>][] = [
+  ["Qwen2", 1, {}],
+  ["Qwen2", 0.7, {}],
+  ...Object.entries(families).map(([name, changes]): typeof gapCases[number] => [name, 1, changes]),
+];
+for (const [name, temperature, changes] of gapCases) {
+  Deno.test(`engine: log-probs equal those of the training pass bit by bit, ${name} at temperature ${temperature}`, () =>
     withScenario(async (lab, decoder, plans) => {
       const run = { seed: 5n, sampling: { temperature, topP: 1, topK: 0 } };
       const { outcomes } = await play(lab, decoder, plans, { run });
@@ -147,7 +154,7 @@ for (const temperature of [1, 0.7]) {
       const [rolled, scored] = [0, 1].map((i) => Float32Array.from(pairs, (pair) => pair[i]));
       assert(rolled.length > 100);
       assertSameBits(rolled, scored, "log-probs");
-    }));
+    }, changes));
 }
 
 Deno.test("engine: turns end with a stop token or a spent budget, and are streamed", () =>

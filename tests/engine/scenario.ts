@@ -13,7 +13,7 @@ import {
   type RunStats,
   type Turn,
 } from "../../src/engine/mod.ts";
-import type { Decoder } from "../../src/model/mod.ts";
+import type { Decoder, ModelConfig } from "../../src/model/mod.ts";
 import { randomDecoder, tinyConfig } from "../model/models.ts";
 import { Lab, Rand } from "../native.ts";
 
@@ -123,10 +123,15 @@ export async function play(
   return { outcomes, stats };
 }
 
-/** The model and the workload of a seed. */
-export function fromSeed(lab: Lab, seed: number): { decoder: Decoder; plans: Plan[] } {
+/** The model, with another shape where `changes` say so, and the workload of a seed. */
+export function fromSeed(
+  lab: Lab,
+  seed: number,
+  changes: Partial<ModelConfig> = {},
+): { decoder: Decoder; plans: Plan[] } {
   const rand = new Rand(seed);
-  const decoder = randomDecoder(lab, config, { head: "lm", train: false }, rand, 0.7);
+  const shape = { ...config, ...changes };
+  const decoder = randomDecoder(lab, shape, { head: "lm", train: false }, rand, 0.7);
   return { decoder, plans: makePlans(rand) };
 }
 
