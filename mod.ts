@@ -64,6 +64,9 @@ export {
 } from "./src/eval/mod.ts";
 export { grade, gradeResponse, type Reason, type Verdict } from "./src/grade/mod.ts";
 export {
+  type ChatMessage,
+  ChatTemplate,
+  type ChatTemplateFiles,
   type DecodeOptions,
   Decoder,
   type DecoderOptions,
@@ -76,6 +79,7 @@ export {
   Model,
   type ModelConfig,
   type PackedBatch,
+  type RenderOptions,
   type StreamDecoder,
   Tokenizer,
 } from "./src/model/mod.ts";

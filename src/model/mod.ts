@@ -4,6 +4,7 @@
  *
  * @module
  */
+export * from "./chat_template.ts";
 export * from "./checkpoint.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";

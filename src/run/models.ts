@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import type { Device, Stream } from "../../ffi/mod.ts";
 import { Random, scriptedEpisode, trainProblem } from "../data/mod.ts";
 import { UserError } from "../errors.ts";
@@ -14,6 +13,7 @@ import {
   loadModelConfig,
   type ModelConfig,
   normal,
+  readChatFiles,
   tinyTokenizerConfig,
   tinyTokenizerJson,
   tinyVocabSize,
@@ -47,13 +47,10 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
     const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
     return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
   }
-  const hint = `${model} must be a model folder as Hugging Face writes it`;
-  const read = (name: string) => readJson(`${model}/${name}`, hint);
-  const path = `${model}/tokenizer.json`, content = read("tokenizer.json");
+  const path = `${model}/tokenizer.json`;
+  const content = readJson(path, `${model} must be a model folder as Hugging Face writes it`);
   const tokenizer = Tokenizer.fromJson(content, path);
-  const hasConfig = existsSync(`${model}/tokenizer_config.json`);
-  const tokenizerConfig = hasConfig ? read("tokenizer_config.json") : undefined;
-  return { tokenizer, files: { tokenizer: content, tokenizerConfig } };
+  return { tokenizer, files: { tokenizer: content, ...readChatFiles(model) } };
 }
 
 /**

@@ -15,6 +15,8 @@ export interface Codec {
   encode(text: string, options?: { special?: boolean }): number[];
   /** Token ids to text. */
   decode(ids: readonly number[]): string;
+  /** Control tokens that the model expects where a sequence begins; none by default. */
+  readonly prefix?: readonly number[];
   /** The id of one control token; throws when the model has no such token. */
   id(token: string): number;
 }
