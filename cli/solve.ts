@@ -5,11 +5,10 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { solve, type SolveOptions } from "../src/eval/mod.ts";
+import { solve } from "../src/eval/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
-import { trainConfigSchema } from "../src/run/config.ts";
 import { openPrompts } from "../src/run/models.ts";
-import { latestCheckpoint } from "../src/run/runs.ts";
+import { latestCheckpoint, runSettings } from "../src/run/runs.ts";
 import type { Stage } from "../src/task/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
@@ -76,18 +75,4 @@ async function show(
   });
   const verdict = final?.answer === undefined ? "none" : `${final.answer} (${titles[final.stage]})`;
   console.log(`\n\nfinal answer: ${verdict}`);
-}
-
-/** Prompts and budgets of the run that a checkpoint lies in; nothing for other model folders. */
-function runSettings(dir: string): SolveOptions {
-  let content: unknown;
-  try {
-    content = JSON.parse(Deno.readTextFileSync(`${dir}/../../config.json`));
-  } catch {
-    return {};
-  }
-  const config = trainConfigSchema.safeParse(content);
-  if (!config.success) return {};
-  const { prompts, budgets } = config.data;
-  return { prompts: openPrompts(prompts), budgets };
 }

@@ -15,8 +15,12 @@ import type {
   TaskProblem,
 } from "../task/mod.ts";
 
-/** Decides whether an answer equals the gold answer. May be asynchronous: generation goes on. */
-export type Grader = (answer: string, gold: string) => boolean | Promise<boolean>;
+/** Decides whether an answer equals the gold answer of a problem. May be asynchronous: generation goes on. */
+export type Grader = (
+  answer: string,
+  gold: string,
+  problem: TaskProblem,
+) => boolean | Promise<boolean>;
 
 /** One problem and how many episodes to play about it. */
 export interface EpisodeGroup {
@@ -171,7 +175,7 @@ class Player {
     if (gold === undefined) throw new Error("a problem without an answer is being graded");
     const began = performance.now();
     try {
-      return this.#options.grade(answer, gold);
+      return this.#options.grade(answer, gold, this.episode.problem);
     } finally {
       this.#clock.seconds += (performance.now() - began) / 1000;
     }

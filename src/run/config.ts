@@ -140,7 +140,6 @@ export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   const difference = firstDifference(
     { ...before, steps: 0, tokens: 0 },
     { ...config, steps: 0, tokens: 0 },
-    "",
   );
   if (difference) {
     throw new UserError(`the run was started with another ${difference}`, {
@@ -149,7 +148,8 @@ export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   }
 }
 
-function firstDifference(a: unknown, b: unknown, path: string): string | undefined {
+/** The first place where two settings differ, as `a.b (1, now 2)`; undefined where they are equal. */
+export function firstDifference(a: unknown, b: unknown, path: string = ""): string | undefined {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
     const show = (value: unknown) => JSON.stringify(value);
     return a === b ? undefined : `${path} (${show(a)}, now ${show(b)})`;

@@ -104,6 +104,44 @@ export function usableBytes(deviceBytes: number): number {
   return Math.floor(usableShare * deviceBytes);
 }
 
+/**
+ * The KV cache of a run that only generates: room for `parallel` of the longest sequences, or as much
+ * as the device has beside the weights.
+ *
+ * @returns Tokens of the cache.
+ * @throws {UserError} when not even one sequence fits.
+ */
+export function generationCache(
+  model: ModelConfig,
+  options: SequenceLimits & { readonly parallel: number; readonly deviceBytes: number },
+): number {
+  const { parallel, deviceBytes, maxTokens } = options;
+  const round = (tokens: number) => Math.ceil(tokens / kvTile) * kvTile;
+  const fixed = modelRows("model", model, "lm", { train: false })
+    .reduce(
+      (total, row) => total + row.bytes,
+      specBytes(ropeTableSpecs(model, model.maxPositions)),
+    );
+  const bytes = (cacheTokens: number) => {
+    const sizes = { ...options, maxSequences: parallel, cacheTokens };
+    const { cache, buffers } = engineBytes(model, sizes, kvTile);
+    return fixed + cache + buffers;
+  };
+  // A block more for each sequence: the block in which a shared prompt ends is copied.
+  const longest = round(maxTokens) + kvTile, most = parallel * longest;
+  const usable = usableBytes(deviceBytes), needed = bytes(longest);
+  if (needed > usable) {
+    throw new UserError(
+      `the model with a sequence of ${maxTokens} tokens takes ${formatBytes(needed)}, but of the ` +
+        `device's ${formatBytes(deviceBytes)} only ${formatBytes(usable)} can be used`,
+      { hint: "lower the token budgets, or --parallel" },
+    );
+  }
+  const perToken = (bytes(most + kvTile) - bytes(most)) / kvTile;
+  const room = longest + Math.floor((usable - needed) / perToken / kvTile) * kvTile;
+  return Math.min(most, room);
+}
+
 /** One setting changed, and what the run takes then. */
 export interface MemoryChange {
   readonly setting: "engine.cacheTokens" | "ppo.packTokens" | "recompute";

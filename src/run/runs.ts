@@ -4,7 +4,10 @@
  * @module
  */
 import { UserError } from "../errors.ts";
+import type { ThinkerPrompts } from "../task/mod.ts";
+import { type TrainConfig, trainConfigSchema } from "./config.ts";
 import { RunFolder } from "./folder.ts";
+import { openPrompts } from "./models.ts";
 
 /**
  * The newest checkpoint of any run under `root`.
@@ -30,4 +33,20 @@ export async function latestCheckpoint(root: string): Promise<string> {
     });
   }
   return newest.path;
+}
+
+/** How the run that a checkpoint lies in asks its questions; undefined for other model folders. */
+export function runSettings(
+  checkpoint: string,
+): { prompts: ThinkerPrompts; budgets: TrainConfig["budgets"] } | undefined {
+  let content: unknown;
+  try {
+    content = JSON.parse(Deno.readTextFileSync(`${checkpoint}/../../config.json`));
+  } catch {
+    return undefined;
+  }
+  const config = trainConfigSchema.safeParse(content);
+  if (!config.success) return undefined;
+  const { prompts, budgets } = config.data;
+  return { prompts: openPrompts(prompts), budgets };
 }
