@@ -528,6 +528,8 @@ class Parser {
     const second = isDifferential();
     const den = this.#nested(() => this.#argument());
     if (!first || !second) return call("/", num, den);
+    // An operator: what it is applied to stands behind it.
+    if (num.type === "sym") throw new Unreadable();
     const text = this.#tokens.slice(start, this.#at).map((token) => token.text).join("");
     return { type: "sym", name: `\\frac${text.replaceAll(/[{}]/g, "")}` };
   }
