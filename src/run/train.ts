@@ -5,7 +5,7 @@
  */
 import { Device } from "../../ffi/mod.ts";
 import { Random } from "../data/mod.ts";
-import { Engine } from "../engine/mod.ts";
+import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { evaluate } from "../eval/mod.ts";
 import { grade } from "../grade/mod.ts";
@@ -66,6 +66,8 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const model = openModelConfig(source, tokenizer);
   const { thinker, baseline, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
   checkMemory(config, model, { maxTokens, stop, deviceBytes: device.info.memoryBytes });
+  // Before the models: what it takes is free again by then, and no part of the plan.
+  const bandwidth = await measureBandwidth(device, stream);
   using actor = openActor(device, stream, source, tokenizer);
   const task: Task = config.task === "thinker" ? thinker : baseline;
   const problems = await openProblems(config, [thinker, baseline]);
@@ -111,8 +113,12 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const random = new Random(config.seed);
   const judge = (answer: string, gold: string) => grade(answer, gold).equal;
   const trailing = new TrailingAccuracy();
-  const parts = { device, stream, actor, critic, reference, engine, task, grade: judge, trailing };
-  using trainer = new PpoTrainer(parts, config.ppo);
+  const policies = { actor, critic, reference };
+  const rules = { task, grade: judge, trailing };
+  using trainer = new PpoTrainer(
+    { device, stream, ...policies, engine, ...rules, bandwidth },
+    config.ppo,
+  );
   const models = { stream, actor, critic, trainer, trailing, files };
   let state: RunState = { step: -1, tokens: 0 };
   if (latest) state = await loadState(latest.path, models);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device } from "../../ffi/mod.ts";
-import { Engine } from "../../src/engine/mod.ts";
+import { Engine, probeFloats } from "../../src/engine/mod.ts";
 import { UserError } from "../../src/errors.ts";
 import { Decoder } from "../../src/model/mod.ts";
 import { AdamW, Learner } from "../../src/ppo/mod.ts";
@@ -17,13 +17,17 @@ function planOf(config: TrainConfig): MemoryPlan {
   return planMemory(config, model, openTasks(config, tokenizer, model.eos));
 }
 
-/** The most bytes that any device had allocated at once while the body ran. */
+/**
+ * The most bytes that any device had allocated at once while the body ran, but for the measurement of
+ * bandwidth, which must be alone.
+ */
 async function peakBytes(body: () => Promise<void>): Promise<number> {
   const { alloc } = Device.prototype;
   let peak = 0;
   Device.prototype.alloc = function (...args) {
-    const allocation = alloc.apply(this, args);
-    peak = Math.max(peak, this.allocatedBytes);
+    const before = this.allocatedBytes, allocation = alloc.apply(this, args);
+    if (allocation.tensor.size === probeFloats + 1) assertEquals(before, 0);
+    else peak = Math.max(peak, this.allocatedBytes);
     return allocation;
   };
   try {
