@@ -1,22 +1,7 @@
-import {
-  linearBackwardInput,
-  linearBackwardWeight,
-  linearForward,
-  linearPack,
-  packedBytes,
-  type PackedWeight,
-  type Tensor,
-} from "../../ffi/mod.ts";
+import { linearBackwardInput, linearBackwardWeight, linearForward } from "../../ffi/mod.ts";
 import { assertThrows } from "@std/assert";
 import { assertClose, assertSameBits, Lab, seeded } from "../native.ts";
-
-function pack(lab: Lab, w: Tensor): PackedWeight {
-  const [N, K] = w.shape;
-  const data = lab.alloc("u8", [packedBytes(lab.device, N, K, "f32")]);
-  const packed: PackedWeight = { data, N, K, dtype: "f32" };
-  linearPack(lab.stream, packed, w);
-  return packed;
-}
+import { packWeight } from "./head_reference.ts";
 
 /** c(I, J) = sum over L of a(i, l) b(j, l), in float64. */
 function product(
@@ -43,7 +28,7 @@ for (const [M, N, K] of shapes) {
     await seeded(async (rand) => {
       const [x, w, bias, y0, dy] = [M * K, N * K, N, M * N, M * N].map((n) => rand.normal(n));
       const [dx0, dw0, db0] = [M * K, N * K, N].map((n) => rand.normal(n));
-      const packed = pack(lab, lab.put(w, [N, K]));
+      const packed = packWeight(lab, w, N, K);
       const [xt, bt, dyt] = [lab.put(x, [M, K]), lab.put(bias), lab.put(dy, [M, N])];
 
       const xw = product([M, N, K], (m, k) => x[m * K + k], (n, k) => w[n * K + k]);
@@ -79,7 +64,7 @@ Deno.test("linear: the bits of a row do not depend on the number of rows or thre
     const run = async (rows: number, threads: number) => {
       using lab = await Lab.open({ threads });
       const y = lab.out([rows, N]);
-      const packed = pack(lab, lab.put(w, [N, K]));
+      const packed = packWeight(lab, w, N, K);
       linearForward(lab.stream, { y, x: lab.put(x.slice(0, rows * K), [rows, K]), w: packed });
       return await lab.f32(y);
     };
@@ -94,7 +79,7 @@ Deno.test("linear: the bits of a row do not depend on the number of rows or thre
 
 Deno.test("linear: a wrong shape is named", async () => {
   using lab = await Lab.open();
-  const packed = pack(lab, lab.zeros([4, 8]));
+  const packed = packWeight(lab, new Float32Array(32), 4, 8);
   const [y, x] = [lab.zeros([2, 4]), lab.zeros([2, 9])];
   assertThrows(
     () => linearForward(lab.stream, { y, x, w: packed }),
