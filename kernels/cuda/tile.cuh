@@ -49,31 +49,38 @@ DEV int swizzled(int row, int chunk) {
   return row * kRowBytes + ((chunk ^ (row >> 2 & 1)) << 4);
 }
 
+// Eight neighbours in memory, of which `count` exist, written as one chunk; the others are zero.
+DEV void gather_chunk(unsigned char* to, const bf16* from, int count) {
+  float v[8];
+#pragma unroll
+  for (int k = 0; k < 8; ++k) v[k] = k < count ? __bfloat162float(from[k]) : 0.0f;
+  *reinterpret_cast<uint4*>(to) =
+      make_uint4(pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7]));
+}
+
 // Loads rows i0 .. i0 + kExtent of an operand, reduced indices r0 .. r0 + kR, into one stage. Aligned: every
 // row of the operand starts on 16 bytes and is padded to a multiple of them. Otherwise: element by element.
 template <int kExtent, int kR, int kThreads, bool kTransposed, bool kAligned>
 DEV void load_stage(unsigned char* stage, const Operand& x, int i0, int r0, int depth) {
-  constexpr int kRows = kTransposed ? kR : kExtent, kChunks = (kTransposed ? kExtent : kR) / 8;
-  constexpr int kEach = (kRows * kChunks + kThreads - 1) / kThreads;
-#pragma unroll
-  for (int n = 0; n < kEach; ++n) {
-    const int index = static_cast<int>(threadIdx.x) + n * kThreads;
-    if (kRows * kChunks % kThreads != 0 && index >= kRows * kChunks) break;
+  constexpr int kChunks = (kTransposed ? kExtent : kR) / 8, kAll = kExtent * kR / 8;
+  static_assert(kAll % kThreads == 0);
+  const auto load = [&](int index) {
     const int row = index / kChunks, chunk = index % kChunks;
     const int i = i0 + (kTransposed ? chunk * 8 : row), r = r0 + (kTransposed ? row : chunk * 8);
     const bool inside = i < x.rows && r < depth;
     const bf16* from = x.data + (kTransposed ? r * x.ld + i : i * x.ld + r);
     unsigned char* to = stage + swizzled<kChunks * 16>(row, chunk);
-    if constexpr (kAligned) {
+    if constexpr (kAligned)
       cp_async16(to, inside ? from : x.data, inside);
-    } else {
-      const int count = inside ? (kTransposed ? x.rows - i : depth - r) : 0;
-      float v[8];
+    else
+      gather_chunk(to, from, inside ? (kTransposed ? x.rows - i : depth - r) : 0);
+  };
+  if constexpr (kAligned) {
 #pragma unroll
-      for (int k = 0; k < 8; ++k) v[k] = k < count ? __bfloat162float(from[k]) : 0.0f;
-      *reinterpret_cast<uint4*>(to) =
-          make_uint4(pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]), pack_bf16(v[6], v[7]));
-    }
+    for (int n = 0; n < kAll / kThreads; ++n) load(static_cast<int>(threadIdx.x) + n * kThreads);
+  } else {
+#pragma unroll 1
+    for (int n = 0; n < kAll / kThreads; ++n) load(static_cast<int>(threadIdx.x) + n * kThreads);
   }
 }
 
