@@ -13,7 +13,7 @@ import { type DType, dtypeBytes, type Storage, Tensor } from "./tensor.ts";
 
 /** What a backend says about its device. */
 export interface DeviceInfo {
-  /** `cpu` or `cuda`. */
+  /** `cpu`, `cuda` or `emu`. */
   readonly backend: string;
   /** The device's name: `CPU`, or the GPU's model. */
   readonly name: string;
