@@ -128,9 +128,9 @@ int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
     cudaDeviceProp p;
     check(cudaGetDeviceProperties(&p, device_of(device).index));
     const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
-                                "{\"backend\":\"cuda\",\"name\":\"%s\",\"isa\":\"sm_%d%d\",\"threads\":%d,"
+                                "{\"backend\":\"%s\",\"name\":\"%s\",\"isa\":\"sm_%d%d\",\"threads\":%d,"
                                 "\"memoryBytes\":%zu,\"kvTile\":%d}",
-                                p.name, p.major, p.minor, p.multiProcessorCount * p.maxThreadsPerMultiProcessor,
+                                kBackendName, p.name, p.major, p.minor, p.multiProcessorCount * p.maxThreadsPerMultiProcessor,
                                 p.totalGlobalMem, kKvTile);
     require(n < capacity, "the info buffer is too small");
   });

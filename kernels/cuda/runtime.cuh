@@ -1,7 +1,5 @@
 // runtime.cuh: devices and streams of the CUDA backend, and the glue every op uses.
 #pragma once
-#include <cuda_runtime.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -9,12 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "gpu.cuh"
 #include "thinker.h"
-
-// Every kernel is launched through this macro, so that a build without a GPU can run it elsewhere.
-// A kernel with commas in its template arguments goes in parentheses.
-#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
-  (kernel)<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
 
 namespace tk {
 
