@@ -58,8 +58,11 @@ inline void drain(Stream* s) { run_until(s, s->issued); }
 inline void drain_all() {
   for (Stream* s : streams.all) drain(s);
 }
-// CUDA refuses allocation and waiting while the calling thread records a graph.
+// CUDA refuses allocation and waiting while the calling thread records a graph, unless it asks for the
+// relaxed mode.
+inline cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
 inline bool capturing() {
+  if (capture_mode == cudaStreamCaptureModeRelaxed) return false;
   for (const Stream* s : streams.all)
     if (s->capture) return true;
   return false;
