@@ -20,8 +20,22 @@ import optimizerCpp from "../kernels/cpu/optimizer.cpp" with { type: "text" };
 import cudaGpuCuh from "../kernels/cuda/gpu.cuh" with { type: "text" };
 import cudaPtxCuh from "../kernels/cuda/ptx.cuh" with { type: "text" };
 import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
+import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
+import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
+import cudaLinearCuh from "../kernels/cuda/linear.cuh" with { type: "text" };
+import cudaPackCuh from "../kernels/cuda/pack.cuh" with { type: "text" };
+import cudaTileCuh from "../kernels/cuda/tile.cuh" with { type: "text" };
 import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
 import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
+import cudaDecodeCu from "../kernels/cuda/decode.cu" with { type: "text" };
+import cudaEmbeddingCu from "../kernels/cuda/embedding.cu" with { type: "text" };
+import cudaLinearCu from "../kernels/cuda/linear.cu" with { type: "text" };
+import cudaLinearWeightGradCu from "../kernels/cuda/linear_weight_grad.cu" with { type: "text" };
+import cudaLossesCu from "../kernels/cuda/losses.cu" with { type: "text" };
+import cudaProductF32Cu from "../kernels/cuda/product_f32.cu" with { type: "text" };
+import cudaRmsnormCu from "../kernels/cuda/rmsnorm.cu" with { type: "text" };
+import cudaRowsCu from "../kernels/cuda/rows.cu" with { type: "text" };
+import cudaSwigluCu from "../kernels/cuda/swiglu.cu" with { type: "text" };
 import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
 import emuH from "../kernels/emu/emu.h" with { type: "text" };
 import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
@@ -65,8 +79,22 @@ const kernelSources: readonly SourceFile[] = [
   { name: "thinker.h", text: thinkerH },
   { name: "gpu.cuh", text: cudaGpuCuh },
   { name: "runtime.cuh", text: cudaRuntimeCuh },
+  { name: "columns.cuh", text: cudaColumnsCuh },
+  { name: "fault.cuh", text: cudaFaultCuh },
+  { name: "linear.cuh", text: cudaLinearCuh },
+  { name: "pack.cuh", text: cudaPackCuh },
+  { name: "tile.cuh", text: cudaTileCuh },
   { name: "runtime.cu", text: cudaRuntimeCu },
   { name: "adamw.cu", text: cudaAdamwCu },
+  { name: "decode.cu", text: cudaDecodeCu },
+  { name: "embedding.cu", text: cudaEmbeddingCu },
+  { name: "linear.cu", text: cudaLinearCu },
+  { name: "linear_weight_grad.cu", text: cudaLinearWeightGradCu },
+  { name: "losses.cu", text: cudaLossesCu },
+  { name: "product_f32.cu", text: cudaProductF32Cu },
+  { name: "rmsnorm.cu", text: cudaRmsnormCu },
+  { name: "rows.cu", text: cudaRowsCu },
+  { name: "swiglu.cu", text: cudaSwigluCu },
   { name: "unwritten.cu", text: cudaUnwrittenCu },
 ];
 
