@@ -18,9 +18,40 @@ import layersCpp from "../kernels/cpu/layers.cpp" with { type: "text" };
 import linearCpp from "../kernels/cpu/linear.cpp" with { type: "text" };
 import lossesCpp from "../kernels/cpu/losses.cpp" with { type: "text" };
 import optimizerCpp from "../kernels/cpu/optimizer.cpp" with { type: "text" };
+import cudaGpuCuh from "../kernels/cuda/gpu.cuh" with { type: "text" };
+import cudaPtxCuh from "../kernels/cuda/ptx.cuh" with { type: "text" };
 import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
+import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
+import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
+import cudaLinearCuh from "../kernels/cuda/linear.cuh" with { type: "text" };
+import cudaPackCuh from "../kernels/cuda/pack.cuh" with { type: "text" };
+import cudaTileCuh from "../kernels/cuda/tile.cuh" with { type: "text" };
 import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
 import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
+import cudaDecodeCu from "../kernels/cuda/decode.cu" with { type: "text" };
+import cudaEmbeddingCu from "../kernels/cuda/embedding.cu" with { type: "text" };
+import cudaLinearCu from "../kernels/cuda/linear.cu" with { type: "text" };
+import cudaLinearWeightGradCu from "../kernels/cuda/linear_weight_grad.cu" with { type: "text" };
+import cudaLossesCu from "../kernels/cuda/losses.cu" with { type: "text" };
+import cudaProductF32Cu from "../kernels/cuda/product_f32.cu" with { type: "text" };
+import cudaRmsnormCu from "../kernels/cuda/rmsnorm.cu" with { type: "text" };
+import cudaRowsCu from "../kernels/cuda/rows.cu" with { type: "text" };
+import cudaSwigluCu from "../kernels/cuda/swiglu.cu" with { type: "text" };
+import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
+import emuH from "../kernels/emu/emu.h" with { type: "text" };
+import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
+import emuConfigH from "../kernels/emu/config.h" with { type: "text" };
+import emuFiberH from "../kernels/emu/fiber.h" with { type: "text" };
+import emuCollectivesH from "../kernels/emu/collectives.h" with { type: "text" };
+import emuAsyncCopyH from "../kernels/emu/async_copy.h" with { type: "text" };
+import emuGridH from "../kernels/emu/grid.h" with { type: "text" };
+import emuDeviceMemoryH from "../kernels/emu/device_memory.h" with { type: "text" };
+import emuStreamH from "../kernels/emu/stream.h" with { type: "text" };
+import emuLaunchH from "../kernels/emu/launch.h" with { type: "text" };
+import emuHostApiH from "../kernels/emu/host_api.h" with { type: "text" };
+import emuIntrinsicsH from "../kernels/emu/intrinsics.h" with { type: "text" };
+import emuBf16H from "../kernels/emu/bf16.h" with { type: "text" };
+import emuPtxEmuH from "../kernels/emu/ptx_emu.h" with { type: "text" };
 
 /** One source file of a backend: headers are written beside the units, units are compiled. */
 export interface SourceFile {
@@ -45,10 +76,51 @@ export const cpuSources: readonly SourceFile[] = [
   { name: "optimizer.cpp", text: optimizerCpp },
 ];
 
-/** Headers and translation units of the CUDA backend: so far runtime and optimizer. */
-export const cudaSources: readonly SourceFile[] = [
+/** What CUDA and the emulator compile: thinker.h, the shared headers, and one unit a kernel family. */
+const kernelSources: readonly SourceFile[] = [
   { name: "thinker.h", text: thinkerH },
+  { name: "gpu.cuh", text: cudaGpuCuh },
   { name: "runtime.cuh", text: cudaRuntimeCuh },
+  { name: "columns.cuh", text: cudaColumnsCuh },
+  { name: "fault.cuh", text: cudaFaultCuh },
+  { name: "linear.cuh", text: cudaLinearCuh },
+  { name: "pack.cuh", text: cudaPackCuh },
+  { name: "tile.cuh", text: cudaTileCuh },
   { name: "runtime.cu", text: cudaRuntimeCu },
   { name: "adamw.cu", text: cudaAdamwCu },
+  { name: "decode.cu", text: cudaDecodeCu },
+  { name: "embedding.cu", text: cudaEmbeddingCu },
+  { name: "linear.cu", text: cudaLinearCu },
+  { name: "linear_weight_grad.cu", text: cudaLinearWeightGradCu },
+  { name: "losses.cu", text: cudaLossesCu },
+  { name: "product_f32.cu", text: cudaProductF32Cu },
+  { name: "rmsnorm.cu", text: cudaRmsnormCu },
+  { name: "rows.cu", text: cudaRowsCu },
+  { name: "swiglu.cu", text: cudaSwigluCu },
+  { name: "unwritten.cu", text: cudaUnwrittenCu },
+];
+
+/** Headers and translation units of the CUDA backend. */
+export const cudaSources: readonly SourceFile[] = [
+  { name: "ptx.cuh", text: cudaPtxCuh },
+  ...kernelSources,
+];
+
+/** The same units with the headers that run them on the CPU. */
+export const emuSources: readonly SourceFile[] = [
+  { name: "emu.h", text: emuH },
+  { name: "types.h", text: emuTypesH },
+  { name: "config.h", text: emuConfigH },
+  { name: "fiber.h", text: emuFiberH },
+  { name: "collectives.h", text: emuCollectivesH },
+  { name: "async_copy.h", text: emuAsyncCopyH },
+  { name: "grid.h", text: emuGridH },
+  { name: "device_memory.h", text: emuDeviceMemoryH },
+  { name: "stream.h", text: emuStreamH },
+  { name: "launch.h", text: emuLaunchH },
+  { name: "host_api.h", text: emuHostApiH },
+  { name: "intrinsics.h", text: emuIntrinsicsH },
+  { name: "bf16.h", text: emuBf16H },
+  { name: "ptx_emu.h", text: emuPtxEmuH },
+  ...kernelSources,
 ];

@@ -303,7 +303,11 @@ const OPERATORS: Record<
   },
 };
 
-function apply(fn: string, args: readonly Approximate[], complex: boolean): Approximate | undefined {
+function apply(
+  fn: string,
+  args: readonly Approximate[],
+  complex: boolean,
+): Approximate | undefined {
   if (fn.startsWith("@")) return unknownFunction(fn, args);
   const [a, b] = args;
   if (OPERATORS[fn]) return b && OPERATORS[fn](a, b, complex);

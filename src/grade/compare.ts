@@ -118,7 +118,10 @@ function samePlain(a: Node, b: Node, work: Work): Finding {
   const [x, y] = [variables(a), variables(b)];
   const swapped = x.has("C") && !x.has("c") && y.has("c") && !y.has("C");
   const renamed = (node: Node, from: string, to: string) =>
-    rewrite(node, (part) => part.type === "sym" && part.name === from ? { ...part, name: to } : part);
+    rewrite(
+      node,
+      (part) => part.type === "sym" && part.name === from ? { ...part, name: to } : part,
+    );
   if (swapped) return sameExpression(renamed(a, "C", "c"), b, work);
   if (y.has("C") && !y.has("c") && x.has("c") && !x.has("C")) {
     return sameExpression(a, renamed(b, "C", "c"), work);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Device } from "../../ffi/mod.ts";
+import { openDevice } from "../../ffi/mod.ts";
 import { Random } from "../data/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
@@ -59,13 +59,18 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const { signal, resume = false } = options;
   if (resume) checkResumed(await RunFolder.savedConfig(options.out), config);
   const { tokenizer, files } = openTokenizer(config);
-  using device = await Device.open("cpu", { onBuild: (text) => options.onNote?.(text) });
+  let fallback: string | undefined;
+  using device = await openDevice(config.device, {
+    onBuild: (text) => options.onNote?.(text),
+    onNote: (text) => fallback = text,
+  });
   using stream = device.stream();
   const latest = resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
   const source = { ...config, model: latest?.path ?? config.model };
   const model = openModelConfig(source, tokenizer);
   const { thinker, baseline, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
-  checkMemory(config, model, { maxTokens, stop, deviceBytes: device.info.memoryBytes });
+  const backend = device.info.backend === "cpu" ? "cpu" : "cuda";
+  checkMemory(config, model, { maxTokens, stop, backend, deviceBytes: device.info.memoryBytes });
   // Before the models: what it takes is free again by then, and no part of the plan.
   const bandwidth = await measureBandwidth(device, stream);
   using actor = openActor(device, stream, source, tokenizer);
@@ -82,6 +87,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const folder = await RunFolder.create(options.out, { resume });
   if (resume) await folder.rewind();
   await folder.writeJson(folder.config, config);
+  if (fallback) options.onNote?.(fallback);
   if (problems.skipped > 0) {
     options.onNote?.(
       `${problems.skipped} rows left out: no answer, or over ${config.promptLimit} tokens`,
