@@ -22,6 +22,7 @@ import cudaPtxCuh from "../kernels/cuda/ptx.cuh" with { type: "text" };
 import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
 import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
 import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
+import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
 import emuH from "../kernels/emu/emu.h" with { type: "text" };
 import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
 import emuConfigH from "../kernels/emu/config.h" with { type: "text" };
@@ -66,6 +67,7 @@ const kernelSources: readonly SourceFile[] = [
   { name: "runtime.cuh", text: cudaRuntimeCuh },
   { name: "runtime.cu", text: cudaRuntimeCu },
   { name: "adamw.cu", text: cudaAdamwCu },
+  { name: "unwritten.cu", text: cudaUnwrittenCu },
 ];
 
 /** Headers and translation units of the CUDA backend. */

@@ -18,6 +18,10 @@ struct DeviceMemory {
   std::map<char*, size_t> live;
   std::multimap<size_t, char*> freed;  // by size; ASan builds never reuse an address
 
+  ~DeviceMemory() {
+    if (base) munmap(base, kArenaBytes);
+  }
+
   static size_t rounded(size_t bytes) { return (bytes + kGap - 1) / kGap * kGap; }
 
   bool owns(const void* p) const { return base && p >= base && p < base + kArenaBytes; }

@@ -194,30 +194,42 @@ EMU_STATE inline void* shared_variable(const void* tag, size_t bytes, size_t ali
   return p;
 }
 
-inline std::mutex idle_mutex;
-inline std::vector<Block*> idle_blocks;  // with their stacks, for the next launch
+// Blocks with their stacks, kept for the next launch until the library is unloaded.
+struct IdleBlocks {
+  std::mutex mutex;
+  std::vector<Block*> list;
+  ~IdleBlocks() {
+    for (Block* b : list) {
+      for (Fiber& f : b->fiber)
+        if (f.stack) munmap(f.stack - kPage, kStackBytes + kPage);
+      if (!kSanitized && b->shared_memory) munmap(b->shared_memory, kSharedBytes + kPage);
+      munmap(b, sizeof(Block));
+    }
+  }
+};
+inline IdleBlocks idle;
 inline OrderPoints unused_points;
 
 inline void run_worker(Grid& g) {
   Block* block;
   {
-    const std::lock_guard<std::mutex> lock(idle_mutex);
-    if (idle_blocks.empty()) {
+    const std::lock_guard<std::mutex> lock(idle.mutex);
+    if (idle.list.empty()) {
       block = reinterpret_cast<Block*>(map_pages(sizeof(Block)));
 #ifndef EMU_TSAN
       block->points = &unused_points;
 #endif
     } else {
-      block = idle_blocks.back();
-      idle_blocks.pop_back();
+      block = idle.list.back();
+      idle.list.pop_back();
     }
   }
   for (uint64_t i; (i = g.next.fetch_add(1)) < g.blocks;) {
     const bool reverse = config.order == Order::kReverse;
     run_block(*block, g, !g.permutation.empty() ? g.permutation[i] : reverse ? g.blocks - 1 - i : i);
   }
-  const std::lock_guard<std::mutex> lock(idle_mutex);
-  idle_blocks.push_back(block);
+  const std::lock_guard<std::mutex> lock(idle.mutex);
+  idle.list.push_back(block);
 }
 
 inline void run_grid(dim3 shape, dim3 block, size_t dynamic_shared, void (*invoke)(void*), void* closure) {
@@ -234,8 +246,8 @@ inline void run_grid(dim3 shape, dim3 block, size_t dynamic_shared, void (*invok
   run_worker(g);
   for (std::thread& worker : workers) worker.join();
   if (config.interblock) {
-    order_acquire(idle_blocks.back()->order_end);
-    for (Block* b : idle_blocks)
+    order_acquire(idle.list.back()->order_end);
+    for (Block* b : idle.list)
       for (Fiber& f : b->fiber) f.stack = nullptr;
   }
   for (void* p : g.shared_memory) {
