@@ -303,7 +303,11 @@ const OPERATORS: Record<
   },
 };
 
-function apply(fn: string, args: readonly Approximate[], complex: boolean): Approximate | undefined {
+function apply(
+  fn: string,
+  args: readonly Approximate[],
+  complex: boolean,
+): Approximate | undefined {
   if (fn.startsWith("@")) return unknownFunction(fn, args);
   const [a, b] = args;
   if (OPERATORS[fn]) return b && OPERATORS[fn](a, b, complex);
@@ -321,7 +325,8 @@ function apply(fn: string, args: readonly Approximate[], complex: boolean): Appr
         : raise(a, real(0.5, 0), complex);
     case "ln":
       return log(a, complex);
-    case "log10": {
+    // Without a base: to base 10, unless the other answer speaks of natural logarithms.
+    case "log": {
       const value = log(a, complex);
       return value && over(value, real(Math.LN10));
     }

@@ -43,14 +43,17 @@ export function pickedChoices(
   const byValue = (value: string): string[] => {
     const words = plain(value).toLowerCase();
     const literal = letters.filter((letter) => plain(choices[letter]).toLowerCase() === words);
-    return literal.length > 0 ? literal : letters.filter((each) => same(value, choices[each]).equal);
+    return literal.length > 0
+      ? literal
+      : letters.filter((each) => same(value, choices[each]).equal);
   };
   const text = plain(answer);
   const bare = text.replace(LEAD, "");
   const [, letter] = LETTER.exec(bare) ?? [];
   if (letter !== undefined) {
     // A small letter may be the value of an option: "A. d".
-    const isValue = letter !== letter.toUpperCase() && letters.some((l) => plain(choices[l]) === letter);
+    const isValue = letter !== letter.toUpperCase() &&
+      letters.some((l) => plain(choices[l]) === letter);
     if (!isValue && letters.includes(letter.toUpperCase())) return [letter.toUpperCase()];
   }
   const values = normalizeAnswer(answer) === "" ? [] : byValue(answer);

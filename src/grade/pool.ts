@@ -6,7 +6,7 @@
 import { Worker } from "node:worker_threads";
 import { UserError } from "../errors.ts";
 import { grade, type GradeOptions, type Reason, type Verdict } from "./grade.ts";
-import { symbolicQuestion, type SymbolicQuestion } from "./symbolic.ts";
+import { type SymbolicQuestion, symbolicQuestion } from "./symbolic.ts";
 import type { WorkerMessage } from "./worker.ts";
 
 /** Limits of a pool. */

@@ -55,7 +55,9 @@ const classes = new Map<string, { ours: number; theirs: number }>();
 for (const [i, pair] of pairs.entries()) {
   const { family, rule, equal, math_verify: theirs } = pair;
   const ours = verdicts[i].equal;
-  for (const key of [family, "all", ...(family === "gpqa" || family === "word" ? [] : ["mathematics"])]) {
+  for (
+    const key of [family, "all", ...(family === "gpqa" || family === "word" ? [] : ["mathematics"])]
+  ) {
     const tally = families.get(key) ?? { ours: new Tally(), theirs: new Tally() };
     families.set(key, tally);
     tally.ours.add(equal, ours);
@@ -65,7 +67,11 @@ for (const [i, pair] of pairs.entries()) {
   const count = classes.get(key) ?? { ours: 0, theirs: 0 };
   if (ours !== equal) {
     count.ours++;
-    console.log(`${key}: ${family === "gpqa" ? "" : `${pair.gold}  ~  ${pair.answer}`} (${verdicts[i].reason})`);
+    console.log(
+      `${key}: ${family === "gpqa" ? "" : `${pair.gold}  ~  ${pair.answer}`} (${
+        verdicts[i].reason
+      })`,
+    );
   }
   if (theirs !== equal) count.theirs++;
   if (count.ours + count.theirs > 0) classes.set(key, count);
