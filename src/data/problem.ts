@@ -15,15 +15,21 @@ export interface Problem {
   question: string;
   /** The right final answer, LaTeX or plain text. */
   answer: string;
+  /** Options of a multiple-choice question by letter. */
+  choices?: Record<string, string>;
 }
 
 const TEXT = z.union([z.string(), z.number()], { error: "must be text or a number" })
   .transform(String)
   .refine((text) => text.trim() !== "", { error: "is empty" });
 
-/** Reads a row `{id, question, answer}`; numbers become text, other keys are dropped. */
+/**
+ * Reads a row `{id, question, answer}`, with `choices` where it is multiple choice; numbers become
+ * text, other keys are dropped.
+ */
 export const problemSchema: Schema<Problem> = z.object<Fields<Problem>>({
   id: TEXT,
   question: TEXT,
   answer: TEXT,
+  choices: z.record(z.string(), z.string()).optional(),
 });
