@@ -62,7 +62,16 @@ export {
   solve,
   type SolveOptions,
 } from "./src/eval/mod.ts";
-export { grade, gradeResponse, type Reason, type Verdict } from "./src/grade/mod.ts";
+export {
+  grade,
+  type GradeCounts,
+  type GradeOptions,
+  GradePool,
+  type GradePoolOptions,
+  gradeResponse,
+  type Reason,
+  type Verdict,
+} from "./src/grade/mod.ts";
 export {
   type ChatMessage,
   ChatTemplate,

@@ -325,7 +325,8 @@ function apply(
         : raise(a, real(0.5, 0), complex);
     case "ln":
       return log(a, complex);
-    case "log10": {
+    // Without a base: to base 10, unless the other answer speaks of natural logarithms.
+    case "log": {
       const value = log(a, complex);
       return value && over(value, real(Math.LN10));
     }

@@ -7,7 +7,7 @@
 import { approximateValue, type Work } from "./arithmetic.ts";
 import { type Canonical, canonical, pieces } from "./canonical.ts";
 import { type Finding, proportional, sameExpression } from "./identity.ts";
-import { call, type Node, rewrite, variables } from "./node.ts";
+import { call, type Node, rewrite, some, variables } from "./node.ts";
 import { parseAnswer } from "./parse.ts";
 
 /** Node evaluations that one comparison may take: some ten milliseconds. */
@@ -32,17 +32,12 @@ export function compareAnswers(a: string, b: string): Finding {
 
 function sameAnswer(a: Canonical, b: Canonical, work: Work): Finding {
   const named = a.name !== "" && b.name !== "" && a.name !== b.name;
-  if (!named) {
-    const finding = same(a.value, b.value, work);
-    if (finding !== "different") return finding;
-  }
+  const finding = named ? "unknown" : same(a.value, b.value, work);
+  if (finding === "equal" || a.name === b.name) return finding;
   // "y = 2x + 3" and "2x - y + 3 = 0": an equation by another arrangement.
   const x = equation(a), y = equation(b);
-  if (x && y && (a.name !== b.name || a.name === "")) {
-    const finding = sameEquation(x, y, work);
-    if (finding !== "unknown") return finding;
-  }
-  return named ? "unknown" : "different";
+  const rearranged = x && y ? sameEquation(x, y, work) : "unknown";
+  return rearranged === "unknown" ? finding : rearranged;
 }
 
 /** The two sides of an answer that is an equation, or gives one with its name. */
@@ -58,7 +53,7 @@ function difference(node: Node): Node {
 }
 
 function sameEquation(a: Node, b: Node, work: Work): Finding {
-  return proportional(difference(a), difference(b), false, work);
+  return inAnyReading(difference(a), difference(b), (x, y) => proportional(x, y, false, work));
 }
 
 function same(a: Node, b: Node, work: Work): Finding {
@@ -112,21 +107,36 @@ function lengthMismatch(items: readonly Node[], one: Node, work: Work): Finding 
 function samePlain(a: Node, b: Node, work: Work): Finding {
   const ends = [a, b].map(infinite);
   if (ends[0] !== 0 || ends[1] !== 0) return ends[0] === ends[1] ? "equal" : "different";
-  const finding = sameExpression(a, b, work);
+  return inAnyReading(a, b, (x, y) => sameExpression(x, y, work));
+}
+
+/** What `find` finds about two expressions, or about other readings of them if they differ. */
+function inAnyReading(a: Node, b: Node, find: (a: Node, b: Node) => Finding): Finding {
+  const finding = find(a, b);
   if (finding !== "different") return finding;
+  const readings = [...otherReadings(a, b), ...otherReadings(b, a)];
+  return readings.some(([x, y]) => find(x, y) === "equal") ? "equal" : "different";
+}
+
+/** What a reader who knows one answer would take the other to mean. */
+function* otherReadings(a: Node, b: Node): Iterable<[Node, Node]> {
+  // "\log" beside "\ln" is the natural logarithm.
+  if (calls(a, "log") && !calls(b, "log") && calls(b, "ln")) {
+    const natural = (part: Node): Node =>
+      part.type === "call" && part.fn === "log" ? { ...part, fn: "ln" } : part;
+    yield [rewrite(a, natural), b];
+  }
   // C and c stand for the same constant of integration.
   const [x, y] = [variables(a), variables(b)];
-  const swapped = x.has("C") && !x.has("c") && y.has("c") && !y.has("C");
-  const renamed = (node: Node, from: string, to: string) =>
-    rewrite(
-      node,
-      (part) => part.type === "sym" && part.name === from ? { ...part, name: to } : part,
-    );
-  if (swapped) return sameExpression(renamed(a, "C", "c"), b, work);
-  if (y.has("C") && !y.has("c") && x.has("c") && !x.has("C")) {
-    return sameExpression(a, renamed(b, "C", "c"), work);
+  if (x.has("C") && !x.has("c") && y.has("c") && !y.has("C")) {
+    const small = (part: Node): Node =>
+      part.type === "sym" && part.name === "C" ? { ...part, name: "c" } : part;
+    yield [rewrite(a, small), b];
   }
-  return "different";
+}
+
+function calls(node: Node, fn: string): boolean {
+  return some(node, (part) => part.type === "call" && part.fn === fn);
 }
 
 /** 1 for infinity, -1 for minus infinity, 0 for everything else. */

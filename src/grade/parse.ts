@@ -219,7 +219,8 @@ class Parser {
   #beside(left: Node): Node {
     const before = this.#tokens[this.#at - 1];
     const { kind, text } = this.#peek;
-    if (kind === "number") throw new Unreadable();
+    // "(-1) 7" and "2^{k} 2" are products, "1 7" nothing that one could be sure of.
+    if (kind === "number" && before.text !== ")" && before.text !== "}") throw new Unreadable();
     const right = this.#factor();
     if (before.kind === "number" && text === "\\frac" && left.type === "num") {
       const [num, den] = right.type === "call" && right.fn === "/" ? right.args : [];
@@ -496,7 +497,7 @@ class Parser {
     let value: Node;
     if (name === "\\exp") value = call("^", { type: "sym", name: "e" }, argument);
     else if (name === "\\log" && base) value = call("/", call("ln", argument), call("ln", base));
-    else if (name === "\\log" || name === "\\lg") value = call("log10", argument);
+    else if (name === "\\lg") value = call("/", call("ln", argument), call("ln", integer(10)));
     else value = call(name.slice(1), argument);
     return power ? call("^", value, power) : value;
   }

@@ -20,7 +20,7 @@ const TEXT =
   /\\(?:text|textbf|textit|textrm|textnormal|mbox|hbox|mathrm|mathbf|mathit|rm) ?\{([^{}]*)\}/y;
 const NUMBER = /\d+(?:\.\d*)?|\.\d+/y;
 /** A number with thousands separators; read as one only where other commas have a space behind. */
-const GROUPED = /\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?/y;
+const GROUPED = /[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?/y;
 /** The beginning or end of a matrix; the token's text is `\begin` or `\end` with the name behind. */
 const ENVIRONMENT = /\\(begin|end) ?\{([a-zA-Z]+)\}/y;
 const COMMAND = /\\(?:[a-zA-Z]+|[^a-zA-Z])/y;
@@ -45,7 +45,7 @@ export function tokenize(source: string): Token[] | undefined {
   // "AB" is a line or a word, not the product BA.
   if (/^[A-Za-z]*[A-Z][A-Za-z]+$|^[A-Za-z]+[A-Z]$/.test(source)) return undefined;
   const tokens: Token[] = [];
-  const grouped = /\d,\d{3}(?!\d)/.test(source) && (/, /.test(source) || !/[([{]/.test(source));
+  const grouped = source.includes(", ") && !/[([{]/.test(source);
   let spaced = false;
   let at = 0;
   const read = (pattern: RegExp): RegExpExecArray | null => {

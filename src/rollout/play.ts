@@ -15,7 +15,7 @@ import type {
   TaskProblem,
 } from "../task/mod.ts";
 
-/** Decides whether an answer equals the gold answer of a problem. May be asynchronous: generation goes on. */
+/** Decides whether an answer equals the problem's gold answer. May be asynchronous: generation goes on. */
 export type Grader = (
   answer: string,
   gold: string,
@@ -171,11 +171,12 @@ class Player {
   }
 
   #grade(answer: string): boolean | Promise<boolean> {
-    const gold = this.episode.problem.answer;
+    const { problem } = this.episode;
+    const gold = problem.answer;
     if (gold === undefined) throw new Error("a problem without an answer is being graded");
     const began = performance.now();
     try {
-      return this.#options.grade(answer, gold, this.episode.problem);
+      return this.#options.grade(answer, gold, problem);
     } finally {
       this.#clock.seconds += (performance.now() - began) / 1000;
     }

@@ -8,8 +8,9 @@ import { Random } from "../data/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { evaluate } from "../eval/mod.ts";
-import { grade } from "../grade/mod.ts";
+import { GradePool } from "../grade/mod.ts";
 import { actionsOf, PpoTrainer } from "../ppo/mod.ts";
+import type { Grader } from "../rollout/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
 import { checkResumed, type TrainConfig } from "./config.ts";
 import { RunFolder } from "./folder.ts";
@@ -27,7 +28,7 @@ import {
 import { checkMemory } from "./plan.ts";
 import { openProblems } from "./problems.ts";
 import { writeReport } from "./report.ts";
-import { episodeSample, evalMetrics, reportNotes, reportRows } from "./results.ts";
+import { episodeSample, evalMetrics, gradeMetrics, reportNotes, reportRows } from "./results.ts";
 import { loadState, type RunState, saveState } from "./state.ts";
 
 /** What a run tells while it works. */
@@ -117,7 +118,12 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
     : undefined;
   const seed = BigInt(config.seed);
   const random = new Random(config.seed);
-  const judge = (answer: string, gold: string) => grade(answer, gold).equal;
+  // Nearly every verdict is there at once; a worker starts when one needs symbolic mathematics.
+  await using pool = new GradePool();
+  const judge: Grader = (answer, gold, { choices }) => {
+    const verdict = pool.decide(answer, gold, { choices });
+    return verdict instanceof Promise ? verdict.then(({ equal }) => equal) : verdict.equal;
+  };
   const trailing = new TrailingAccuracy();
   const policies = { actor, critic, reference };
   const rules = { task, grade: judge, trailing };
@@ -166,11 +172,16 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
       signal?.throwIfAborted();
       const step = state.step + 1;
       const batch = problems.batch(step, config.ppo.prompts);
+      const graded = pool.counts;
       const result = await trainer.step({ step, problems: batch, seed, random, signal });
       const actions = result.samples.reduce((total, sample) => total + actionsOf(sample), 0);
       state = { step, tokens: state.tokens + actions };
       const last = step === config.steps || spent();
-      const metrics: Metrics = { ...result.metrics, "tokens/trained": state.tokens };
+      const metrics: Metrics = {
+        ...result.metrics,
+        ...gradeMetrics(graded, pool.counts),
+        "tokens/trained": state.tokens,
+      };
       if (measurable && (last || step % config.evalEvery === 0)) {
         const began = performance.now();
         // Not to be interrupted: until its line is logged, the models are ahead of the logs.
