@@ -48,7 +48,7 @@ export function textWidth(text: string): number {
 
 /** Where a chart of this size has its plot. */
 export function plotOf({ width, height }: Size): Plot {
-  return { left: 52, right: width - 14, top: 56, bottom: height - 42 };
+  return { left: 52, right: width - 14, top: 62, bottom: height - 42 };
 }
 
 /** Numbers as they stand in coordinates: short, and never `NaN`. */
@@ -95,7 +95,7 @@ export function frame(
   }" x2="${px(plot.right)}" y1="${px(bottom)}" y2="${px(bottom)}"/>${xTicks}<text x="${
     px(middle)
   }" y="${px(size.height - 6)}" text-anchor="middle">${x.title}</text><text x="2" y="${
-    px(plot.top - 12)
+    px(plot.top - 11)
   }">${y.title}</text>${body}</svg>`;
 }
 

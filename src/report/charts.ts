@@ -173,7 +173,7 @@ function labelsOf(points: readonly Point[], x: Scale, y: Scale, plot: Plot): Mar
     left >= plot.left && right <= plot.right && top >= plot.top - 6 && bottom <= plot.bottom &&
     taken.every(([l, t, r, b]) => right < l || left > r || bottom < t || top > b);
   return points.flatMap(({ label, ...point }) => {
-    const [cx, cy] = [x.at(point.x), y.at(point.y)], width = 0.9 * textWidth(label);
+    const [cx, cy] = [x.at(point.x), y.at(point.y)], width = textWidth(label);
     const places: Box[] = [
       [cx + 8, cy - 6, cx + 8 + width, cy + 5],
       [cx - 8 - width, cy - 6, cx - 8, cy + 5],
@@ -203,7 +203,7 @@ export function histogram(
   },
   piles: readonly Pile[],
 ): Markup | null {
-  const { title, xTitle, yTitle, size = { width: 330, height: 250 } } = options;
+  const { title, xTitle, yTitle, size = { width: 310, height: 250 } } = options;
   const all = piles.flatMap((pile) => pile.values);
   if (all.length === 0) return null;
   const plot = plotOf(size), most = all.reduce((a, b) => Math.max(a, b), 1);

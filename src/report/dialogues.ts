@@ -70,7 +70,9 @@ function dialogueOf({ id, set, question, answer, right, turns }: Dialogue): Mark
   const start = question.replace(/\s+/g, " ").slice(0, 90);
   return markup`<details class="dialogue" data-set="${set}" data-outcome="${outcome}" data-turns="${
     turnsText(turns.length)
-  }"><summary><span class="mark">${outcome}</span> ${id} <span class="facts">${
+  }"><summary><span class="mark ${
+    outcome && colorClass(outcome)
+  }">${outcome}</span> ${id} <span class="facts">${
     turns.map((turn) => turn.stage).join(" → ")
   }, ${tokens} tokens — ${start}${question.length > 90 ? "…" : ""}</span></summary><pre>${
     shorten(question, maxText)

@@ -73,17 +73,17 @@ export const pageStyle: string = `
 :root{color-scheme:light dark;${variables("light")}}
 @media(prefers-color-scheme:dark){:root{${variables("dark")}}}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:72rem;background:var(--page);color:var(--ink);
+body{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:86rem;background:var(--page);color:var(--ink);
 font:15px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif}
 h1{font-size:1.7rem;line-height:1.25;margin:0 0 1rem}
 h2{font-size:1.25rem;margin:2.5rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--line)}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}
 p,ul{margin:.5rem 0 1rem;max-width:46rem}
 .scroll{overflow-x:auto;margin:.75rem 0 1.25rem}
-table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-nums}
-th,td{padding:.32rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
+table{border-collapse:collapse;font-size:.83rem;font-variant-numeric:tabular-nums}
+th,td{padding:.32rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
 th{font-weight:600;color:var(--soft)}
-th:first-child,td:first-child{text-align:left;padding-left:0}
+th:first-child,td:first-child{text-align:left;padding-left:0;position:sticky;left:0;background:var(--page)}
 tr.muted td{color:var(--soft)}
 td.wide{white-space:normal;overflow-wrap:anywhere;text-align:left}
 .charts{display:flex;flex-wrap:wrap;gap:1.5rem;margin:1rem 0}
@@ -102,6 +102,6 @@ details.dialogue[open] summary{border-bottom:1px solid var(--line);margin-bottom
 pre{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;margin:.35rem 0;padding:.6rem .75rem;
 background:var(--tint);border-radius:6px;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
 max-height:28rem;overflow-y:auto}
-.mark{display:inline-block;min-width:3.4rem;font-weight:600}
+.mark{display:inline-block;min-width:3.6rem;font-weight:600}.mark.c-wrong{color:var(--soft)}
 @media print{body{max-width:none}pre{max-height:none}}
 ${chartStyle}`.replaceAll("\n", "");

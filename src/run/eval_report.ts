@@ -97,6 +97,12 @@ export async function writeEvalReport(
       text: "Mean occurrences per response of phrases that reconsider, over all sets.",
     },
     reflectionTable(sets),
+    heading("Lengths"),
+    {
+      kind: "text",
+      text:
+        "Of the responses of all sets, by stage; a verdict is right if it fits the fast answer.",
+    },
     { kind: "charts", charts: lengthCharts(options.known) },
     ...(dialogues.length > 0
       ? [heading("Dialogues"), { kind: "text" as const, text: dialogueText }, {
@@ -208,7 +214,7 @@ function resultTable(ours: readonly ResultRow[], paper: readonly ResultRow[]): B
   });
   return {
     kind: "table",
-    header: ["pass@1, %", ...sets.map(titleOf), "average of the eight", "tokens"],
+    header: ["pass@1, %", ...sets.map(titleOf), "avg of 8", "tokens"],
     rows,
     muted: paper.map((_, i) => ours.length + i),
   };
@@ -393,7 +399,8 @@ function notesOf(
   const notes = [
     "Accuracy is pass@1, the mean over samples, ± its standard error over problems. Thinker-Fast is " +
     "the first stage of the same answers. Rows of the paper (Thinker, arXiv 2505.21097) are quoted, " +
-    "not measured here; its budgets are those of training, its models others.",
+    "not measured here; its models and budgets are others. Avg of 8: the plain mean over the " +
+    "paper's eight sets.",
   ];
   const shortened = benchmarks.filter(({ name, size }) =>
     sets.some((set) => set.set === name && set.problems < size)
