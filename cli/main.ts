@@ -10,7 +10,7 @@ import { UserError } from "../src/errors.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { Interrupted } from "./interrupt.ts";
-import { modelImportCommand } from "./model_import.ts";
+import { modelCommand } from "./model.ts";
 import { planCommand } from "./plan.ts";
 import { solveCommand } from "./solve.ts";
 import { trainCommand } from "./train.ts";
@@ -24,10 +24,7 @@ const main = new Command()
   .command("eval", evalCommand())
   .command("solve", solveCommand())
   .command("plan", planCommand())
-  .command(
-    "model",
-    new Command().description("Model folders: make one.").command("import", modelImportCommand()),
-  )
+  .command("model", modelCommand())
   .command("doctor", doctorCommand())
   .command("help", new HelpCommand())
   .command("completions", new CompletionsCommand());

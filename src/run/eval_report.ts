@@ -30,7 +30,7 @@ import {
 } from "../report/mod.ts";
 import { type Stage, verifyReward } from "../task/mod.ts";
 import { readAnswers } from "./answer_log.ts";
-import { writeAtomic } from "./atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 import { type EvalConfig, EvalFolder } from "./eval_config.ts";
 import type { EvalResults, EvalSet, KnownAnswers } from "./eval_run.ts";
 
