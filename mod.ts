@@ -78,6 +78,7 @@ export {
   type PackedBatch,
   type StreamDecoder,
   Tokenizer,
+  type WeightDtype,
 } from "./src/model/mod.ts";
 export { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "./src/ppo/mod.ts";
 export {

@@ -6,7 +6,7 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { solve, type SolveOptions } from "../src/eval/mod.ts";
-import { loadModel } from "../src/model/mod.ts";
+import { loadModel, type WeightDtype } from "../src/model/mod.ts";
 import { trainConfigSchema } from "../src/run/config.ts";
 import { openPrompts } from "../src/run/models.ts";
 import { latestCheckpoint } from "../src/run/runs.ts";
@@ -17,6 +17,7 @@ import { checkOptions } from "./options.ts";
 const optionsSchema = z.object({
   model: z.string().optional(),
   prompts: z.string().optional(),
+  weights: z.enum(["f32", "bf16"]).optional(),
   temperature: z.number().nonnegative(),
   topP: z.number().positive().max(1),
   topK: z.int().nonnegative(),
@@ -38,6 +39,7 @@ export function solveCommand() {
     .arguments("<question:string>")
     .option("--model <dir:string>", "Model folder (default: the newest checkpoint under runs/).")
     .option("--prompts <set:string>", "Stage prompts: default, tiny, or a JSON file.")
+    .option("--weights <dtype:string>", "What is computed with: f32 or bf16 (default: the run's).")
     .option("--temperature <t:number>", "0 takes the most likely token.", { default: 1 })
     .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
     .option("--top-k <k:integer>", "Sample from the k likeliest tokens; 0: all.", { default: 0 })
@@ -54,11 +56,14 @@ async function show(
   question: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { model: given, prompts, seed, ...sampling } = checkOptions(optionsSchema, raw);
+  const { model: given, prompts, weights, seed, ...sampling } = checkOptions(optionsSchema, raw);
   const dir = given ?? await latestCheckpoint("runs");
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
-  using model = await loadModel(dir, { onBuild: (text) => console.error(text) });
-  const settings = runSettings(dir);
+  const { weights: trained, ...settings } = runSettings(dir);
+  using model = await loadModel(dir, {
+    weights: weights ?? trained,
+    onBuild: (text) => console.error(text),
+  });
   const chosen = prompts ? { ...settings, prompts: openPrompts(prompts) } : settings;
   if (!given) console.log(`model: ${dir}`);
   console.log(`question: ${question}`);
@@ -78,8 +83,8 @@ async function show(
   console.log(`\n\nfinal answer: ${verdict}`);
 }
 
-/** Prompts and budgets of the run that a checkpoint lies in; nothing for other model folders. */
-function runSettings(dir: string): SolveOptions {
+/** Prompts, budgets and precision of the run that a checkpoint lies in; nothing for other model folders. */
+function runSettings(dir: string): SolveOptions & { readonly weights?: WeightDtype } {
   let content: unknown;
   try {
     content = JSON.parse(Deno.readTextFileSync(`${dir}/../../config.json`));
@@ -88,6 +93,6 @@ function runSettings(dir: string): SolveOptions {
   }
   const config = trainConfigSchema.safeParse(content);
   if (!config.success) return {};
-  const { prompts, budgets } = config.data;
-  return { prompts: openPrompts(prompts), budgets };
+  const { prompts, budgets, weights } = config.data;
+  return { prompts: openPrompts(prompts), budgets, weights };
 }

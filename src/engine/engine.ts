@@ -193,8 +193,10 @@ export class Engine implements Disposable {
 
   /** Weights that every decode step reads: of an embedding that is not the LM head only some rows. */
   #weightBytes(): number {
-    const { config, params } = this.#decoder;
-    return 4 * (params.layout.size - (config.tiedHead ? 0 : config.vocab * config.hidden));
+    const { config, params, weights } = this.#decoder;
+    const { size, matrices } = params.layout;
+    const read = matrices - (config.tiedHead ? 0 : config.vocab * config.hidden);
+    return (weights === "bf16" ? 2 : 4) * read + 4 * (size - matrices);
   }
 
   #kvBytes(tokens: number): number {

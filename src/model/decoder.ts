@@ -31,7 +31,7 @@ import {
 } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { activationBytes, ropeTableSpecs } from "./memory.ts";
-import { type HeadKind, Parameters } from "./parameters.ts";
+import { type HeadKind, Parameters, type WeightDtype } from "./parameters.ts";
 
 /** Token sequences packed one after the other, on the device. */
 export interface PackedBatch {
@@ -132,6 +132,8 @@ export interface DecoderOptions {
   readonly train: boolean;
   /** Keep only each layer's input and recompute the rest in the backward pass. */
   readonly recompute?: boolean;
+  /** What the matrix products read; default f32. Decoding is bound by reading it. */
+  readonly weights?: WeightDtype;
   /** Longest sequence, in tokens; default: the config's. */
   readonly maxPositions?: number;
 }
@@ -153,15 +155,21 @@ export class Decoder implements Disposable {
   readonly cosSin: Tensor;
   /** Whether the backward pass computes activations anew. */
   readonly recompute: boolean;
+  /** What the matrix products read. */
+  readonly weights: WeightDtype;
   readonly #table: TensorSet<"cosSin">;
 
   /** Allocates parameters; load or initialise them before use. */
   constructor(device: Device, stream: Stream, config: ModelConfig, options: DecoderOptions) {
     this.config = config;
     this.recompute = options.recompute ?? false;
+    this.weights = options.weights ?? "f32";
     this.heads = { H: config.heads, Hk: config.kvHeads, D: config.headDim };
     this.scale = 1 / Math.sqrt(config.headDim);
-    this.params = new Parameters(device, config, options.head, { train: options.train });
+    this.params = new Parameters(device, config, options.head, {
+      train: options.train,
+      weights: this.weights,
+    });
     const positions = options.maxPositions ?? config.maxPositions;
     this.#table = new TensorSet(device, ropeTableSpecs(config, positions));
     this.cosSin = this.#table.tensors.cosSin;

@@ -6,12 +6,15 @@
 import { type Backend, Device, type DeviceOptions, type Stream } from "../../ffi/mod.ts";
 import { loadDecoder } from "./checkpoint.ts";
 import type { Decoder } from "./decoder.ts";
+import type { WeightDtype } from "./parameters.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /** How to open a model folder. */
 export interface LoadOptions extends DeviceOptions {
   /** Default: cpu. */
   readonly backend?: Backend;
+  /** What the matrix products read; default f32. */
+  readonly weights?: WeightDtype;
 }
 
 /** A loaded language model. Dispose it to free its memory. */
@@ -47,7 +50,11 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
   using stack = new DisposableStack();
   const device = stack.use(await Device.open(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());
-  const decoder = stack.use(loadDecoder(device, stream, dir, { head: "lm", train: false }));
+  const decoder = stack.use(loadDecoder(device, stream, dir, {
+    head: "lm",
+    train: false,
+    weights: options.weights,
+  }));
   await stream.sync();
   stack.move();
   return new Model(device, stream, decoder, tokenizer);

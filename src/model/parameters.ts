@@ -148,6 +148,12 @@ export function viewParameters(
   };
 }
 
+/**
+ * What matrix products read: float32, or the weights rounded to bfloat16, which is half the bytes.
+ * Sums, activations, masters and gradients are float32 either way.
+ */
+export type WeightDtype = PackedWeight["dtype"];
+
 /** The packed matrices of one layer. */
 export interface PackedLayer {
   /** `((H + 2 Hk) D, C)`. */
@@ -196,7 +202,12 @@ export class Parameters implements Disposable {
   readonly #matrices: [PackedWeight, Tensor][] = [];
 
   /** Allocates everything; the contents are undefined until loaded or initialised. */
-  constructor(device: Device, config: ModelConfig, head: HeadKind, options: { train: boolean }) {
+  constructor(
+    device: Device,
+    config: ModelConfig,
+    head: HeadKind,
+    options: { train: boolean; weights: WeightDtype },
+  ) {
     this.layout = parameterLayout(config, head);
     const flat = () => {
       const memory = device.alloc("f32", [this.layout.size]);
@@ -207,9 +218,9 @@ export class Parameters implements Disposable {
     if (options.train) this.grads = flat();
     const shapes = packedShapes(config, head);
     const pack = (w: Tensor, [N, K]: readonly [number, number]): PackedWeight => {
-      const memory = device.alloc("u8", [packedBytes(device, N, K, "f32")]);
+      const memory = device.alloc("u8", [packedBytes(device, N, K, options.weights)]);
       this.#memory.push(memory);
-      const packed: PackedWeight = { data: memory.tensor, N, K, dtype: "f32" };
+      const packed: PackedWeight = { data: memory.tensor, N, K, dtype: options.weights };
       this.#matrices.push([packed, w]);
       return packed;
     };

@@ -5,6 +5,7 @@
  */
 import * as z from "npm:zod@^4";
 import { UserError } from "../errors.ts";
+import type { WeightDtype } from "../model/mod.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
 import type { Fields, Schema } from "../schema.ts";
 import { parseSettings } from "../suggest.ts";
@@ -64,6 +65,11 @@ export interface TrainConfig {
    * default false.
    */
   readonly recompute: boolean;
+  /**
+   * What the matrix products read, in rollouts and in training alike: `f32` (default), or `bf16`, half
+   * the memory traffic. The optimizer works on float32 either way.
+   */
+  readonly weights: WeightDtype;
   /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
   readonly engine: {
     readonly maxSequences: number;
@@ -110,6 +116,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   evalProblems: count,
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
+  weights: z.enum(["f32", "bf16"]).default("f32"),
   engine: z.strictObject<Fields<TrainConfig["engine"]>>({
     maxSequences: count,
     cacheTokens: count,

@@ -9,7 +9,13 @@
  */
 import { engineBytes } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { type HeadKind, type ModelConfig, parameterBytes, ropeTableSpecs } from "../model/mod.ts";
+import {
+  type HeadKind,
+  type ModelConfig,
+  parameterBytes,
+  ropeTableSpecs,
+  type WeightDtype,
+} from "../model/mod.ts";
 import { batchTensorBytes, learnerBytes } from "../ppo/mod.ts";
 import { specBytes } from "../../ffi/mod.ts";
 import { formatBytes } from "./bytes.ts";
@@ -41,8 +47,8 @@ const panel = 32, kvTile = 16;
 /** Share of a device's memory that a run may take: the rest is for the system and for host copies. */
 const usableShare = 0.9;
 
-function packedBytes(N: number, K: number): number {
-  return 4 * Math.ceil(N / panel) * panel * K;
+function packedBytes(N: number, K: number, weights: WeightDtype): number {
+  return (weights === "bf16" ? 2 : 4) * Math.ceil(N / panel) * panel * K;
 }
 
 /** The parts of one model: with `train` also gradients and the two Adam moments. */
@@ -50,9 +56,13 @@ function modelRows(
   name: string,
   model: ModelConfig,
   head: HeadKind,
-  options: { train: boolean },
+  options: { train: boolean; weights: WeightDtype },
 ): MemoryRow[] {
-  const { flat, packed } = parameterBytes(model, head, packedBytes);
+  const { flat, packed } = parameterBytes(
+    model,
+    head,
+    (N, K) => packedBytes(N, K, options.weights),
+  );
   const rows = [
     { name: `${name}: weights`, bytes: flat },
     { name: `${name}: packed weights`, bytes: packed },
@@ -85,10 +95,11 @@ export function planMemory(
   const models = 1 + Number(critic) + Number(reference);
   const learner = learnerBytes(model, config.ppo.packTokens, config);
   const engine = engineBytes(model, { ...config.engine, ...limits }, kvTile);
+  const { weights } = config;
   const rows = [
-    ...modelRows("actor", model, "lm", { train: true }),
-    ...(critic ? modelRows("critic", model, "value", { train: true }) : []),
-    ...(reference ? modelRows("reference", model, "lm", { train: false }) : []),
+    ...modelRows("actor", model, "lm", { train: true, weights }),
+    ...(critic ? modelRows("critic", model, "value", { train: true, weights }) : []),
+    ...(reference ? modelRows("reference", model, "lm", { train: false, weights }) : []),
     { name: "RoPE tables", bytes: models * specBytes(ropeTableSpecs(model, model.maxPositions)) },
     { name: "activations of a pack", bytes: learner.arena },
     { name: "loss workspace", bytes: learner.workspace + learner.stats },

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { lmHeadLogprobs } from "../../ffi/mod.ts";
 import { Engine, type EngineOptions, type PromptRequest } from "../../src/engine/mod.ts";
-import { type Decoder, packBatch } from "../../src/model/mod.ts";
+import { type Decoder, packBatch, type WeightDtype } from "../../src/model/mod.ts";
 import { assertSameBits, Lab, type Rand, seeded } from "../native.ts";
 import {
   fromSeed,
@@ -19,10 +19,11 @@ import {
 /** A device with the model and the workload of a fresh seed. */
 function withScenario(
   body: (lab: Lab, decoder: Decoder, plans: Plan[], rand: Rand) => Promise<void>,
+  weights: WeightDtype = "f32",
 ): Promise<void> {
   return seeded(async (rand) => {
     using lab = await Lab.open({ threads: 1 });
-    const { decoder, plans } = fromSeed(lab, rand.seed);
+    const { decoder, plans } = fromSeed(lab, rand.seed, weights);
     const before = lab.device.allocatedBytes;
     using _ = decoder;
     await body(lab, decoder, plans, rand);
@@ -111,8 +112,8 @@ function flatten({ plan, turns }: Outcome) {
   return { ids, actions };
 }
 
-for (const temperature of [1, 0.7]) {
-  Deno.test(`engine: log-probs equal those of the training pass bit by bit, temperature ${temperature}`, () =>
+for (const [temperature, weights] of [[1, "f32"], [0.7, "f32"], [1, "bf16"]] as const) {
+  Deno.test(`engine: log-probs equal those of the training pass bit by bit, temperature ${temperature}, weights ${weights}`, () =>
     withScenario(async (lab, decoder, plans) => {
       const run = { seed: 5n, sampling: { temperature, topP: 1, topK: 0 } };
       const { outcomes } = await play(lab, decoder, plans, { run });
@@ -147,8 +148,25 @@ for (const temperature of [1, 0.7]) {
       const [rolled, scored] = [0, 1].map((i) => Float32Array.from(pairs, (pair) => pair[i]));
       assert(rolled.length > 100);
       assertSameBits(rolled, scored, "log-probs");
-    }));
+    }, weights));
 }
+
+Deno.test("engine: bf16 weights sample something else, and half the bytes are counted", () =>
+  seeded(async (rand) => {
+    using lab = await Lab.open({ threads: 1 });
+    const run = async (weights: WeightDtype) => {
+      const { decoder, plans } = fromSeed(lab, rand.seed, weights);
+      using _ = decoder;
+      const { outcomes, stats } = await play(lab, decoder, plans, { engine: { maxSequences: 1 } });
+      return { text: transcript(outcomes), bytes: stats.decodeBytes / stats.steps, decoder };
+    };
+    const [wide, narrow] = [await run("f32"), await run("bf16")];
+    assertNotEquals(narrow.text, wide.text);
+    const { matrices } = wide.decoder.params.layout;
+    const saved = wide.bytes - narrow.bytes;
+    // Sequences differ, and with them the keys that are read: at most a whole sequence's.
+    assert(Math.abs(saved - 2 * matrices) < 0.5 * matrices, `${saved} bytes saved`);
+  }));
 
 Deno.test("engine: turns end with a stop token or a spent budget, and are streamed", () =>
   withScenario(async (lab, decoder, plans) => {

@@ -13,7 +13,7 @@ import {
   type RunStats,
   type Turn,
 } from "../../src/engine/mod.ts";
-import type { Decoder } from "../../src/model/mod.ts";
+import type { Decoder, WeightDtype } from "../../src/model/mod.ts";
 import { randomDecoder, tinyConfig } from "../model/models.ts";
 import { Lab, Rand } from "../native.ts";
 
@@ -124,9 +124,13 @@ export async function play(
 }
 
 /** The model and the workload of a seed. */
-export function fromSeed(lab: Lab, seed: number): { decoder: Decoder; plans: Plan[] } {
+export function fromSeed(
+  lab: Lab,
+  seed: number,
+  weights: WeightDtype = "f32",
+): { decoder: Decoder; plans: Plan[] } {
   const rand = new Rand(seed);
-  const decoder = randomDecoder(lab, config, { head: "lm", train: false }, rand, 0.7);
+  const decoder = randomDecoder(lab, config, { head: "lm", train: false, weights }, rand, 0.7);
   return { decoder, plans: makePlans(rand) };
 }
 
