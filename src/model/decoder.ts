@@ -127,8 +127,11 @@ export interface DecoderOptions {
   readonly maxPositions?: number;
   /** Type of activations and KV cache; default: the device's. */
   readonly dtype?: Precision;
-  /** Type of the packed weights; default: that of the activations. */
-  readonly weightDtype?: Precision;
+  /**
+   * Type of the packed weights, what the matrix products read; default: that of the activations.
+   * Decoding is bound by reading them.
+   */
+  readonly weights?: Precision;
 }
 
 /** A decoder-only transformer on one device. */
@@ -150,6 +153,8 @@ export class Decoder implements Disposable {
   readonly recompute: boolean;
   /** Type of activations and KV cache. */
   readonly dtype: Precision;
+  /** Type of the packed weights: what the matrix products read. */
+  readonly weights: Precision;
   readonly #table: TensorSet<"cosSin">;
 
   /** Allocates parameters; load or initialise them before use. */
@@ -159,8 +164,9 @@ export class Decoder implements Disposable {
     this.heads = { H: config.heads, Hk: config.kvHeads, D: config.headDim };
     this.scale = 1 / Math.sqrt(config.headDim);
     this.dtype = options.dtype ?? device.precision;
-    const { head, train, weightDtype = this.dtype } = options;
-    this.params = new Parameters(device, config, head, { train, weightDtype });
+    this.weights = options.weights ?? this.dtype;
+    const { head, train } = options;
+    this.params = new Parameters(device, config, head, { train, weights: this.weights });
     const positions = options.maxPositions ?? config.maxPositions;
     this.#table = new TensorSet(device, ropeTableSpecs(config, positions));
     this.cosSin = this.#table.tensors.cosSin;

@@ -210,7 +210,7 @@ export class Parameters implements Disposable {
     device: Device,
     config: ModelConfig,
     head: HeadKind,
-    options: { train: boolean; weightDtype: Precision },
+    options: { train: boolean; weights: Precision },
   ) {
     this.layout = parameterLayout(config, head);
     const flat = () => {
@@ -221,11 +221,11 @@ export class Parameters implements Disposable {
     this.master = flat();
     if (options.train) this.grads = flat();
     const shapes = packedShapes(config, head);
-    const { weightDtype } = options;
+    const { weights } = options;
     const pack = (
       w: Tensor,
       [N, K]: readonly [number, number],
-      dtype = weightDtype,
+      dtype = weights,
     ): PackedWeight => {
       const memory = device.alloc("u8", [packedBytes(device, N, K, dtype)]);
       this.#memory.push(memory);
@@ -234,7 +234,7 @@ export class Parameters implements Disposable {
       return packed;
     };
     // Values are float32 from the hidden states on: a critic's head costs next to nothing.
-    this.head = pack(this.master.head, shapes.head, head === "value" ? "f32" : weightDtype);
+    this.head = pack(this.master.head, shapes.head, head === "value" ? "f32" : weights);
     this.layers = this.master.layers.map((layer) => ({
       qkv: pack(layer.qkv, shapes.layer.qkv),
       out: pack(layer.out, shapes.layer.out),

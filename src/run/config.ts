@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import type { DeviceChoice } from "../../ffi/mod.ts";
+import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
 import type { Fields, Schema } from "../schema.ts";
@@ -68,6 +68,11 @@ export interface TrainConfig {
    * default false.
    */
   readonly recompute: boolean;
+  /**
+   * What the matrix products read, in rollouts and in training alike: `f32`, or `bf16`, half the memory
+   * traffic; null (the default): f32 on a CPU, bf16 on a GPU. The optimizer works on float32 either way.
+   */
+  readonly weights: Precision | null;
   /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
   readonly engine: {
     readonly maxSequences: number;
@@ -114,6 +119,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   evalProblems: count,
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
+  weights: z.enum(["f32", "bf16"]).nullable().default(null),
   engine: z.strictObject<Fields<TrainConfig["engine"]>>({
     maxSequences: count,
     cacheTokens: count,

@@ -11,7 +11,7 @@ import { engineBytes } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { type HeadKind, type ModelConfig, parameterBytes, ropeTableSpecs } from "../model/mod.ts";
 import { batchTensorBytes, learnerBytes } from "../ppo/mod.ts";
-import { type Precision, specBytes } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, specBytes } from "../../ffi/mod.ts";
 import { formatBytes } from "./bytes.ts";
 import type { TrainConfig } from "./config.ts";
 
@@ -49,7 +49,7 @@ const layouts: Record<"cpu" | "cuda", Layout> = {
   cpu: {
     dtype: "f32",
     kvTile: 16,
-    packedBytes: (N, K) => 4 * Math.ceil(N / 32) * 32 * K,
+    packedBytes: (N, K, dtype) => dtypeBytes[dtype] * Math.ceil(N / 32) * 32 * K,
   },
   cuda: {
     dtype: "bf16",
@@ -66,10 +66,10 @@ function modelRows(
   name: string,
   model: ModelConfig,
   head: HeadKind,
-  options: { train: boolean; layout: Layout },
+  options: { train: boolean; weights: Precision; layout: Layout },
 ): MemoryRow[] {
-  const { dtype, packedBytes } = options.layout;
-  const { flat, packed } = parameterBytes(model, head, dtype, packedBytes);
+  const { weights, layout } = options;
+  const { flat, packed } = parameterBytes(model, head, weights, layout.packedBytes);
   const rows = [
     { name: `${name}: weights`, bytes: flat },
     { name: `${name}: packed weights`, bytes: packed },
@@ -103,10 +103,11 @@ export function planMemory(
   const layout = layouts[limits.backend ?? "cpu"], { dtype, kvTile } = layout;
   const learner = learnerBytes(model, config.ppo.packTokens, { ...config, dtype });
   const engine = engineBytes(model, { ...config.engine, ...limits }, kvTile, dtype);
+  const kind = { weights: config.weights ?? dtype, layout };
   const rows = [
-    ...modelRows("actor", model, "lm", { train: true, layout }),
-    ...(critic ? modelRows("critic", model, "value", { train: true, layout }) : []),
-    ...(reference ? modelRows("reference", model, "lm", { train: false, layout }) : []),
+    ...modelRows("actor", model, "lm", { ...kind, train: true }),
+    ...(critic ? modelRows("critic", model, "value", { ...kind, train: true }) : []),
+    ...(reference ? modelRows("reference", model, "lm", { ...kind, train: false }) : []),
     { name: "RoPE tables", bytes: models * specBytes(ropeTableSpecs(model, model.maxPositions)) },
     { name: "activations of a pack", bytes: learner.arena },
     { name: "loss workspace", bytes: learner.workspace + learner.stats },
@@ -131,12 +132,20 @@ export function usableBytes(deviceBytes: number): number {
  */
 export function generationCache(
   model: ModelConfig,
-  options: SequenceLimits & { readonly parallel: number; readonly deviceBytes: number },
+  options: SequenceLimits & {
+    readonly parallel: number;
+    readonly deviceBytes: number;
+    readonly weights?: Precision;
+  },
 ): number {
   const { parallel, deviceBytes, maxTokens } = options;
   const layout = layouts[options.backend ?? "cpu"], { dtype, kvTile } = layout;
   const round = (tokens: number) => Math.ceil(tokens / kvTile) * kvTile;
-  const fixed = modelRows("model", model, "lm", { train: false, layout })
+  const fixed = modelRows("model", model, "lm", {
+    train: false,
+    weights: options.weights ?? dtype,
+    layout,
+  })
     .reduce(
       (total, row) => total + row.bytes,
       specBytes(ropeTableSpecs(model, model.maxPositions)),
