@@ -22,6 +22,18 @@ import cudaPtxCuh from "../kernels/cuda/ptx.cuh" with { type: "text" };
 import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
 import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
 import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
+import cudaTileCuh from "../kernels/cuda/tile.cuh" with { type: "text" };
+import cudaPartitionCuh from "../kernels/cuda/partition.cuh" with { type: "text" };
+import cudaLinearCuh from "../kernels/cuda/linear.cuh" with { type: "text" };
+import cudaHeadTileCuh from "../kernels/cuda/head_tile.cuh" with { type: "text" };
+import cudaHeadCuh from "../kernels/cuda/head.cuh" with { type: "text" };
+import cudaHeadLossCuh from "../kernels/cuda/head_loss.cuh" with { type: "text" };
+import cudaLinearCu from "../kernels/cuda/linear.cu" with { type: "text" };
+import cudaLinearWeightGradCu from "../kernels/cuda/linear_weight_grad.cu" with { type: "text" };
+import cudaProductF32Cu from "../kernels/cuda/product_f32.cu" with { type: "text" };
+import cudaHeadCu from "../kernels/cuda/head.cu" with { type: "text" };
+import cudaSampleCu from "../kernels/cuda/sample.cu" with { type: "text" };
+import cudaHeadLossCu from "../kernels/cuda/head_loss.cu" with { type: "text" };
 import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
 import emuH from "../kernels/emu/emu.h" with { type: "text" };
 import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
@@ -67,6 +79,18 @@ const kernelSources: readonly SourceFile[] = [
   { name: "runtime.cuh", text: cudaRuntimeCuh },
   { name: "runtime.cu", text: cudaRuntimeCu },
   { name: "adamw.cu", text: cudaAdamwCu },
+  { name: "tile.cuh", text: cudaTileCuh },
+  { name: "partition.cuh", text: cudaPartitionCuh },
+  { name: "linear.cuh", text: cudaLinearCuh },
+  { name: "head_tile.cuh", text: cudaHeadTileCuh },
+  { name: "head.cuh", text: cudaHeadCuh },
+  { name: "head_loss.cuh", text: cudaHeadLossCuh },
+  { name: "linear.cu", text: cudaLinearCu },
+  { name: "linear_weight_grad.cu", text: cudaLinearWeightGradCu },
+  { name: "product_f32.cu", text: cudaProductF32Cu },
+  { name: "head.cu", text: cudaHeadCu },
+  { name: "sample.cu", text: cudaSampleCu },
+  { name: "head_loss.cu", text: cudaHeadLossCu },
   { name: "unwritten.cu", text: cudaUnwrittenCu },
 ];
 
