@@ -21,6 +21,7 @@ const optionsSchema = z.object({
   topP: z.number().positive().max(1),
   topK: z.int().nonnegative(),
   seed: z.int().nonnegative(),
+  device: z.enum(["auto", "cpu", "cuda", "emu"]),
 });
 
 const titles: Record<Stage, string> = {
@@ -42,6 +43,7 @@ export function solveCommand() {
     .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
     .option("--top-k <k:integer>", "Sample from the k likeliest tokens; 0: all.", { default: 0 })
     .option("--seed <n:integer>", "Seed of the sampler.", { default: 0 })
+    .option("--device <name:string>", "auto, cpu or cuda.", { default: "auto" })
     .example("a trained tiny model", 'thinker solve "47+85="')
     .example("another checkpoint", 'thinker solve --model runs/mine/checkpoints/step-20 "9*83="')
     .action(async (options: Record<string, unknown>, question: string) => {
@@ -54,10 +56,11 @@ async function show(
   question: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { model: given, prompts, seed, ...sampling } = checkOptions(optionsSchema, raw);
+  const { model: given, prompts, seed, device, ...sampling } = checkOptions(optionsSchema, raw);
   const dir = given ?? await latestCheckpoint("runs");
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
-  using model = await loadModel(dir, { onBuild: (text) => console.error(text) });
+  const tell = (text: string) => console.error(text);
+  using model = await loadModel(dir, { backend: device, onBuild: tell, onNote: tell });
   const settings = runSettings(dir);
   const chosen = prompts ? { ...settings, prompts: openPrompts(prompts) } : settings;
   if (!given) console.log(`model: ${dir}`);

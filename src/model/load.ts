@@ -3,15 +3,23 @@
  *
  * @module
  */
-import { type Backend, Device, type DeviceOptions, type Stream } from "../../ffi/mod.ts";
+import {
+  type Device,
+  type DeviceChoice,
+  type DeviceOptions,
+  openDevice,
+  type Stream,
+} from "../../ffi/mod.ts";
 import { loadDecoder } from "./checkpoint.ts";
 import type { Decoder } from "./decoder.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /** How to open a model folder. */
 export interface LoadOptions extends DeviceOptions {
-  /** Default: cpu. */
-  readonly backend?: Backend;
+  /** Where to compute; default: cpu. */
+  readonly backend?: DeviceChoice;
+  /** Told why `auto` took the CPU. */
+  readonly onNote?: (text: string) => void;
 }
 
 /** A loaded language model. Dispose it to free its memory. */
@@ -45,7 +53,7 @@ export class Model implements Disposable {
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
   const tokenizer = Tokenizer.load(dir);
   using stack = new DisposableStack();
-  const device = stack.use(await Device.open(options.backend ?? "cpu", options));
+  const device = stack.use(await openDevice(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());
   const decoder = stack.use(loadDecoder(device, stream, dir, { head: "lm", train: false }));
   await stream.sync();

@@ -43,7 +43,7 @@ export class KvCache implements Disposable {
   constructor(device: Device, decoder: Decoder, options: CacheOptions) {
     this.block = options.block;
     this.blocks = options.blocks;
-    const specs = kvCacheSpecs(decoder.config, options);
+    const specs = kvCacheSpecs(decoder.config, options, decoder.dtype);
     const { layers } = decoder.config;
     this.#layers = Array.from({ length: layers }, () => new TensorSet(device, specs));
   }
@@ -91,7 +91,7 @@ export class PagedBuffers implements Disposable {
    * @param rows R, the most rows of one step.
    */
   constructor(device: Device, decoder: Decoder, rows: number) {
-    const memory = new TensorSet(device, pagedSpecs(decoder.config, rows));
+    const memory = new TensorSet(device, pagedSpecs(decoder.config, rows, decoder.dtype));
     this.#memory = memory;
     const { tensors } = memory;
     this.x = tensors.x;

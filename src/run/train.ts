@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Device } from "../../ffi/mod.ts";
+import { openDevice } from "../../ffi/mod.ts";
 import { Random } from "../data/mod.ts";
 import { Engine } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
@@ -59,13 +59,15 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const { signal, resume = false } = options;
   if (resume) checkResumed(await RunFolder.savedConfig(options.out), config);
   const { tokenizer, files } = openTokenizer(config);
-  using device = await Device.open("cpu", { onBuild: (text) => options.onNote?.(text) });
+  const onNote = (text: string) => options.onNote?.(text);
+  using device = await openDevice(config.device, { onBuild: onNote, onNote });
   using stream = device.stream();
   const latest = resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
   const source = { ...config, model: latest?.path ?? config.model };
   const model = openModelConfig(source, tokenizer);
   const { thinker, baseline, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
-  checkMemory(config, model, { maxTokens, stop, deviceBytes: device.info.memoryBytes });
+  const backend = device.info.backend === "cpu" ? "cpu" : "cuda";
+  checkMemory(config, model, { maxTokens, stop, backend, deviceBytes: device.info.memoryBytes });
   using actor = openActor(device, stream, source, tokenizer);
   const task: Task = config.task === "thinker" ? thinker : baseline;
   const problems = await openProblems(config, [thinker, baseline]);
