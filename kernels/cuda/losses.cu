@@ -119,7 +119,8 @@ DEV Affine block_suffix(const Gae& gae, int begin, Affine (&parts)[kBlock]) {
 
 __global__ void __launch_bounds__(kBlock) gae_compose(Affine* spans, Gae gae) {
   GPU_SHARED(Affine, parts, [kBlock]);
-  const Affine whole = block_suffix(gae, (static_cast<int>(blockIdx.x) * kBlock + static_cast<int>(threadIdx.x)) * kEach, parts);
+  const int thread = static_cast<int>(blockIdx.x) * kBlock + static_cast<int>(threadIdx.x);
+  const Affine whole = block_suffix(gae, thread * kEach, parts);
   if (threadIdx.x == 0) spans[blockIdx.x] = whole;
 }
 
@@ -136,19 +137,24 @@ __global__ void gae_arrive(Affine* spans, int count) {
 __global__ void __launch_bounds__(kBlock) gae_write(float* advantages, float* returns, const Affine* spans, Gae gae) {
   GPU_SHARED(Affine, parts, [kBlock]);
   const int thread = static_cast<int>(threadIdx.x);
-  const int begin = (static_cast<int>(blockIdx.x) * kBlock + thread) * kEach, end = min(gae.tokens, begin + kEach);
+  const int begin = (static_cast<int>(blockIdx.x) * kBlock + thread) * kEach;
   block_suffix(gae, begin, parts);
   double next = spans[blockIdx.x].shift;
   if (thread + 1 < kBlock) next = apply(parts[thread + 1], next);
   double out[kEach];
-  for (int t = end - 1; t >= begin; --t) {
-    next = apply(gae.step(t), next);
-    out[t - begin] = next;
+#pragma unroll
+  for (int k = kEach - 1; k >= 0; --k) {
+    if (begin + k >= gae.tokens) continue;
+    next = apply(gae.step(begin + k), next);
+    out[k] = next;
   }
-  for (int t = begin; t < end; ++t) {
+#pragma unroll
+  for (int k = 0; k < kEach; ++k) {
+    const int t = begin + k;
+    if (t >= gae.tokens) continue;
     const double v = gae.values[t];
-    advantages[t] = static_cast<float>(out[t - begin]);
-    returns[t] = static_cast<float>(out[t - begin] + v);
+    advantages[t] = static_cast<float>(out[k]);
+    returns[t] = static_cast<float>(out[k] + v);
   }
 }
 

@@ -1,38 +1,41 @@
 // rmsnorm.cu: RMSNorm with a fused residual add, forward and backward.
 //
 // Bound: memory. Forward reads 1 (with residual 2) and writes 1 (2) elements of dtype per element of x;
-// backward reads 2 (accumulating 3) and writes 1. A row stays in registers between its two passes: each
-// thread holds kPacks packs of it, and which ones depends on C alone.
+// backward reads 2 (accumulating 3) and writes 1. Each thread owns kPacks packs of a row, and which ones
+// depends on C alone. Up to C = 8192 that is one, which stays in registers between the two passes over the
+// row; longer rows are read twice, the second time from a cache.
 #include "columns.cuh"
 #include "pack.cuh"
 
 namespace tk {
 namespace {
 
-constexpr int kMostThreads = 1024, kMostColumns = 4 * kMostThreads * kPack;
+constexpr int kLongRow = 4;  // packs a thread of a row beyond 8192 columns
+constexpr int kMostThreads(int packs) { return packs == 1 ? 1024 : 512; }
+constexpr int kMostColumns = kLongRow * kMostThreads(kLongRow) * kPack;
 constexpr int kChunk = 16;  // rows that one block of the backward pass adds up for dw
 
 template <class T, bool kWhole, int kPacks>
-__global__ void __launch_bounds__(kMostThreads) rmsnorm_forward(T* y, T* sum, float* rstd, const T* x, const T* residual,
+__global__ void __launch_bounds__(kMostThreads(kPacks)) rmsnorm_forward(T* y, T* sum, float* rstd, const T* x, const T* residual,
                                                                 const float* w, int C, float eps) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * C;
   const int stride = static_cast<int>(blockDim.x) * kPack, first = static_cast<int>(threadIdx.x) * kPack;
-  Pack v[kPacks];
+  Pack v;
   float squares = 0.0f;
 #pragma unroll
   for (int j = 0; j < kPacks; ++j) {
     const int c = first + j * stride, count = min(kPack, C - c);
     if (count <= 0) continue;
-    v[j] = load_pack<kWhole>(x + row + c, count);
+    v = load_pack<kWhole>(x + row + c, count);
     if (residual) {
       const Pack other = load_pack<kWhole>(residual + row + c, count);
       // What is normalised is the stored sum: the same bits as a norm that reads it from memory.
 #pragma unroll
-      for (int k = 0; k < kPack; ++k) v[j].x[k] = rounded<T>(__fadd_rn(v[j].x[k], other.x[k]));
-      store_pack<kWhole>(sum + row + c, v[j], count);
+      for (int k = 0; k < kPack; ++k) v.x[k] = rounded<T>(__fadd_rn(v.x[k], other.x[k]));
+      store_pack<kWhole>(sum + row + c, v, count);
     }
 #pragma unroll
-    for (int k = 0; k < kPack; ++k) squares = __fmaf_rn(v[j].x[k], v[j].x[k], squares);
+    for (int k = 0; k < kPack; ++k) squares = __fmaf_rn(v.x[k], v.x[k], squares);
   }
   squares = block_sum(squares);
   const float scale = __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(squares, static_cast<float>(C)), eps)));
@@ -41,10 +44,11 @@ __global__ void __launch_bounds__(kMostThreads) rmsnorm_forward(T* y, T* sum, fl
   for (int j = 0; j < kPacks; ++j) {
     const int c = first + j * stride, count = min(kPack, C - c);
     if (count <= 0) continue;
+    if (kPacks > 1) v = load_pack<kWhole>((residual ? sum : x) + row + c, count);
     const Pack weight = load_pack<kWhole>(w + c, count);
     Pack out;
 #pragma unroll
-    for (int k = 0; k < kPack; ++k) out.x[k] = __fmul_rn(__fmul_rn(v[j].x[k], scale), weight.x[k]);
+    for (int k = 0; k < kPack; ++k) out.x[k] = __fmul_rn(__fmul_rn(v.x[k], scale), weight.x[k]);
     store_pack<kWhole>(y + row + c, out, count);
   }
 }
@@ -52,7 +56,7 @@ __global__ void __launch_bounds__(kMostThreads) rmsnorm_forward(T* y, T* sum, fl
 // With r = rstd and g = dy * w:  dx = r (g - x r^2 mean(g x)),  dw += dy x r.
 // A block works on kChunk rows and leaves their part of dw in parts(blocks, C).
 template <class T, bool kWhole, int kPacks>
-__global__ void __launch_bounds__(kMostThreads) rmsnorm_backward(T* dx, float* parts, const T* dy, const T* x,
+__global__ void __launch_bounds__(kMostThreads(kPacks)) rmsnorm_backward(T* dx, float* parts, const T* dy, const T* x,
                                                                  const float* rstd, const float* w, int rows, int C,
                                                                  bool accumulate) {
   const int stride = static_cast<int>(blockDim.x) * kPack, first = static_cast<int>(threadIdx.x) * kPack;
@@ -60,17 +64,17 @@ __global__ void __launch_bounds__(kMostThreads) rmsnorm_backward(T* dx, float* p
   Pack dw[kPacks] = {};
   for (int t = begin; t < end; ++t) {
     const int64_t row = static_cast<int64_t>(t) * C;
-    Pack d[kPacks], s[kPacks];
+    Pack d, s;
     float dot = 0.0f;
 #pragma unroll
     for (int j = 0; j < kPacks; ++j) {
       const int c = first + j * stride, count = min(kPack, C - c);
       if (count <= 0) continue;
-      d[j] = load_pack<kWhole>(dy + row + c, count);
-      s[j] = load_pack<kWhole>(x + row + c, count);
+      d = load_pack<kWhole>(dy + row + c, count);
+      s = load_pack<kWhole>(x + row + c, count);
       const Pack weight = load_pack<kWhole>(w + c, count);
 #pragma unroll
-      for (int k = 0; k < kPack; ++k) dot = __fmaf_rn(__fmul_rn(d[j].x[k], weight.x[k]), s[j].x[k], dot);
+      for (int k = 0; k < kPack; ++k) dot = __fmaf_rn(__fmul_rn(d.x[k], weight.x[k]), s.x[k], dot);
     }
     dot = block_sum(dot);
     const float r = rstd[t];
@@ -79,12 +83,16 @@ __global__ void __launch_bounds__(kMostThreads) rmsnorm_backward(T* dx, float* p
     for (int j = 0; j < kPacks; ++j) {
       const int c = first + j * stride, count = min(kPack, C - c);
       if (count <= 0) continue;
+      if (kPacks > 1) {
+        d = load_pack<kWhole>(dy + row + c, count);
+        s = load_pack<kWhole>(x + row + c, count);
+      }
       const Pack weight = load_pack<kWhole>(w + c, count);
       Pack out;
 #pragma unroll
       for (int k = 0; k < kPack; ++k) {
-        out.x[k] = __fmul_rn(r, __fmaf_rn(s[j].x[k], pull, __fmul_rn(d[j].x[k], weight.x[k])));
-        dw[j].x[k] = __fmaf_rn(d[j].x[k], __fmul_rn(s[j].x[k], r), dw[j].x[k]);
+        out.x[k] = __fmul_rn(r, __fmaf_rn(s.x[k], pull, __fmul_rn(d.x[k], weight.x[k])));
+        dw[j].x[k] = __fmaf_rn(d.x[k], __fmul_rn(s.x[k], r), dw[j].x[k]);
       }
       if (accumulate) {
         const Pack old = load_pack<kWhole>(dx + row + c, count);
@@ -103,30 +111,29 @@ __global__ void __launch_bounds__(kMostThreads) rmsnorm_backward(T* dx, float* p
 
 // How a row of C elements is spread over threads.
 struct Spread {
-  int threads, packs;
+  unsigned threads;
+  bool one_pack;
 };
 Spread spread(int32_t C) {
   const int64_t packs = ceil_div(C, kPack);
-  const int each = packs <= kMostThreads ? 1 : packs <= 2 * kMostThreads ? 2 : 4;
-  return {static_cast<int>(ceil_div(ceil_div(packs, each), 32) * 32), each};
+  const bool one = packs <= kMostThreads(1);
+  return {static_cast<unsigned>(ceil_div(ceil_div(packs, one ? 1 : kLongRow), 32) * 32), one};
 }
 
 // Calls body(T{}, whole, packs) with compile-time values of the three.
 template <class F>
-void with_row(int32_t dtype, bool whole, int packs, F&& body) {
+void with_row(int32_t dtype, bool whole, const Spread& row, F&& body) {
   with_dtype(dtype, [&](auto element) {
     with_flag(whole, [&](auto flag) {
-      if (packs == 1)
+      if (row.one_pack)
         body(element, flag, std::integral_constant<int, 1>{});
-      else if (packs == 2)
-        body(element, flag, std::integral_constant<int, 2>{});
       else
-        body(element, flag, std::integral_constant<int, 4>{});
+        body(element, flag, std::integral_constant<int, kLongRow>{});
     });
   });
 }
 
-void check_columns(int32_t C) { require(C > 0 && C <= kMostColumns, "C must lie between 1 and 32768"); }
+void check_columns(int32_t C) { require(C > 0 && C <= kMostColumns, "C must lie between 1 and 16384"); }
 
 }  // namespace
 }  // namespace tk
@@ -142,9 +149,9 @@ int32_t tk_rmsnorm_forward(uint64_t stream, uint64_t y, uint64_t sum, uint64_t r
     check_columns(C);
     if (T == 0) return;
     const Spread row = spread(C);
-    with_row(dtype, whole_packs(C, y | sum | x | residual | w), row.packs, [&](auto element, auto whole, auto packs) {
+    with_row(dtype, whole_packs(C, y | sum | x | residual | w), row, [&](auto element, auto whole, auto packs) {
       using E = decltype(element);
-      LAUNCH((rmsnorm_forward<E, whole.value, packs.value>), static_cast<unsigned>(T), static_cast<unsigned>(row.threads),
+      LAUNCH((rmsnorm_forward<E, whole.value, packs.value>), static_cast<unsigned>(T), row.threads,
              0, s.queue, pointer<E>(y), pointer<E>(sum), f32(rstd), pointer<E>(x), pointer<E>(residual), f32(w), C, eps);
     });
   });
@@ -158,10 +165,10 @@ int32_t tk_rmsnorm_backward(uint64_t stream, uint64_t dx, uint64_t dw, uint64_t 
     const Spread row = spread(C);
     const int64_t blocks = ceil_div(T, kChunk);
     float* parts = s.scratch.get<float>(static_cast<size_t>(blocks * C));
-    with_row(dtype, whole_packs(C, dx | dy | x | w), row.packs, [&](auto element, auto whole, auto packs) {
+    with_row(dtype, whole_packs(C, dx | dy | x | w), row, [&](auto element, auto whole, auto packs) {
       using E = decltype(element);
       LAUNCH((rmsnorm_backward<E, whole.value, packs.value>), static_cast<unsigned>(blocks),
-             static_cast<unsigned>(row.threads), 0, s.queue, pointer<E>(dx), parts, pointer<E>(dy), pointer<E>(x),
+             row.threads, 0, s.queue, pointer<E>(dx), parts, pointer<E>(dy), pointer<E>(x),
              f32(rstd), f32(w), T, C, accumulate != 0);
     });
     add_column_sums(s, f32(dw), parts, static_cast<int>(blocks), C);
