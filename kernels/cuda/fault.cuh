@@ -17,6 +17,7 @@ enum FaultKind : int32_t {
   kFaultOffsetsEnd,   // value: end of cu_seqlens, bound: tokens
   kFaultSegments,     // bound: tokens
   kFaultCapacity,     // index: row, bound: capacity
+  kFaultTarget,       // index: token, value: target, bound: vocabulary
 };
 
 struct Fault {
@@ -44,6 +45,8 @@ inline std::string fault_message(const Fault& fault) {
     case kFaultOffsetsEnd: return "cu_seqlens ends at " + value + ", but there are " + bound + " tokens";
     case kFaultSegments: return "gae: segments must rise from 0 to " + bound + ", the number of tokens";
     case kFaultCapacity: return "row " + index + " has no room for more than " + bound + " tokens";
+    case kFaultTarget:
+      return "token " + index + " has target " + value + ", but the vocabulary has " + bound + " entries";
     default: return "a kernel reported fault " + std::to_string(fault.kind);
   }
 }

@@ -5,6 +5,9 @@
 
 namespace tk {
 
+// Refuses all but float32 with float32 and bfloat16 with bfloat16.
+void check_types(int32_t dtype, int32_t w_dtype);
+
 // Elements between rows of a packed bfloat16 matrix with K columns: 16-byte rows, zeros behind column K.
 inline int64_t packed_stride(int64_t K) { return (K + 7) / 8 * 8; }
 

@@ -63,8 +63,9 @@ DEV void gather_chunk(unsigned char* to, const bf16* from, int count) {
 template <int kExtent, int kR, int kThreads, bool kTransposed, bool kAligned>
 DEV void load_stage(unsigned char* stage, const Operand& x, int i0, int r0, int depth) {
   constexpr int kChunks = (kTransposed ? kExtent : kR) / 8, kAll = kExtent * kR / 8;
-  static_assert(kAll % kThreads == 0);
+  constexpr int kEach = (kAll + kThreads - 1) / kThreads;
   const auto load = [&](int index) {
+    if (kAll % kThreads != 0 && index >= kAll) return;
     const int row = index / kChunks, chunk = index % kChunks;
     const int i = i0 + (kTransposed ? chunk * 8 : row), r = r0 + (kTransposed ? row : chunk * 8);
     const bool inside = i < x.rows && r < depth;
@@ -77,10 +78,10 @@ DEV void load_stage(unsigned char* stage, const Operand& x, int i0, int r0, int 
   };
   if constexpr (kAligned) {
 #pragma unroll
-    for (int n = 0; n < kAll / kThreads; ++n) load(static_cast<int>(threadIdx.x) + n * kThreads);
+    for (int n = 0; n < kEach; ++n) load(static_cast<int>(threadIdx.x) + n * kThreads);
   } else {
 #pragma unroll 1
-    for (int n = 0; n < kAll / kThreads; ++n) load(static_cast<int>(threadIdx.x) + n * kThreads);
+    for (int n = 0; n < kEach; ++n) load(static_cast<int>(threadIdx.x) + n * kThreads);
   }
 }
 

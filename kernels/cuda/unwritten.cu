@@ -11,11 +11,6 @@ void set_last_error(const std::string& message);
     return 1;                                                                \
   }
 
-UNWRITTEN(linear_packed_bytes)
-UNWRITTEN(linear_pack)
-UNWRITTEN(linear_forward)
-UNWRITTEN(linear_backward_input)
-UNWRITTEN(linear_backward_weight)
 UNWRITTEN(embedding_forward)
 UNWRITTEN(embedding_backward)
 UNWRITTEN(rmsnorm_forward)
@@ -31,11 +26,7 @@ UNWRITTEN(swiglu_backward)
 UNWRITTEN(gather_rows)
 UNWRITTEN(scatter_add_rows)
 UNWRITTEN(cast)
-UNWRITTEN(lm_head_logprobs)
-UNWRITTEN(lm_head_sample)
 UNWRITTEN(decode_advance)
-UNWRITTEN(cross_entropy_loss)
-UNWRITTEN(ppo_loss)
 UNWRITTEN(value_loss)
 UNWRITTEN(gae)
 UNWRITTEN(whiten)
