@@ -22,6 +22,25 @@ import cudaPtxCuh from "../kernels/cuda/ptx.cuh" with { type: "text" };
 import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
 import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
 import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
+import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
+import cudaPackCuh from "../kernels/cuda/pack.cuh" with { type: "text" };
+import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
+import cudaSequencesCuh from "../kernels/cuda/sequences.cuh" with { type: "text" };
+import cudaAttentionCuh from "../kernels/cuda/attention.cuh" with { type: "text" };
+import cudaAttentionTileCuh from "../kernels/cuda/attention_tile.cuh" with { type: "text" };
+import cudaAttentionRowsCuh from "../kernels/cuda/attention_rows.cuh" with { type: "text" };
+import cudaAttentionCu from "../kernels/cuda/attention.cu" with { type: "text" };
+import cudaAttentionBackwardCu from "../kernels/cuda/attention_backward.cu" with { type: "text" };
+import cudaAttentionForwardCu from "../kernels/cuda/attention_forward.cu" with { type: "text" };
+import cudaAttentionPagedCu from "../kernels/cuda/attention_paged.cu" with { type: "text" };
+import cudaAttentionSimtCu from "../kernels/cuda/attention_simt.cu" with { type: "text" };
+import cudaDecodeCu from "../kernels/cuda/decode.cu" with { type: "text" };
+import cudaEmbeddingCu from "../kernels/cuda/embedding.cu" with { type: "text" };
+import cudaLossesCu from "../kernels/cuda/losses.cu" with { type: "text" };
+import cudaRmsnormCu from "../kernels/cuda/rmsnorm.cu" with { type: "text" };
+import cudaRopeCu from "../kernels/cuda/rope.cu" with { type: "text" };
+import cudaRowsCu from "../kernels/cuda/rows.cu" with { type: "text" };
+import cudaSwigluCu from "../kernels/cuda/swiglu.cu" with { type: "text" };
 import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
 import emuH from "../kernels/emu/emu.h" with { type: "text" };
 import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
@@ -67,6 +86,25 @@ const kernelSources: readonly SourceFile[] = [
   { name: "runtime.cuh", text: cudaRuntimeCuh },
   { name: "runtime.cu", text: cudaRuntimeCu },
   { name: "adamw.cu", text: cudaAdamwCu },
+  { name: "fault.cuh", text: cudaFaultCuh },
+  { name: "pack.cuh", text: cudaPackCuh },
+  { name: "columns.cuh", text: cudaColumnsCuh },
+  { name: "sequences.cuh", text: cudaSequencesCuh },
+  { name: "attention.cuh", text: cudaAttentionCuh },
+  { name: "attention_tile.cuh", text: cudaAttentionTileCuh },
+  { name: "attention_rows.cuh", text: cudaAttentionRowsCuh },
+  { name: "attention.cu", text: cudaAttentionCu },
+  { name: "attention_backward.cu", text: cudaAttentionBackwardCu },
+  { name: "attention_forward.cu", text: cudaAttentionForwardCu },
+  { name: "attention_paged.cu", text: cudaAttentionPagedCu },
+  { name: "attention_simt.cu", text: cudaAttentionSimtCu },
+  { name: "decode.cu", text: cudaDecodeCu },
+  { name: "embedding.cu", text: cudaEmbeddingCu },
+  { name: "losses.cu", text: cudaLossesCu },
+  { name: "rmsnorm.cu", text: cudaRmsnormCu },
+  { name: "rope.cu", text: cudaRopeCu },
+  { name: "rows.cu", text: cudaRowsCu },
+  { name: "swiglu.cu", text: cudaSwigluCu },
   { name: "unwritten.cu", text: cudaUnwrittenCu },
 ];
 
