@@ -37,6 +37,7 @@ import cudaTileCuh from "../kernels/cuda/tile.cuh" with { type: "text" };
 import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
 import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
 import cudaAttentionCu from "../kernels/cuda/attention.cu" with { type: "text" };
+import cudaAttentionBackwardCu from "../kernels/cuda/attention_backward.cu" with { type: "text" };
 import cudaAttentionForwardCu from "../kernels/cuda/attention_forward.cu" with { type: "text" };
 import cudaAttentionPagedCu from "../kernels/cuda/attention_paged.cu" with { type: "text" };
 import cudaAttentionSimtCu from "../kernels/cuda/attention_simt.cu" with { type: "text" };
@@ -113,6 +114,7 @@ const kernelSources: readonly SourceFile[] = [
   { name: "runtime.cu", text: cudaRuntimeCu },
   { name: "adamw.cu", text: cudaAdamwCu },
   { name: "attention.cu", text: cudaAttentionCu },
+  { name: "attention_backward.cu", text: cudaAttentionBackwardCu },
   { name: "attention_forward.cu", text: cudaAttentionForwardCu },
   { name: "attention_paged.cu", text: cudaAttentionPagedCu },
   { name: "attention_simt.cu", text: cudaAttentionSimtCu },
