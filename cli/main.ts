@@ -8,6 +8,7 @@ import { CompletionsCommand } from "@cliffy/command/completions";
 import { HelpCommand } from "@cliffy/command/help";
 import { UserError } from "../src/errors.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evalCommand } from "./eval.ts";
 import { Interrupted } from "./interrupt.ts";
 import { modelCommand } from "./model.ts";
 import { planCommand } from "./plan.ts";
@@ -20,6 +21,7 @@ const main = new Command()
   .description("Trains language models to think fast and slow, and runs them.")
   .throwErrors() // for all commands below; errors are printed in one place, here
   .command("train", trainCommand())
+  .command("eval", evalCommand())
   .command("solve", solveCommand())
   .command("plan", planCommand())
   .command("model", modelCommand())

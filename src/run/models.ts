@@ -129,8 +129,8 @@ export function openActor(
   config: TrainConfig,
   tokenizer: Tokenizer,
 ): Decoder {
-  const { recompute } = config;
-  const options = { head: "lm", train: true, recompute } as const;
+  const { recompute, weights: chosen } = config, weights = chosen ?? undefined;
+  const options = { head: "lm", train: true, recompute, weights } as const;
   if (config.model !== null) return loadDecoder(device, stream, config.model, options);
   const actor = new Decoder(device, stream, tinyModelConfig(config.shape, tokenizer), options);
   initialise(stream, actor, new Random(config.seed).fork("actor"));
@@ -146,7 +146,8 @@ export function openCritic(
   actor: Decoder,
   options: { seed: number; dir: string | null },
 ): Decoder {
-  const kind = { head: "value", train: true, recompute: actor.recompute } as const;
+  const { recompute, weights } = actor;
+  const kind = { head: "value", train: true, recompute, weights } as const;
   if (options.dir !== null) return loadDecoder(device, stream, options.dir, kind);
   const critic = new Decoder(device, stream, actor.config, kind);
   const source = actor.params, target = critic.params;
@@ -171,7 +172,7 @@ export function openReference(
   actor: Decoder,
   dir: string | null,
 ): Decoder {
-  const kind = { head: "lm", train: false } as const;
+  const kind = { head: "lm", train: false, weights: actor.weights } as const;
   if (dir !== null) return loadDecoder(device, stream, dir, kind);
   const copy = new Decoder(device, stream, actor.config, kind);
   stream.copy(copy.params.master.flat, actor.params.master.flat);

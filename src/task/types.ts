@@ -29,6 +29,8 @@ export interface TaskProblem {
   readonly question: string;
   /** The gold answer. */
   readonly answer?: string;
+  /** Options of a multiple-choice question by letter; the answer may be a letter or an option. */
+  readonly choices?: Readonly<Record<string, string>>;
 }
 
 /** What the policy sampled in one turn. */

@@ -4,7 +4,7 @@ const root = new URL("../../", import.meta.url).pathname;
 const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
 
 /** The task's arguments for deno, with `$(command)` replaced by what the command prints. */
-async function taskArguments(): Promise<string[]> {
+async function taskArguments(env: Record<string, string>): Promise<string[]> {
   const task: string = tasks.thinker;
   const inner = task.match(/\$\(deno (.*?)\)/);
   const words = (text: string) => text.split(" ").slice(text.startsWith("deno ") ? 1 : 0);
@@ -12,12 +12,12 @@ async function taskArguments(): Promise<string[]> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: words(inner[1]),
     cwd: root,
+    env,
   }).output();
   return words(task.replace(inner[0], new TextDecoder().decode(stdout).trim()));
 }
 
 const script = "cli/main.ts";
-const flags = (await taskArguments()).filter((word) => word !== script).slice(1);
 
 /** How to start the command line. */
 export interface Start {
@@ -27,7 +27,8 @@ export interface Start {
 }
 
 /** Starts `thinker ...args`. */
-export function start(args: readonly string[], { cwd = root, env = {} }: Start = {}) {
+export async function start(args: readonly string[], { cwd = root, env = {} }: Start = {}) {
+  const flags = (await taskArguments(env)).filter((word) => word !== script).slice(1);
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", ...flags, `${root}${script}`, ...args],
     cwd,
@@ -40,7 +41,7 @@ export function start(args: readonly string[], { cwd = root, env = {} }: Start =
 
 /** Runs `thinker ...args` to its end. */
 export async function thinker(args: readonly string[], options: Start = {}) {
-  const { code, stdout, stderr } = await start(args, options).output();
+  const { code, stdout, stderr } = await (await start(args, options)).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }

@@ -1,6 +1,12 @@
-import { attentionBackward, attentionForward, type Heads, rope } from "../../ffi/mod.ts";
+import {
+  attentionBackward,
+  attentionForward,
+  type Backend,
+  type Heads,
+  rope,
+} from "../../ffi/mod.ts";
 import { assertRejects, assertThrows } from "@std/assert";
-import { assertClose, assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import { assertClose, assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import {
   attention64,
   attentionGradient64,
@@ -27,10 +33,11 @@ function offsets(lengths: number[]): Int32Array<ArrayBuffer> {
 
 /** Forward and backward of one packed batch on a device with `threads`. */
 async function attention(
+  backend: Backend,
   { qkv, dout, cu, heads, scale }: ReturnType<typeof randomCase>,
   threads?: number,
 ): Promise<{ out: Float32Array; lse: Float32Array; dqkv: Float32Array }> {
-  using lab = await Lab.open({ threads });
+  using lab = await Lab.open({ backend, threads });
   const { H, D } = heads, { row } = layout(heads), T = cu.at(-1)!;
   const [out, bare, lse, dqkv] = [[T, H * D], [T, H * D], [T, H], [T, row]].map((s) => lab.out(s));
   const packed = { qkv: lab.put(qkv, [T, row]), cuSeqlens: lab.put(cu), heads, scale };
@@ -49,10 +56,10 @@ function randomCase(rand: Rand, lengths: number[], heads: Heads) {
 
 for (const heads of SHAPES) {
   const name = `(${heads.H}, ${heads.Hk}, ${heads.D})`;
-  Deno.test(`attention ${name}: forward and backward agree with float64`, async () => {
+  testBackends(`attention ${name}: forward and backward agree with float64`, async (backend) => {
     await seeded(async (rand) => {
       const data = randomCase(rand, LENGTHS, heads);
-      const actual = await attention(data);
+      const actual = await attention(backend, data);
       const expected = attention64(data.qkv, data.cu, heads, data.scale);
       assertClose(actual.out, expected.out, 3e-6, "out");
       assertClose(actual.lse, expected.lse, 3e-6, "lse");
@@ -61,8 +68,8 @@ for (const heads of SHAPES) {
     });
   });
 
-  Deno.test(`rope ${name}: agrees with float64, and its inverse undoes it`, async () => {
-    using lab = await Lab.open();
+  testBackends(`rope ${name}: agrees with float64, and its inverse undoes it`, async (backend) => {
+    using lab = await Lab.open({ backend });
     await seeded(async (rand) => {
       const T = 65, P = 300, { row } = layout(heads);
       const qkv = rand.normal(T * row),
@@ -82,72 +89,85 @@ for (const heads of SHAPES) {
   });
 }
 
-Deno.test("attention: sequences longer than one parallel task, and large scores", async () => {
-  await seeded(async (rand) => {
-    const heads = { H: 2, Hk: 1, D: 16 };
-    const data = { ...randomCase(rand, [5, 300, 257], heads), scale: 3 };
-    const actual = await attention(data);
-    const expected = attention64(data.qkv, data.cu, heads, data.scale);
-    assertClose(actual.out, expected.out, 3e-5, "out");
-    assertClose(actual.lse, expected.lse, 3e-6, "lse");
-    const gradient = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
-    assertClose(actual.dqkv, gradient, 3e-5, "dqkv");
-  });
-});
-
-Deno.test("attention: the gradient is the slope of the float64 forward pass", async () => {
-  await seeded(async (rand) => {
-    const heads = { H: 2, Hk: 1, D: 16 };
-    const data = randomCase(rand, [1, 4, 2], heads);
-    const loss = (qkv: Float64Array) =>
-      attention64(qkv, data.cu, heads, data.scale).out.reduce(
-        (sum, x, i) => sum + x * data.dout[i],
-        0,
-      );
-    const slopes = Array.from(data.qkv, (_, i) => {
-      const step = 1e-5, up = Float64Array.from(data.qkv), down = Float64Array.from(data.qkv);
-      up[i] += step;
-      down[i] -= step;
-      return (loss(up) - loss(down)) / (2 * step);
+testBackends(
+  "attention: sequences longer than one parallel task, and large scores",
+  async (backend) => {
+    await seeded(async (rand) => {
+      const heads = { H: 2, Hk: 1, D: 16 };
+      const data = { ...randomCase(rand, [5, 300, 257], heads), scale: 3 };
+      const actual = await attention(backend, data);
+      const expected = attention64(data.qkv, data.cu, heads, data.scale);
+      assertClose(actual.out, expected.out, 3e-5, "out");
+      assertClose(actual.lse, expected.lse, 3e-6, "lse");
+      const gradient = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
+      assertClose(actual.dqkv, gradient, 3e-5, "dqkv");
     });
-    const analytic = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
-    assertClose(analytic, slopes, 1e-7, "reference");
-    assertClose((await attention(data)).dqkv, slopes, 1e-5, "kernel");
-  });
-});
+  },
+);
 
-Deno.test("attention: the bits depend on the sequence alone, not on threads or neighbours", async () => {
-  await seeded(async (rand) => {
-    const heads = { H: 6, Hk: 2, D: 48 }, { row } = layout(heads);
-    const data = randomCase(rand, LENGTHS, heads);
-    const expected = await attention(data, 2);
-    for (const threads of [1, 3]) {
-      const actual = await attention(data, threads);
-      for (const name of ["out", "lse", "dqkv"] as const) {
-        assertSameBits(actual[name], expected[name], `${name} with ${threads} threads`);
-      }
-    }
-    for (let b = 0; b < LENGTHS.length; b++) {
-      const [begin, end] = [data.cu[b], data.cu[b + 1]], width = heads.H * heads.D;
-      if (begin === end) continue;
-      const alone = await attention({
-        ...data,
-        cu: offsets([end - begin]),
-        qkv: data.qkv.slice(begin * row, end * row),
-        dout: data.dout.slice(begin * width, end * width),
+testBackends(
+  "attention: the gradient is the slope of the float64 forward pass",
+  async (backend) => {
+    await seeded(async (rand) => {
+      const heads = { H: 2, Hk: 1, D: 16 };
+      const data = randomCase(rand, [1, 4, 2], heads);
+      const loss = (qkv: Float64Array) =>
+        attention64(qkv, data.cu, heads, data.scale).out.reduce(
+          (sum, x, i) => sum + x * data.dout[i],
+          0,
+        );
+      const slopes = Array.from(data.qkv, (_, i) => {
+        const step = 1e-5, up = Float64Array.from(data.qkv), down = Float64Array.from(data.qkv);
+        up[i] += step;
+        down[i] -= step;
+        return (loss(up) - loss(down)) / (2 * step);
       });
-      assertSameBits(
-        alone.out,
-        expected.out.slice(begin * width, end * width),
-        `out of ${b} alone`,
-      );
-      assertSameBits(alone.dqkv, expected.dqkv.slice(begin * row, end * row), `dqkv of ${b} alone`);
-    }
-  });
-});
+      const analytic = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
+      assertClose(analytic, slopes, 1e-7, "reference");
+      assertClose((await attention(backend, data)).dqkv, slopes, 1e-5, "kernel");
+    });
+  },
+);
 
-Deno.test("attention: wrong shapes and indices are named", async () => {
-  using lab = await Lab.open();
+testBackends(
+  "attention: the bits depend on the sequence alone, not on threads or neighbours",
+  async (backend) => {
+    await seeded(async (rand) => {
+      const heads = { H: 6, Hk: 2, D: 48 }, { row } = layout(heads);
+      const data = randomCase(rand, LENGTHS, heads);
+      const expected = await attention(backend, data, 2);
+      for (const threads of [1, 3]) {
+        const actual = await attention(backend, data, threads);
+        for (const name of ["out", "lse", "dqkv"] as const) {
+          assertSameBits(actual[name], expected[name], `${name} with ${threads} threads`);
+        }
+      }
+      for (let b = 0; b < LENGTHS.length; b++) {
+        const [begin, end] = [data.cu[b], data.cu[b + 1]], width = heads.H * heads.D;
+        if (begin === end) continue;
+        const alone = await attention(backend, {
+          ...data,
+          cu: offsets([end - begin]),
+          qkv: data.qkv.slice(begin * row, end * row),
+          dout: data.dout.slice(begin * width, end * width),
+        });
+        assertSameBits(
+          alone.out,
+          expected.out.slice(begin * width, end * width),
+          `out of ${b} alone`,
+        );
+        assertSameBits(
+          alone.dqkv,
+          expected.dqkv.slice(begin * row, end * row),
+          `dqkv of ${b} alone`,
+        );
+      }
+    });
+  },
+);
+
+testBackends("attention: wrong shapes and indices are named", async (backend) => {
+  using lab = await Lab.open({ backend });
   const heads = { H: 2, Hk: 1, D: 16 };
   const [qkv, out, cuSeqlens] = [
     lab.zeros([3, 64]),

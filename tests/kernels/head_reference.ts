@@ -22,18 +22,29 @@ export function randomHead(rand: Rand, [T, C, V]: readonly number[], spread = 2)
   return { h: rand.normal(T * C), w: rand.normal(V * C, spread / Math.sqrt(C)), T, C, V };
 }
 
-/** Packs `w (V, C)` for the device. */
-export function packWeight(lab: Lab, w: Float32Array, V: number, C: number): PackedWeight {
-  const data = lab.alloc("u8", [packedBytes(lab.device, V, C, "f32")]);
-  const packed: PackedWeight = { data, N: V, K: C, dtype: "f32" };
-  linearPack(lab.stream, packed, lab.put(w, [V, C]));
+/** Packs `w (N, K)` for the device. */
+export function packWeight(
+  lab: Lab,
+  w: Float32Array,
+  N: number,
+  K: number,
+  dtype: PackedWeight["dtype"] = "f32",
+): PackedWeight {
+  const data = lab.alloc("u8", [packedBytes(lab.device, N, K, dtype)]);
+  const packed: PackedWeight = { data, N, K, dtype };
+  linearPack(lab.stream, packed, lab.put(w, [N, K]));
   return packed;
 }
 
 /** The head on the device, with a workspace of `rows` rows of logits (and some bytes over). */
-export function putHead(lab: Lab, { h, w, T, C, V }: ReturnType<typeof randomHead>, rows = T) {
+export function putHead(
+  lab: Lab,
+  { h, w, T, C, V }: ReturnType<typeof randomHead>,
+  rows = T,
+  dtype: PackedWeight["dtype"] = "f32",
+) {
   const workspace = lab.alloc("u8", [rows * V * 4 + 3]);
-  return { h: lab.put(h, [T, C]), w: packWeight(lab, w, V, C), workspace };
+  return { h: lab.put(h, [T, C]), w: packWeight(lab, w, V, C, dtype), workspace };
 }
 
 /** The scaled logits of row t. */

@@ -1,4 +1,5 @@
 import {
+  type Backend,
   crossEntropyLoss,
   type LmHead,
   lmHeadLogprobs,
@@ -9,7 +10,7 @@ import {
   type Tensor,
 } from "../../ffi/mod.ts";
 import { assert, assertRejects, assertThrows } from "@std/assert";
-import { assertClose, assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import { assertClose, assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import {
   crossEntropy64,
   headLoss64,
@@ -23,12 +24,13 @@ import {
 type HostHead = ReturnType<typeof randomHead>;
 
 async function logprobsOf(
+  backend: Backend,
   head: HostHead,
   targets: Int32Array,
   temperature: number,
   options: { rows?: number; threads?: number } = {},
 ) {
-  using lab = await Lab.open(options);
+  using lab = await Lab.open({ backend, ...options });
   const [logprobs, bare, entropy] = [lab.out([head.T]), lab.out([head.T]), lab.out([head.T])];
   const args = { ...putHead(lab, head, options.rows), targets: lab.put(targets), temperature };
   lmHeadLogprobs(lab.stream, { ...args, logprobs, entropy });
@@ -38,38 +40,45 @@ async function logprobsOf(
 }
 
 for (const V of [1, 5, 33, 513, 1100]) {
-  Deno.test(`lm_head_logprobs, V = ${V}: float64, whatever the workspace, rows and threads`, async () => {
-    await seeded(async (rand) => {
-      const head = randomHead(rand, [37, 24, V]), targets = rand.ints(37, 0, V);
-      for (const temperature of [1, 0.7]) {
-        const expected = logprobs64(head, targets, temperature);
-        const all = await logprobsOf(head, targets, temperature);
-        assertClose(all.logprobs, expected.logprobs, 2e-6, "logprobs");
-        assertClose(all.entropy, expected.entropy, 5e-6, "entropy");
-        const variants = [[37, 1, 1], [37, 5, 3], [37, 40, 1], [1, 1, 2], [9, 4, 2]];
-        for (const [T, rows, threads] of variants) {
-          const some = { ...head, h: head.h.slice(0, T * head.C), T };
-          const actual = await logprobsOf(some, targets.slice(0, T), temperature, {
-            rows,
-            threads,
-          });
-          const what = `T = ${T}, workspace of ${rows} rows, ${threads} threads`;
-          assertSameBits(actual.logprobs, all.logprobs.slice(0, T), `logprobs, ${what}`);
-          assertSameBits(actual.entropy, all.entropy.slice(0, T), `entropy, ${what}`);
+  testBackends(
+    `lm_head_logprobs, V = ${V}: float64, whatever the workspace, rows and threads`,
+    async (backend) => {
+      await seeded(async (rand) => {
+        const head = randomHead(rand, [37, 24, V]), targets = rand.ints(37, 0, V);
+        for (const temperature of [1, 0.7]) {
+          const expected = logprobs64(head, targets, temperature);
+          const all = await logprobsOf(backend, head, targets, temperature);
+          assertClose(all.logprobs, expected.logprobs, 2e-6, "logprobs");
+          assertClose(all.entropy, expected.entropy, 5e-6, "entropy");
+          const variants = [[37, 1, 1], [37, 5, 3], [37, 40, 1], [1, 1, 2], [9, 4, 2]];
+          for (const [T, rows, threads] of variants) {
+            const some = { ...head, h: head.h.slice(0, T * head.C), T };
+            const actual = await logprobsOf(backend, some, targets.slice(0, T), temperature, {
+              rows,
+              threads,
+            });
+            const what = `T = ${T}, workspace of ${rows} rows, ${threads} threads`;
+            assertSameBits(actual.logprobs, all.logprobs.slice(0, T), `logprobs, ${what}`);
+            assertSameBits(actual.entropy, all.entropy.slice(0, T), `entropy, ${what}`);
+          }
         }
-      }
-    });
-  });
+      });
+    },
+  );
 }
 
-Deno.test("lm_head_logprobs: logits of 300 neither overflow nor lose the sum", async () => {
-  await seeded(async (rand) => {
-    const head = randomHead(rand, [20, 8, 700], 100), targets = rand.ints(20, 0, 700);
-    const expected = logprobs64(head, targets, 1), actual = await logprobsOf(head, targets, 1);
-    assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
-    assertClose(actual.entropy.map((x) => x + 300), expected.entropy.map((x) => x + 300), 1e-6);
-  });
-});
+testBackends(
+  "lm_head_logprobs: logits of 300 neither overflow nor lose the sum",
+  async (backend) => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [20, 8, 700], 100), targets = rand.ints(20, 0, 700);
+      const expected = logprobs64(head, targets, 1),
+        actual = await logprobsOf(backend, head, targets, 1);
+      assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
+      assertClose(actual.entropy.map((x) => x + 300), expected.entropy.map((x) => x + 300), 1e-6);
+    });
+  },
+);
 
 /** Which loss to run on the device: cross-entropy of weights, or PPO of rows and options. */
 type Loss = { weights: Float32Array } | { rows: HostRows; options: PpoLossOptions };
@@ -84,13 +93,14 @@ interface Result {
 
 /** Runs a loss on the device; stats and dw start from the given values, outputs are poisoned. */
 async function lossOf(
+  backend: Backend,
   head: HostHead,
   targets: Int32Array,
   loss: Loss,
   start: { stats: Float32Array; dw: Float32Array },
   device: { rows?: number; threads?: number } = {},
 ): Promise<Result> {
-  using lab = await Lab.open(device);
+  using lab = await Lab.open({ backend, ...device });
   const { T, C, V } = head;
   const args = {
     ...putHead(lab, head, device.rows),
@@ -181,16 +191,16 @@ function assertLoss(
 
 for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5, 9, 4130]]) {
   const [T, C, V] = shape;
-  Deno.test(`losses (${shape}): stats and gradients agree with float64`, async () => {
+  testBackends(`losses (${shape}): stats and gradients agree with float64`, async (backend) => {
     await seeded(async (rand) => {
       const head = randomHead(rand, shape), targets = rand.ints(T, 0, V);
       const start = { stats: rand.normal(stat.count), dw: rand.normal(V * C, 0.1) };
       const weights = Float32Array.from({ length: T }, (_, t) => t % 4 === 1 ? 0 : rand.uniform());
       const expected = headLoss64(head, targets, 1, crossEntropy64(weights));
-      const whole = await lossOf(head, targets, { weights }, start);
+      const whole = await lossOf(backend, head, targets, { weights }, start);
       assertLoss(whole, expected, start);
       for (const rows of [1, 7]) {
-        const actual = await lossOf(head, targets, { weights }, start, { rows });
+        const actual = await lossOf(backend, head, targets, { weights }, start, { rows });
         assertLoss(actual, expected, start);
         for (const name of ["stats", "logprobs", "dh"] as const) {
           assertSameBits(actual[name], whole[name], `${name}, workspace of ${rows} rows`);
@@ -201,7 +211,7 @@ for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5,
         const { logprobs } = logprobs64(head, targets, settings.temperature);
         const rows = ppoRows(rand, logprobs, withOptional);
         const loss = ppo64(rows, settings);
-        const actual = await lossOf(head, targets, { rows, options: settings }, start);
+        const actual = await lossOf(backend, head, targets, { rows, options: settings }, start);
         assertLoss(actual, headLoss64(head, targets, settings.temperature, loss), start);
       }
     });
@@ -211,42 +221,45 @@ for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5,
 // The gradient of k1 is its score-function gradient, not the slope of its value: see kl_estimate.
 const sloped = objectives.filter(([, options]) => options.klEstimator !== 1);
 for (const [name, options, withOptional] of sloped) {
-  Deno.test(`ppo_loss, ${name}: gradients are the slopes of the float64 loss`, async () => {
-    await seeded(async (rand) => {
-      const head = randomHead(rand, [12, 3, 7]), { T, C, V } = head, targets = rand.ints(T, 0, V);
-      const settings = { ...plain, ...options };
-      const { logprobs } = logprobs64(head, targets, settings.temperature);
-      const rows = ppoRows(rand, logprobs, withOptional);
-      const total = (h: ArrayLike<number>, w: ArrayLike<number>) =>
-        headLoss64({ ...head, h, w }, targets, settings.temperature, ppo64(rows, settings))
-          .stats[stat.loss];
-      const slope = (x: Float32Array, at: (moved: Float64Array) => number) =>
-        Array.from(x, (_, i) => {
-          const step = 1e-5, up = Float64Array.from(x), down = Float64Array.from(x);
-          up[i] += step;
-          down[i] -= step;
-          return (at(up) - at(down)) / (2 * step);
-        });
-      const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
-      const actual = await lossOf(head, targets, { rows, options: settings }, start);
-      assertClose(actual.dh, slope(head.h, (h) => total(h, head.w)), 1e-5, "dh");
-      assertClose(actual.dw, slope(head.w, (w) => total(head.h, w)), 1e-5, "dw");
-      assert(
-        actual.stats[stat.clipped] > 0 && actual.stats[stat.clipped] < actual.stats[stat.weight],
-      );
-    });
-  });
+  testBackends(
+    `ppo_loss, ${name}: gradients are the slopes of the float64 loss`,
+    async (backend) => {
+      await seeded(async (rand) => {
+        const head = randomHead(rand, [12, 3, 7]), { T, C, V } = head, targets = rand.ints(T, 0, V);
+        const settings = { ...plain, ...options };
+        const { logprobs } = logprobs64(head, targets, settings.temperature);
+        const rows = ppoRows(rand, logprobs, withOptional);
+        const total = (h: ArrayLike<number>, w: ArrayLike<number>) =>
+          headLoss64({ ...head, h, w }, targets, settings.temperature, ppo64(rows, settings))
+            .stats[stat.loss];
+        const slope = (x: Float32Array, at: (moved: Float64Array) => number) =>
+          Array.from(x, (_, i) => {
+            const step = 1e-5, up = Float64Array.from(x), down = Float64Array.from(x);
+            up[i] += step;
+            down[i] -= step;
+            return (at(up) - at(down)) / (2 * step);
+          });
+        const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
+        const actual = await lossOf(backend, head, targets, { rows, options: settings }, start);
+        assertClose(actual.dh, slope(head.h, (h) => total(h, head.w)), 1e-5, "dh");
+        assertClose(actual.dw, slope(head.w, (w) => total(head.h, w)), 1e-5, "dw");
+        assert(
+          actual.stats[stat.clipped] > 0 && actual.stats[stat.clipped] < actual.stats[stat.weight],
+        );
+      });
+    },
+  );
 }
 
-Deno.test("ppo_loss: every bit is the same on 1, 2 and 3 threads", async () => {
+testBackends("ppo_loss: every bit is the same on 1, 2 and 3 threads", async (backend) => {
   await seeded(async (rand) => {
     const head = randomHead(rand, [70, 40, 600]), targets = rand.ints(70, 0, 600);
     const rows = ppoRows(rand, logprobs64(head, targets, 1).logprobs, true);
     const start = { stats: new Float32Array(stat.count), dw: new Float32Array(600 * 40) };
     const loss = { rows, options: { ...plain, klCoefficient: 0.1, entropyCoefficient: 0.1 } };
-    const expected = await lossOf(head, targets, loss, start, { threads: 2, rows: 33 });
+    const expected = await lossOf(backend, head, targets, loss, start, { threads: 2, rows: 33 });
     for (const threads of [1, 3]) {
-      const actual = await lossOf(head, targets, loss, start, { threads, rows: 33 });
+      const actual = await lossOf(backend, head, targets, loss, start, { threads, rows: 33 });
       for (const name of ["stats", "logprobs", "dh", "dw"] as const) {
         assertSameBits(actual[name], expected[name], `${name} on ${threads} threads`);
       }
@@ -255,48 +268,58 @@ Deno.test("ppo_loss: every bit is the same on 1, 2 and 3 threads", async () => {
 });
 
 for (const temperature of [1, 0.8, 0.5, 1.1, 1.3]) {
-  Deno.test(`on-policy at temperature ${temperature}: sampling, scoring and PPO give the same log-prob bits`, async () => {
-    using lab = await Lab.open();
-    await seeded(async (rand) => {
-      const [B, C, V] = [45, 24, 1100], head = randomHead(rand, [B, C, V]);
-      const [tokens, sampled, scored] = [lab.out([B], "i32"), lab.out([B]), lab.out([B])];
-      const settings = Array.from({ length: B }, () => [temperature, 1, 0]).flat();
-      lmHeadSample(lab.stream, {
-        ...putHead(lab, head, 4),
-        tokens,
-        logprobs: sampled,
-        sampling: lab.put(Float32Array.from(settings), [B, 3]),
-        sequenceIds: lab.put(rand.ints(2 * B, 0, 2 ** 31), [B, 2]),
-        positions: lab.put(rand.ints(B, 0, 4096)),
-        seed: 42n,
+  testBackends(
+    `on-policy at temperature ${temperature}: sampling, scoring and PPO give the same log-prob bits`,
+    async (backend) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        const [B, C, V] = [45, 24, 1100], head = randomHead(rand, [B, C, V]);
+        const [tokens, sampled, scored] = [lab.out([B], "i32"), lab.out([B]), lab.out([B])];
+        const settings = Array.from({ length: B }, () => [temperature, 1, 0]).flat();
+        lmHeadSample(lab.stream, {
+          ...putHead(lab, head, 4),
+          tokens,
+          logprobs: sampled,
+          sampling: lab.put(Float32Array.from(settings), [B, 3]),
+          sequenceIds: lab.put(rand.ints(2 * B, 0, 2 ** 31), [B, 2]),
+          positions: lab.put(rand.ints(B, 0, 4096)),
+          seed: 42n,
+        });
+        lmHeadLogprobs(lab.stream, {
+          ...putHead(lab, head),
+          logprobs: scored,
+          targets: tokens,
+          temperature,
+        });
+        const logprobs = await lab.f32(sampled);
+        assertSameBits(await lab.f32(scored), logprobs, "lm_head_logprobs");
+        const rows = {
+          weights: new Float32Array(B).fill(1),
+          advantages: rand.normal(B),
+          oldLogprobs: logprobs.slice(),
+        };
+        const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
+        const options = { ...plain, temperature };
+        const result = await lossOf(
+          backend,
+          head,
+          await lab.i32(tokens),
+          { rows, options },
+          start,
+          {
+            rows: 7,
+          },
+        );
+        assertSameBits(result.logprobs, logprobs, "ppo_loss");
+        assert(result.stats[stat.gapMax] === 0, "the log-prob gap is exactly 0");
+        assert(result.stats[stat.kl] === 0 && result.stats[stat.clipped] === 0);
       });
-      lmHeadLogprobs(lab.stream, {
-        ...putHead(lab, head),
-        logprobs: scored,
-        targets: tokens,
-        temperature,
-      });
-      const logprobs = await lab.f32(sampled);
-      assertSameBits(await lab.f32(scored), logprobs, "lm_head_logprobs");
-      const rows = {
-        weights: new Float32Array(B).fill(1),
-        advantages: rand.normal(B),
-        oldLogprobs: logprobs.slice(),
-      };
-      const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
-      const options = { ...plain, temperature };
-      const result = await lossOf(head, await lab.i32(tokens), { rows, options }, start, {
-        rows: 7,
-      });
-      assertSameBits(result.logprobs, logprobs, "ppo_loss");
-      assert(result.stats[stat.gapMax] === 0, "the log-prob gap is exactly 0");
-      assert(result.stats[stat.kl] === 0 && result.stats[stat.clipped] === 0);
-    });
-  });
+    },
+  );
 }
 
-Deno.test("lm head: wrong shapes, workspaces and targets are named", async () => {
-  using lab = await Lab.open();
+testBackends("lm head: wrong shapes, workspaces and targets are named", async (backend) => {
+  using lab = await Lab.open({ backend });
   const head: LmHead = putHead(
     lab,
     randomHead({ normal: (n: number) => new Float32Array(n) } as Rand, [2, 4, 6]),

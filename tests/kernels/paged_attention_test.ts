@@ -8,7 +8,7 @@ import {
   ropeKvWrite,
 } from "../../ffi/mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import { assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import { cosSinTable, layout } from "./attention_reference.ts";
 
 const P = 256; // positions of the rotary table
@@ -148,79 +148,95 @@ for (
   ] as [Heads, number, number][]
 ) {
   const name = `(${heads.H}, ${heads.Hk}, ${heads.D}), blocks of ${block}, ${threads} threads`;
-  Deno.test(`paged attention ${name}: prefill and decode have the bits of training`, async () => {
-    using lab = await Lab.open({ threads });
-    await seeded(async (rand) => {
-      const lengths = [1, 16, 17, 50, 90, 33], width = heads.H * heads.D, { row } = layout(heads);
-      const data = sequencesOf(rand, lengths, heads);
-      const expected = await packedPass(lab, data, heads);
-      const run = new PagedRun(lab, rand, heads, block, lengths.length, Math.ceil(90 / block) + 1);
-      const done = lengths.map(() => 0);
-      const prompts = lengths.map((n) => rand.int(0, n));
-      while (done.some((n, i) => n < lengths[i])) {
-        const rows: Row[] = Array(rand.int(0, 3)).fill(undefined);
-        for (let sequence = 0; sequence < lengths.length; sequence++) {
-          if (rand.uniform() < 0.3) continue;
-          const left = prompts[sequence] - done[sequence];
-          const wanted = left > 0 ? Math.min(left, rand.int(1, 40)) : 1;
-          const n = Math.min(wanted, lengths[sequence] - done[sequence]);
-          for (let i = 0; i < n; i++) rows.push({ sequence, at: done[sequence]++ });
-        }
-        if (rows.length === 0) continue;
-        const batch = shuffled(rand, rows);
-        const { out, qkv } = await run.step(batch, data);
-        batch.forEach((r, t) => {
-          const actual = out.subarray(t * width, (t + 1) * width);
-          if (!r) {
-            assertSameBits(actual, new Float32Array(width), "an inert row's output");
-            assertSameBits(
-              qkv.subarray(t * row, (t + 1) * row),
-              inertRow(row),
-              "an inert row's qkv",
-            );
-            return;
+  testBackends(
+    `paged attention ${name}: prefill and decode have the bits of training`,
+    async (backend) => {
+      using lab = await Lab.open({ backend, threads });
+      await seeded(async (rand) => {
+        const lengths = [1, 16, 17, 50, 90, 33], width = heads.H * heads.D, { row } = layout(heads);
+        const data = sequencesOf(rand, lengths, heads);
+        const expected = await packedPass(lab, data, heads);
+        const run = new PagedRun(
+          lab,
+          rand,
+          heads,
+          block,
+          lengths.length,
+          Math.ceil(90 / block) + 1,
+        );
+        const done = lengths.map(() => 0);
+        const prompts = lengths.map((n) => rand.int(0, n));
+        while (done.some((n, i) => n < lengths[i])) {
+          const rows: Row[] = Array(rand.int(0, 3)).fill(undefined);
+          for (let sequence = 0; sequence < lengths.length; sequence++) {
+            if (rand.uniform() < 0.3) continue;
+            const left = prompts[sequence] - done[sequence];
+            const wanted = left > 0 ? Math.min(left, rand.int(1, 40)) : 1;
+            const n = Math.min(wanted, lengths[sequence] - done[sequence]);
+            for (let i = 0; i < n; i++) rows.push({ sequence, at: done[sequence]++ });
           }
-          const at = r.at * width, wanted = expected[r.sequence].subarray(at, at + width);
-          assertSameBits(actual, wanted, `sequence ${r.sequence}, position ${r.at}`);
-        });
-      }
-      const elements = lengths.reduce((a, b) => a + b, 0) * heads.Hk * heads.D;
-      assertEquals(await run.written(), { k: elements, v: elements });
-    });
-  });
+          if (rows.length === 0) continue;
+          const batch = shuffled(rand, rows);
+          const { out, qkv } = await run.step(batch, data);
+          batch.forEach((r, t) => {
+            const actual = out.subarray(t * width, (t + 1) * width);
+            if (!r) {
+              assertSameBits(actual, new Float32Array(width), "an inert row's output");
+              assertSameBits(
+                qkv.subarray(t * row, (t + 1) * row),
+                inertRow(row),
+                "an inert row's qkv",
+              );
+              return;
+            }
+            const at = r.at * width, wanted = expected[r.sequence].subarray(at, at + width);
+            assertSameBits(actual, wanted, `sequence ${r.sequence}, position ${r.at}`);
+          });
+        }
+        const elements = lengths.reduce((a, b) => a + b, 0) * heads.Hk * heads.D;
+        assertEquals(await run.written(), { k: elements, v: elements });
+      });
+    },
+  );
 }
 
 for (const block of [16, 48]) {
-  Deno.test(`paged attention: a prefix in blocks of ${block} is shared, copied on write`, async () => {
-    using lab = await Lab.open();
-    await seeded(async (rand) => {
-      const heads = { H: 4, Hk: 2, D: 32 }, { row } = layout(heads), width = heads.H * heads.D;
-      const prefix = 2 * block + 5, length = prefix + 20;
-      const [one, tail] = sequencesOf(rand, [length, length - prefix], heads);
-      const two = new Float32Array(length * row);
-      two.set(one.subarray(0, prefix * row));
-      two.set(tail, prefix * row);
-      const expected = await packedPass(lab, [one, two], heads);
-      const run = new PagedRun(lab, rand, heads, block, 2, 4);
-      await run.step(Array.from({ length: prefix }, (_, at) => ({ sequence: 0, at })), [one, two]);
-      run.share(1, 0, prefix);
-      const pairs = lab.put(Int32Array.of(run.blockOf(0, prefix), run.grow(1)), [1, 2]);
-      kvCopyBlocks(lab.stream, { cache: run.cache, pairs, heads });
-      for (let at = prefix; at < length; at++) {
-        const { out } = await run.step([0, 1].map((sequence) => ({ sequence, at })), [one, two]);
-        for (const s of [0, 1]) {
-          const wanted = expected[s].subarray(at * width, (at + 1) * width);
-          assertSameBits(out.subarray(s * width, (s + 1) * width), wanted, `${s} at ${at}`);
+  testBackends(
+    `paged attention: a prefix in blocks of ${block} is shared, copied on write`,
+    async (backend) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        const heads = { H: 4, Hk: 2, D: 32 }, { row } = layout(heads), width = heads.H * heads.D;
+        const prefix = 2 * block + 5, length = prefix + 20;
+        const [one, tail] = sequencesOf(rand, [length, length - prefix], heads);
+        const two = new Float32Array(length * row);
+        two.set(one.subarray(0, prefix * row));
+        two.set(tail, prefix * row);
+        const expected = await packedPass(lab, [one, two], heads);
+        const run = new PagedRun(lab, rand, heads, block, 2, 4);
+        await run.step(Array.from({ length: prefix }, (_, at) => ({ sequence: 0, at })), [
+          one,
+          two,
+        ]);
+        run.share(1, 0, prefix);
+        const pairs = lab.put(Int32Array.of(run.blockOf(0, prefix), run.grow(1)), [1, 2]);
+        kvCopyBlocks(lab.stream, { cache: run.cache, pairs, heads });
+        for (let at = prefix; at < length; at++) {
+          const { out } = await run.step([0, 1].map((sequence) => ({ sequence, at })), [one, two]);
+          for (const s of [0, 1]) {
+            const wanted = expected[s].subarray(at * width, (at + 1) * width);
+            assertSameBits(out.subarray(s * width, (s + 1) * width), wanted, `${s} at ${at}`);
+          }
         }
-      }
-      const elements = (length + length - 2 * block) * heads.Hk * heads.D;
-      assertEquals(await run.written(), { k: elements, v: elements });
-    });
-  });
+        const elements = (length + length - 2 * block) * heads.Hk * heads.D;
+        assertEquals(await run.written(), { k: elements, v: elements });
+      });
+    },
+  );
 }
 
-Deno.test("kv_copy_blocks: copies the named blocks whole and nothing else", async () => {
-  using lab = await Lab.open();
+testBackends("kv_copy_blocks: copies the named blocks whole and nothing else", async (backend) => {
+  using lab = await Lab.open({ backend });
   await seeded(async (rand) => {
     const heads = { H: 2, Hk: 2, D: 48 }, block = 32, size = heads.Hk * block * heads.D, blocks = 9;
     const pairs = shuffled(rand, Array.from({ length: blocks }, (_, i) => i)).slice(0, 6);
@@ -241,8 +257,8 @@ Deno.test("kv_copy_blocks: copies the named blocks whole and nothing else", asyn
   });
 });
 
-Deno.test("paged attention: wrong shapes, blocks and positions are named", async () => {
-  using lab = await Lab.open();
+testBackends("paged attention: wrong shapes, blocks and positions are named", async (backend) => {
+  using lab = await Lab.open({ backend });
   const heads = { H: 2, Hk: 1, D: 16 };
   const cache = (block: number): PagedCache => {
     const [k, v] = [lab.zeros([3, block * 16]), lab.zeros([3, block * 16])];
