@@ -20,20 +20,39 @@ import optimizerCpp from "../kernels/cpu/optimizer.cpp" with { type: "text" };
 import cudaGpuCuh from "../kernels/cuda/gpu.cuh" with { type: "text" };
 import cudaPtxCuh from "../kernels/cuda/ptx.cuh" with { type: "text" };
 import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
-import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
-import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
-import cudaTileCuh from "../kernels/cuda/tile.cuh" with { type: "text" };
-import cudaPartitionCuh from "../kernels/cuda/partition.cuh" with { type: "text" };
-import cudaLinearCuh from "../kernels/cuda/linear.cuh" with { type: "text" };
-import cudaHeadTileCuh from "../kernels/cuda/head_tile.cuh" with { type: "text" };
+import cudaAttentionCuh from "../kernels/cuda/attention.cuh" with { type: "text" };
+import cudaAttentionRowsCuh from "../kernels/cuda/attention_rows.cuh" with { type: "text" };
+import cudaAttentionTileCuh from "../kernels/cuda/attention_tile.cuh" with { type: "text" };
+import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
+import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
 import cudaHeadCuh from "../kernels/cuda/head.cuh" with { type: "text" };
 import cudaHeadLossCuh from "../kernels/cuda/head_loss.cuh" with { type: "text" };
+import cudaHeadTileCuh from "../kernels/cuda/head_tile.cuh" with { type: "text" };
+import cudaLinearCuh from "../kernels/cuda/linear.cuh" with { type: "text" };
+import cudaPackCuh from "../kernels/cuda/pack.cuh" with { type: "text" };
+import cudaPartitionCuh from "../kernels/cuda/partition.cuh" with { type: "text" };
+import cudaSequencesCuh from "../kernels/cuda/sequences.cuh" with { type: "text" };
+import cudaTileCuh from "../kernels/cuda/tile.cuh" with { type: "text" };
+import cudaRuntimeCu from "../kernels/cuda/runtime.cu" with { type: "text" };
+import cudaAdamwCu from "../kernels/cuda/adamw.cu" with { type: "text" };
+import cudaAttentionCu from "../kernels/cuda/attention.cu" with { type: "text" };
+import cudaAttentionBackwardCu from "../kernels/cuda/attention_backward.cu" with { type: "text" };
+import cudaAttentionForwardCu from "../kernels/cuda/attention_forward.cu" with { type: "text" };
+import cudaAttentionPagedCu from "../kernels/cuda/attention_paged.cu" with { type: "text" };
+import cudaAttentionSimtCu from "../kernels/cuda/attention_simt.cu" with { type: "text" };
+import cudaDecodeCu from "../kernels/cuda/decode.cu" with { type: "text" };
+import cudaEmbeddingCu from "../kernels/cuda/embedding.cu" with { type: "text" };
+import cudaHeadCu from "../kernels/cuda/head.cu" with { type: "text" };
+import cudaHeadLossCu from "../kernels/cuda/head_loss.cu" with { type: "text" };
 import cudaLinearCu from "../kernels/cuda/linear.cu" with { type: "text" };
 import cudaLinearWeightGradCu from "../kernels/cuda/linear_weight_grad.cu" with { type: "text" };
+import cudaLossesCu from "../kernels/cuda/losses.cu" with { type: "text" };
 import cudaProductF32Cu from "../kernels/cuda/product_f32.cu" with { type: "text" };
-import cudaHeadCu from "../kernels/cuda/head.cu" with { type: "text" };
+import cudaRmsnormCu from "../kernels/cuda/rmsnorm.cu" with { type: "text" };
+import cudaRopeCu from "../kernels/cuda/rope.cu" with { type: "text" };
+import cudaRowsCu from "../kernels/cuda/rows.cu" with { type: "text" };
 import cudaSampleCu from "../kernels/cuda/sample.cu" with { type: "text" };
-import cudaHeadLossCu from "../kernels/cuda/head_loss.cu" with { type: "text" };
+import cudaSwigluCu from "../kernels/cuda/swiglu.cu" with { type: "text" };
 import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
 import emuH from "../kernels/emu/emu.h" with { type: "text" };
 import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
@@ -77,20 +96,39 @@ const kernelSources: readonly SourceFile[] = [
   { name: "thinker.h", text: thinkerH },
   { name: "gpu.cuh", text: cudaGpuCuh },
   { name: "runtime.cuh", text: cudaRuntimeCuh },
-  { name: "runtime.cu", text: cudaRuntimeCu },
-  { name: "adamw.cu", text: cudaAdamwCu },
-  { name: "tile.cuh", text: cudaTileCuh },
-  { name: "partition.cuh", text: cudaPartitionCuh },
-  { name: "linear.cuh", text: cudaLinearCuh },
-  { name: "head_tile.cuh", text: cudaHeadTileCuh },
+  { name: "attention.cuh", text: cudaAttentionCuh },
+  { name: "attention_rows.cuh", text: cudaAttentionRowsCuh },
+  { name: "attention_tile.cuh", text: cudaAttentionTileCuh },
+  { name: "columns.cuh", text: cudaColumnsCuh },
+  { name: "fault.cuh", text: cudaFaultCuh },
   { name: "head.cuh", text: cudaHeadCuh },
   { name: "head_loss.cuh", text: cudaHeadLossCuh },
+  { name: "head_tile.cuh", text: cudaHeadTileCuh },
+  { name: "linear.cuh", text: cudaLinearCuh },
+  { name: "pack.cuh", text: cudaPackCuh },
+  { name: "partition.cuh", text: cudaPartitionCuh },
+  { name: "sequences.cuh", text: cudaSequencesCuh },
+  { name: "tile.cuh", text: cudaTileCuh },
+  { name: "runtime.cu", text: cudaRuntimeCu },
+  { name: "adamw.cu", text: cudaAdamwCu },
+  { name: "attention.cu", text: cudaAttentionCu },
+  { name: "attention_backward.cu", text: cudaAttentionBackwardCu },
+  { name: "attention_forward.cu", text: cudaAttentionForwardCu },
+  { name: "attention_paged.cu", text: cudaAttentionPagedCu },
+  { name: "attention_simt.cu", text: cudaAttentionSimtCu },
+  { name: "decode.cu", text: cudaDecodeCu },
+  { name: "embedding.cu", text: cudaEmbeddingCu },
+  { name: "head.cu", text: cudaHeadCu },
+  { name: "head_loss.cu", text: cudaHeadLossCu },
   { name: "linear.cu", text: cudaLinearCu },
   { name: "linear_weight_grad.cu", text: cudaLinearWeightGradCu },
+  { name: "losses.cu", text: cudaLossesCu },
   { name: "product_f32.cu", text: cudaProductF32Cu },
-  { name: "head.cu", text: cudaHeadCu },
+  { name: "rmsnorm.cu", text: cudaRmsnormCu },
+  { name: "rope.cu", text: cudaRopeCu },
+  { name: "rows.cu", text: cudaRowsCu },
   { name: "sample.cu", text: cudaSampleCu },
-  { name: "head_loss.cu", text: cudaHeadLossCu },
+  { name: "swiglu.cu", text: cudaSwigluCu },
   { name: "unwritten.cu", text: cudaUnwrittenCu },
 ];
 

@@ -44,10 +44,11 @@ struct PagedKeys {
   const int32_t* table;  // blocks of the sequence
   int64_t block_stride;  // elements of a block
   int64_t head;          // offset of the kv head within a block
-  int block, D;
+  int block;
+  int64_t stride;        // D: between neighbours within a tile
 
   DEV int64_t offset(int position) const {
-    return table[position / block] * block_stride + head + static_cast<int64_t>(position % block) * D;
+    return table[position / block] * block_stride + head + position % block * stride;
   }
   DEV const T* key(int position) const { return k + offset(position); }
   DEV const T* value(int position) const { return v + offset(position); }

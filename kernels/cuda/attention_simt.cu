@@ -10,7 +10,6 @@ namespace tk {
 namespace {
 
 constexpr int kWarps = 4, kMostDim = 256, kEach = kMostDim / 32;  // columns of a lane: lane + 32 i
-constexpr unsigned kAll = 0xffffffffu;
 
 // Rows of one warp in shared memory, and 32 weights of its tile.
 struct WarpMemory {
@@ -87,7 +86,7 @@ DEV PackedKeys<T> packed_keys(const T* qkv, const Heads& heads, int row, int hk)
 }
 
 template <class T>
-__global__ void __launch_bounds__(32 * kWarps) simt_forward(T* out, float* lse, const T* qkv, Sequences sequences,
+__global__ void __launch_bounds__(32 * kWarps, 4) simt_forward(T* out, float* lse, const T* qkv, Sequences sequences,
                                                             Heads heads, float scale) {
   sequences.check();
   const int64_t at = warp_id();
@@ -100,7 +99,7 @@ __global__ void __launch_bounds__(32 * kWarps) simt_forward(T* out, float* lse, 
 }
 
 template <class T>
-__global__ void __launch_bounds__(32 * kWarps) simt_paged(T* out, const T* qkv, Cache<T> cache, int tokens, Heads heads,
+__global__ void __launch_bounds__(32 * kWarps, 4) simt_paged(T* out, const T* qkv, Cache<T> cache, int tokens, Heads heads,
                                                           float scale, Fault* fault) {
   const int64_t at = warp_id();
   if (at >= static_cast<int64_t>(tokens) * heads.H) return;
@@ -115,7 +114,7 @@ __global__ void __launch_bounds__(32 * kWarps) simt_paged(T* out, const T* qkv, 
 }
 
 template <class T>
-__global__ void __launch_bounds__(32 * kWarps) delta_rows(float* delta, const T* dout, const T* out, int64_t rows, int D) {
+__global__ void __launch_bounds__(32 * kWarps, 4) delta_rows(float* delta, const T* dout, const T* out, int64_t rows, int D) {
   const int64_t row = warp_id();
   if (row >= rows) return;
   float sum = 0.0f;
@@ -142,7 +141,7 @@ struct Backward {
 
 // dq of one row and head.
 template <class T>
-__global__ void __launch_bounds__(32 * kWarps) simt_backward_queries(T* dqkv, Backward<T> b) {
+__global__ void __launch_bounds__(32 * kWarps, 4) simt_backward_queries(T* dqkv, Backward<T> b) {
   const Heads heads = b.heads;
   b.sequences.check();
   const int64_t at = warp_id();
@@ -171,7 +170,7 @@ __global__ void __launch_bounds__(32 * kWarps) simt_backward_queries(T* dqkv, Ba
 
 // dk and dv of one row and kv head: the query heads of the group, each with the rows from this one on.
 template <class T>
-__global__ void __launch_bounds__(32 * kWarps) simt_backward_keys(T* dqkv, Backward<T> b) {
+__global__ void __launch_bounds__(32 * kWarps, 4) simt_backward_keys(T* dqkv, Backward<T> b) {
   const Heads heads = b.heads;
   const int64_t at = warp_id();
   if (at >= static_cast<int64_t>(b.sequences.tokens) * heads.Hk) return;

@@ -59,8 +59,11 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const { signal, resume = false } = options;
   if (resume) checkResumed(await RunFolder.savedConfig(options.out), config);
   const { tokenizer, files } = openTokenizer(config);
-  const onNote = (text: string) => options.onNote?.(text);
-  using device = await openDevice(config.device, { onBuild: onNote, onNote });
+  let fallback: string | undefined;
+  using device = await openDevice(config.device, {
+    onBuild: (text) => options.onNote?.(text),
+    onNote: (text) => fallback = text,
+  });
   using stream = device.stream();
   const latest = resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
   const source = { ...config, model: latest?.path ?? config.model };
@@ -82,6 +85,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const folder = await RunFolder.create(options.out, { resume });
   if (resume) await folder.rewind();
   await folder.writeJson(folder.config, config);
+  if (fallback) options.onNote?.(fallback);
   if (problems.skipped > 0) {
     options.onNote?.(
       `${problems.skipped} rows left out: no answer, or over ${config.promptLimit} tokens`,
