@@ -137,8 +137,10 @@ __global__ void __launch_bounds__(kThreads) backward_keys(Backward b) {
       const int r = begin + warp_row + lane / 4 + 8 * x;
       position[x] = r >= row && r < run_end ? r - sequence.begin : length;
     }
-    const bool has_keys = begin + warp_row + 16 > row && begin + warp_row < run_end;
-    const int warp_first = max(begin + warp_row, row) - sequence.begin;
+    // Position of the warp's first key; beyond all queries if it has none. (Every register counts here.)
+    const int warp_first = begin + warp_row + 16 > row && begin + warp_row < run_end
+                               ? max(begin + warp_row, row) - sequence.begin
+                               : length + kVisited;
     float2 next = {};
     const auto load = [&](int step) {
       const int h = hk * group + step / tiles, at = (first_tile + step % tiles) * kVisited, t = sequence.begin + at;
@@ -159,7 +161,7 @@ __global__ void __launch_bounds__(kThreads) backward_keys(Backward b) {
       __syncthreads();  // this stage is there, and nobody reads the last one any more
       if (step + 1 < steps) load(step + 1);
       const int at = (first_tile + step % tiles) * kVisited;
-      if (has_keys && warp_first < at + kVisited) {
+      if (warp_first < at + kVisited) {
         const float2* statistics = memory.statistics(step);
         float p[kVisited / 8][4], ds[kVisited / 8][4];
         multiply_rows<D, kVisited>(p, memory.keys(), warp_row, memory.queries(step));
