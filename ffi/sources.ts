@@ -24,6 +24,7 @@ import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
 import cudaAttentionCuh from "../kernels/cuda/attention.cuh" with { type: "text" };
 import cudaAttentionRowsCuh from "../kernels/cuda/attention_rows.cuh" with { type: "text" };
 import cudaAttentionTileCuh from "../kernels/cuda/attention_tile.cuh" with { type: "text" };
+import cudaNormCuh from "../kernels/cuda/norm.cuh" with { type: "text" };
 import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
 import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
 import cudaHeadCuh from "../kernels/cuda/head.cuh" with { type: "text" };
@@ -49,6 +50,7 @@ import cudaLinearCu from "../kernels/cuda/linear.cu" with { type: "text" };
 import cudaLinearWeightGradCu from "../kernels/cuda/linear_weight_grad.cu" with { type: "text" };
 import cudaLossesCu from "../kernels/cuda/losses.cu" with { type: "text" };
 import cudaProductF32Cu from "../kernels/cuda/product_f32.cu" with { type: "text" };
+import cudaQkNormCu from "../kernels/cuda/qk_norm.cu" with { type: "text" };
 import cudaRmsnormCu from "../kernels/cuda/rmsnorm.cu" with { type: "text" };
 import cudaRopeCu from "../kernels/cuda/rope.cu" with { type: "text" };
 import cudaRowsCu from "../kernels/cuda/rows.cu" with { type: "text" };
@@ -101,6 +103,7 @@ const kernelSources: readonly SourceFile[] = [
   { name: "attention.cuh", text: cudaAttentionCuh },
   { name: "attention_rows.cuh", text: cudaAttentionRowsCuh },
   { name: "attention_tile.cuh", text: cudaAttentionTileCuh },
+  { name: "norm.cuh", text: cudaNormCuh },
   { name: "columns.cuh", text: cudaColumnsCuh },
   { name: "fault.cuh", text: cudaFaultCuh },
   { name: "head.cuh", text: cudaHeadCuh },
@@ -126,6 +129,7 @@ const kernelSources: readonly SourceFile[] = [
   { name: "linear_weight_grad.cu", text: cudaLinearWeightGradCu },
   { name: "losses.cu", text: cudaLossesCu },
   { name: "product_f32.cu", text: cudaProductF32Cu },
+  { name: "qk_norm.cu", text: cudaQkNormCu },
   { name: "rmsnorm.cu", text: cudaRmsnormCu },
   { name: "rope.cu", text: cudaRopeCu },
   { name: "rows.cu", text: cudaRowsCu },
