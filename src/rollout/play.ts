@@ -15,11 +15,14 @@ import type {
   TaskProblem,
 } from "../task/mod.ts";
 
-/** Decides whether an answer equals the gold answer of a problem. May be asynchronous: generation goes on. */
+/**
+ * Decides whether an answer equals the gold answer; a rollout also tells of which problem. May be
+ * asynchronous: generation goes on.
+ */
 export type Grader = (
   answer: string,
   gold: string,
-  problem: TaskProblem,
+  problem?: TaskProblem,
 ) => boolean | Promise<boolean>;
 
 /** One problem and how many episodes to play about it. */
