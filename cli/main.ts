@@ -7,6 +7,7 @@ import { Command, ValidationError } from "@cliffy/command";
 import { CompletionsCommand } from "@cliffy/command/completions";
 import { HelpCommand } from "@cliffy/command/help";
 import { UserError } from "../src/errors.ts";
+import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { Interrupted } from "./interrupt.ts";
@@ -23,6 +24,7 @@ const main = new Command()
   .command("train", trainCommand())
   .command("eval", evalCommand())
   .command("solve", solveCommand())
+  .command("data", dataCommand())
   .command("plan", planCommand())
   .command("model", modelCommand())
   .command("doctor", doctorCommand())

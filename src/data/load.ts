@@ -28,6 +28,14 @@ export interface Loaded {
   skipped: Skipped[];
 }
 
+/** How to read a data file. */
+export interface LoadOptions {
+  /** What ids of published rows begin with; default: the file's name without its ending. */
+  readonly stem?: string;
+  /** Whether all rows are somebody else's, also those that look like ours; default false. */
+  readonly published?: boolean;
+}
+
 const LAYOUTS = "a row is {id, question, answer}, one per line, " +
   "or the file is a JSON list or parquet in a published layout";
 
@@ -50,6 +58,12 @@ function firstIssue(error: SchemaError, fields: Fields): string {
   return `${path.join(".")} ${fields[key] === undefined ? "is missing" : message}`;
 }
 
+/** Files that were converted before have the stem in their ids already. */
+function publishedId(stem: string, id: unknown): string {
+  const text = String(id);
+  return text.startsWith(`${stem}/`) ? text : `${stem}/${text}`;
+}
+
 function isBlank(value: unknown): boolean {
   return typeof value === "string" && value.trim() === "";
 }
@@ -61,7 +75,7 @@ function collect(rows: Iterable<Row>, stem: string): Loaded {
   const seen = new Map<string, string>();
   for (const { where, value, index, published } of rows) {
     const raw = Array.isArray(value) ? fieldsOfTurns(value) : isRow(value) ? fieldsOf(value) : {};
-    const fields = published ? { ...raw, id: `${stem}/${raw.id ?? index}` } : raw;
+    const fields = published ? { ...raw, id: publishedId(stem, raw.id ?? index) } : raw;
     const blank = published && (["question", "answer"] as const).find((key) => isBlank(raw[key]));
     if (blank) {
       skipped.push({ where, reason: `the ${blank} is blank` });
@@ -94,13 +108,14 @@ function parseJson(text: string, where: string): unknown {
   }
 }
 
-function* lineRows(path: string, text: string): Generator<Row> {
+function* lineRows(path: string, text: string, published: boolean): Generator<Row> {
   let index = 0;
   for (const [number, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
     const where = `${path}: line ${number + 1}`;
     const value = parseJson(line, where);
-    yield { where, value, index: index++, published: isRow(value) && isPublished(value) };
+    const foreign = published || (isRow(value) && isPublished(value));
+    yield { where, value, index: index++, published: foreign };
   }
 }
 
@@ -120,18 +135,15 @@ function* listRows(path: string, values: readonly unknown[]): Generator<Row> {
  *   the evaluation layout (`[{prompt: [{value}], final_answer}, ...]`) of Open-Reasoner-Zero.
  * - Parquet, and rows of the other two in the published layouts of {@linkcode fieldsOf}.
  *
- * Ids of published rows become `<file stem>/<id, or else index from 0>`. These are large files of
+ * Ids of published rows become `<stem>/<id, or else index from 0>`. These are large files of
  * others: a row with a blank question or answer is skipped and reported, a row of another shape is an
  * error.
  *
  * @param path The file. Its first bytes tell the formats apart, not its name.
- * @param stem What ids of published rows begin with; default: the file's name without its ending.
  * @throws {UserError} With file, line (or item) and what is wrong.
  */
-export async function loadProblems(
-  path: string,
-  stem: string = basename(path, extname(path)),
-): Promise<Loaded> {
+export async function loadProblems(path: string, options: LoadOptions = {}): Promise<Loaded> {
+  const { stem = basename(path, extname(path)), published = false } = options;
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = new Uint8Array(await readFile(path));
@@ -141,17 +153,21 @@ export async function loadProblems(
       cause,
     });
   }
-  const loaded = collect(await rowsOf(path, bytes), stem);
+  const loaded = collect(await rowsOf(path, bytes, published), stem);
   if (loaded.problems.length === 0) {
     throw new UserError(`${path}: contains no problem`, { hint: LAYOUTS });
   }
   return loaded;
 }
 
-async function rowsOf(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<Iterable<Row>> {
+async function rowsOf(
+  path: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  published: boolean,
+): Promise<Iterable<Row>> {
   const magic = new TextDecoder("latin1").decode(bytes.subarray(0, 4));
   if (magic === "PAR1") return listRows(path, await readParquet(bytes, path));
   const text = new TextDecoder().decode(bytes); // drops a byte order mark
-  if (!/^\s*\[/.test(text)) return lineRows(path, text);
+  if (!/^\s*\[/.test(text)) return lineRows(path, text, published);
   return listRows(path, parseJson(text, path) as unknown[]);
 }

@@ -9,6 +9,7 @@ import { countReflections } from "./reflection.ts";
 
 /** One turn of an answer. */
 export interface AnswerTurn {
+  /** The role of the turn. */
   readonly stage: Stage;
   /** Sampled tokens, the stop token included. */
   readonly tokens: number;
@@ -34,6 +35,7 @@ export interface Answer {
   readonly sample: number;
   /** Of question, gold answer and options: an answer to another question is not counted. */
   readonly problem: string;
+  /** The turns in the order they happened. */
   readonly turns: readonly AnswerTurn[];
   /** The index of the turn whose answer counts, by the model's own verdict. */
   readonly final: number;
@@ -41,6 +43,7 @@ export interface Answer {
 
 /** An answer without its texts: what statistics need. */
 export interface AnswerFacts extends Omit<Answer, "turns"> {
+  /** The turns without what was said. */
   readonly turns: readonly (Omit<AnswerTurn, "text"> & {
     /** Occurrences of each of `reflectionWords`. */
     readonly reflections: readonly number[];

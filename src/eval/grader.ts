@@ -20,7 +20,7 @@ export interface Judged {
 export type Judge = (a: string, b: string, problem: Judged) => boolean | Promise<boolean>;
 
 /** The checker that training uses. */
-export const sameAnswer: SameAnswer = (answer, gold) => grade(answer, gold).equal;
+export const sameAnswer: SameAnswer = (answer, gold): boolean => grade(answer, gold).equal;
 
 /**
  * Compares answers to any problem, multiple choice included: there an answer may be the letter of an

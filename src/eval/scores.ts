@@ -40,6 +40,7 @@ export interface VerificationScores {
 
 /** A set's results. */
 export interface SetScores {
+  /** Its name. */
   readonly set: string;
   /** Problems asked. */
   readonly problems: number;
@@ -59,6 +60,7 @@ export interface SetScores {
   readonly tokens: number;
   /** Share of answers with no boxed result at their end. */
   readonly unanswered: number;
+  /** By stage, those that some answer reached. */
   readonly stages: Readonly<Partial<Record<Stage, StageScores>>>;
   /** Missing where nothing is verified. */
   readonly verification?: VerificationScores;
@@ -68,8 +70,11 @@ const stageOrder: readonly Stage[] = ["fast", "verify", "slow", "summary", "answ
 
 /** Everything that is measured on one set. */
 export interface SetAnswers {
+  /** Its name. */
   readonly set: string;
+  /** The problems that were asked. */
   readonly problems: readonly Problem[];
+  /** How many problems were too long to be asked. */
   readonly skipped: number;
   /** Answers by problem id; every problem has equally many, at least one. */
   readonly answers: ReadonlyMap<string, readonly AnswerFacts[]>;

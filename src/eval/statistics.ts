@@ -6,6 +6,7 @@
 
 /** A mean with its standard error. */
 export interface Estimate {
+  /** The estimate itself. */
   readonly mean: number;
   /** Null where one value alone tells nothing about spread. */
   readonly standardError: number | null;

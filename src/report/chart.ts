@@ -9,7 +9,9 @@ import { chartStyle } from "./theme.ts";
 
 /** Outer size of a chart in pixels. */
 export interface Size {
+  /** From left to right. */
   readonly width: number;
+  /** From top to bottom. */
   readonly height: number;
 }
 
@@ -23,6 +25,7 @@ export interface Plot {
 
 /** An entry of a legend. */
 export interface LegendEntry {
+  /** What it stands for. */
   readonly name: string;
   /** The class that colours it. */
   readonly color: string;

@@ -32,6 +32,7 @@ export function countFormat(value: number): string {
 
 /** One curve. */
 export interface Line {
+  /** Its name in the legend, which also gives the colour. */
   readonly name: string;
   /** (x, y) from left to right; the measurements themselves. */
   readonly points: readonly (readonly [number, number])[];
@@ -100,7 +101,9 @@ export interface Point {
   readonly name: string;
   /** What stands beside the mark. */
   readonly label: string;
+  /** A count above 0. */
   readonly x: number;
+  /** A share. */
   readonly y: number;
   /** Half the height of the error bar; none by default. */
   readonly error?: number;
@@ -189,7 +192,9 @@ function labelsOf(points: readonly Point[], x: Scale, y: Scale, plot: Plot): Mar
 
 /** One kind of responses in a histogram. */
 export interface Pile {
+  /** Its name in the legend, which also gives the colour. */
   readonly name: string;
+  /** The counts, in any order. */
   readonly values: readonly number[];
 }
 

@@ -13,6 +13,7 @@ export interface DialogueTurn {
   readonly stage: string;
   /** What the model said. */
   readonly response: string;
+  /** The stage's reward. */
   readonly reward: number;
   /** Length of the response in tokens. */
   readonly tokens: number;
@@ -28,11 +29,13 @@ export interface Dialogue {
   readonly id: string;
   /** The set of problems, to filter by. */
   readonly set: string;
+  /** The problem as the model was asked it. */
   readonly question: string;
   /** The true answer. */
   readonly answer: string;
   /** Whether the answer that counts is right; missing where that is not known. */
   readonly right?: boolean;
+  /** In the order they happened. */
   readonly turns: readonly DialogueTurn[];
 }
 

@@ -32,6 +32,11 @@ export type Block =
   }
   | { readonly kind: "dialogues"; readonly dialogues: readonly Dialogue[] };
 
+/** A heading; default: of a section. */
+export function heading(text: string, level: 2 | 3 = 2): Block {
+  return { kind: "heading", level, text };
+}
+
 /** Most sampled dialogues in Markdown. */
 const markdownDialogues = 3;
 

@@ -6,10 +6,19 @@
 
 /** A piece of HTML or SVG. Only {@linkcode markup} makes one, and it escapes all text on its way in. */
 export class Markup {
-  /** @param text Well-formed HTML or SVG. */
-  constructor(readonly text: string) {}
-
   /** The HTML or SVG itself. */
+  readonly text: string;
+
+  /**
+   * Takes text as markup.
+   *
+   * @param text Well-formed HTML or SVG, whose texts are escaped.
+   */
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** The same as `text`. */
   toString(): string {
     return this.text;
   }

@@ -15,7 +15,10 @@ import type {
   TaskProblem,
 } from "../task/mod.ts";
 
-/** Decides whether an answer equals the problem's gold answer. May be asynchronous: generation goes on. */
+/**
+ * Decides whether an answer equals the gold answer; a rollout also tells of which problem. May be
+ * asynchronous: generation goes on.
+ */
 export type Grader = (
   answer: string,
   gold: string,

@@ -22,6 +22,7 @@ import {
   type SetScores,
   tokensOf,
 } from "../eval/mod.ts";
+import { readJson } from "../model/json_file.ts";
 import { loadModel, type Model } from "../model/mod.ts";
 import { playEpisodes } from "../rollout/mod.ts";
 import { BaselineTask, type Task, ThinkerTask } from "../task/mod.ts";
@@ -87,6 +88,7 @@ export async function runEvaluation(
   options: EvalOptions,
 ): Promise<EvalResults> {
   const { method, extent } = config;
+  const compare = (options.compare ?? []).map(readResults);
   const rows: [string, Problem[]][] = [];
   for (const name of extent.sets) {
     rows.push([name, await loadBenchmark(extent.data, name, extent.limit ?? Infinity)]);
@@ -148,8 +150,23 @@ export async function runEvaluation(
   }
   const results: EvalResults = { config, sets: scores, skipped };
   await writeAtomic(folder.results, JSON.stringify(results, null, 2) + "\n");
-  await writeEvalReport(folder, results, { sets, known, compare: options.compare ?? [] });
+  await writeEvalReport(folder, results, { sets, known, compare });
   return results;
+}
+
+/**
+ * The outcome of an evaluation that is done.
+ *
+ * @throws {UserError} when the folder holds none.
+ */
+function readResults(folder: string): EvalResults {
+  const { results: path } = EvalFolder.at(folder);
+  const hint = `${folder} holds no finished evaluation: run \`thinker eval --out ${folder}\` first`;
+  const results = readJson(path, hint) as Partial<EvalResults> | null;
+  if (!results?.config || !Array.isArray(results.sets)) {
+    throw new UserError(`${path} is no result of an evaluation`, { hint });
+  }
+  return results as EvalResults;
 }
 
 /** How the method asks a question, and which tokens end a turn. */

@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import { UserError } from "../errors.ts";
 import { writeAtomic } from "../atomic.ts";
-import { type Block, type Dialogue, toHtml, toMarkdown } from "../report/mod.ts";
+import { type Block, type Dialogue, heading, toHtml, toMarkdown } from "../report/mod.ts";
 import { metricCharts, renderChart } from "./chart.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { RunFolder } from "./folder.ts";
@@ -93,10 +93,6 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
   await writeAtomic(folder.report, toMarkdown(title, blocks));
   await writeAtomic(folder.page, toHtml(title, blocks));
   if (chart !== null) await writeAtomic(folder.chart, chart);
-}
-
-function heading(text: string, level: 2 | 3 = 2): Block {
-  return { kind: "heading", level, text };
 }
 
 async function readIfThere<T>(path: string, read: (path: string) => Promise<T[]>): Promise<T[]> {

@@ -139,7 +139,11 @@ Deno.test("loadProblems: published layouts, line by line", async () => {
       { id: "set/3", question: "q", answer: "1200" },
       { id: "set/4", question: "u", answer: "g" },
     ]);
-    assertEquals((await loadProblems(path, "mine")).problems[1].id, "mine/1");
+    assertEquals((await loadProblems(path, { stem: "mine" })).problems[1].id, "mine/1");
+  });
+  await withFile("set.jsonl", '{"question":"q","answer":"1"}', async (path) => {
+    const { problems } = await loadProblems(path, { published: true });
+    assertEquals(problems, [{ id: "set/0", question: "q", answer: "1" }]);
   });
 });
 

@@ -7,6 +7,7 @@ import {
   stat,
 } from "../../ffi/mod.ts";
 import type { Lab, Rand } from "../native.ts";
+import { type Precision, putAs, roundTo } from "./precision.ts";
 
 /** An LM head and hidden states on the host. */
 export interface HostHead {
@@ -17,9 +18,16 @@ export interface HostHead {
   readonly V: number;
 }
 
-/** Normal hidden states and weights, with logits of standard deviation `spread`. */
-export function randomHead(rand: Rand, [T, C, V]: readonly number[], spread = 2) {
-  return { h: rand.normal(T * C), w: rand.normal(V * C, spread / Math.sqrt(C)), T, C, V };
+/** Normal hidden states and weights of a precision, with logits of standard deviation `spread`. */
+export function randomHead(
+  rand: Rand,
+  [T, C, V]: readonly number[],
+  spread = 2,
+  dtype: Precision = "f32",
+) {
+  const h = roundTo(dtype, rand.normal(T * C));
+  const w = roundTo(dtype, rand.normal(V * C, spread / Math.sqrt(C)));
+  return { h, w, T, C, V, dtype };
 }
 
 /** Packs `w (N, K)` for the device. */
@@ -28,7 +36,7 @@ export function packWeight(
   w: Float32Array,
   N: number,
   K: number,
-  dtype: PackedWeight["dtype"] = "f32",
+  dtype: Precision = "f32",
 ): PackedWeight {
   const data = lab.alloc("u8", [packedBytes(lab.device, N, K, dtype)]);
   const packed: PackedWeight = { data, N, K, dtype };
@@ -39,12 +47,12 @@ export function packWeight(
 /** The head on the device, with a workspace of `rows` rows of logits (and some bytes over). */
 export function putHead(
   lab: Lab,
-  { h, w, T, C, V }: ReturnType<typeof randomHead>,
+  { h, w, T, C, V, dtype }: ReturnType<typeof randomHead>,
   rows = T,
-  dtype: PackedWeight["dtype"] = "f32",
+  weights: Precision = dtype,
 ) {
-  const workspace = lab.alloc("u8", [rows * V * 4 + 3]);
-  return { h: lab.put(h, [T, C]), w: packWeight(lab, w, V, C, dtype), workspace };
+  const workspace = lab.alloc("u8", [Math.max(dtype === "f32" ? 0 : 64, rows * V * 4 + 3)]);
+  return { h: putAs(lab, dtype, h, [T, C]), w: packWeight(lab, w, V, C, weights), workspace };
 }
 
 /** The scaled logits of row t. */

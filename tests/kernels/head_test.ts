@@ -20,6 +20,7 @@ import {
   putHead,
   randomHead,
 } from "./head_reference.ts";
+import { floats, outAs, type Precision, testPrecisions } from "./precision.ts";
 
 type HostHead = ReturnType<typeof randomHead>;
 
@@ -40,11 +41,11 @@ async function logprobsOf(
 }
 
 for (const V of [1, 5, 33, 513, 1100]) {
-  testBackends(
+  testPrecisions(
     `lm_head_logprobs, V = ${V}: float64, whatever the workspace, rows and threads`,
-    async (backend) => {
+    async (backend, dtype) => {
       await seeded(async (rand) => {
-        const head = randomHead(rand, [37, 24, V]), targets = rand.ints(37, 0, V);
+        const head = randomHead(rand, [37, 24, V], 2, dtype), targets = rand.ints(37, 0, V);
         for (const temperature of [1, 0.7]) {
           const expected = logprobs64(head, targets, temperature);
           const all = await logprobsOf(backend, head, targets, temperature);
@@ -67,11 +68,11 @@ for (const V of [1, 5, 33, 513, 1100]) {
   );
 }
 
-testBackends(
+testPrecisions(
   "lm_head_logprobs: logits of 300 neither overflow nor lose the sum",
-  async (backend) => {
+  async (backend, dtype) => {
     await seeded(async (rand) => {
-      const head = randomHead(rand, [20, 8, 700], 100), targets = rand.ints(20, 0, 700);
+      const head = randomHead(rand, [20, 8, 700], 100, dtype), targets = rand.ints(20, 0, 700);
       const expected = logprobs64(head, targets, 1),
         actual = await logprobsOf(backend, head, targets, 1);
       assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
@@ -107,7 +108,7 @@ async function lossOf(
     targets: lab.put(targets),
     stats: lab.put(start.stats),
     logprobs: lab.out([T]),
-    dh: lab.out([T, C]),
+    dh: outAs(lab, head.dtype, [T, C]),
     dw: lab.put(start.dw, [V, C]),
   };
   if ("weights" in loss) {
@@ -122,7 +123,7 @@ async function lossOf(
   return {
     stats: await lab.f32(stats),
     logprobs: await lab.f32(logprobs),
-    dh: await lab.f32(dh),
+    dh: await floats(lab, dh),
     dw: await lab.f32(dw),
   };
 }
@@ -175,7 +176,9 @@ const objectives: [string, Partial<PpoLossOptions>, boolean][] = [
   }, true],
 ];
 
+// In bfloat16 each dL/dlogit and each dh is rounded to 8 bits: half a unit in the last of them, twice.
 function assertLoss(
+  dtype: Precision,
   actual: Result,
   expected: ReturnType<typeof headLoss64>,
   start: { stats: Float32Array; dw: Float32Array },
@@ -185,37 +188,44 @@ function assertLoss(
   );
   assertClose(actual.stats, stats, 3e-6, "stats");
   assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
-  assertClose(actual.dh, expected.dh, 1e-5, "dh");
-  assertClose(actual.dw, expected.dw.map((x, i) => x + start.dw[i]), 1e-5, "dw");
+  const tolerance = dtype === "f32" ? 1e-5 : 2 ** -7;
+  assertClose(actual.dh, expected.dh, tolerance, "dh");
+  assertClose(actual.dw, expected.dw.map((x, i) => x + start.dw[i]), tolerance, "dw");
 }
 
 for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5, 9, 4130]]) {
   const [T, C, V] = shape;
-  testBackends(`losses (${shape}): stats and gradients agree with float64`, async (backend) => {
-    await seeded(async (rand) => {
-      const head = randomHead(rand, shape), targets = rand.ints(T, 0, V);
-      const start = { stats: rand.normal(stat.count), dw: rand.normal(V * C, 0.1) };
-      const weights = Float32Array.from({ length: T }, (_, t) => t % 4 === 1 ? 0 : rand.uniform());
-      const expected = headLoss64(head, targets, 1, crossEntropy64(weights));
-      const whole = await lossOf(backend, head, targets, { weights }, start);
-      assertLoss(whole, expected, start);
-      for (const rows of [1, 7]) {
-        const actual = await lossOf(backend, head, targets, { weights }, start, { rows });
-        assertLoss(actual, expected, start);
-        for (const name of ["stats", "logprobs", "dh"] as const) {
-          assertSameBits(actual[name], whole[name], `${name}, workspace of ${rows} rows`);
+  testPrecisions(
+    `losses (${shape}): stats and gradients agree with float64`,
+    async (backend, dtype) => {
+      await seeded(async (rand) => {
+        const head = randomHead(rand, shape, 2, dtype), targets = rand.ints(T, 0, V);
+        const start = { stats: rand.normal(stat.count), dw: rand.normal(V * C, 0.1) };
+        const weights = Float32Array.from(
+          { length: T },
+          (_, t) => t % 4 === 1 ? 0 : rand.uniform(),
+        );
+        const expected = headLoss64(head, targets, 1, crossEntropy64(weights));
+        const whole = await lossOf(backend, head, targets, { weights }, start);
+        assertLoss(dtype, whole, expected, start);
+        for (const rows of [1, 7]) {
+          const actual = await lossOf(backend, head, targets, { weights }, start, { rows });
+          assertLoss(dtype, actual, expected, start);
+          for (const name of ["stats", "logprobs", "dh"] as const) {
+            assertSameBits(actual[name], whole[name], `${name}, workspace of ${rows} rows`);
+          }
         }
-      }
-      for (const [, options, withOptional] of objectives) {
-        const settings = { ...plain, ...options };
-        const { logprobs } = logprobs64(head, targets, settings.temperature);
-        const rows = ppoRows(rand, logprobs, withOptional);
-        const loss = ppo64(rows, settings);
-        const actual = await lossOf(backend, head, targets, { rows, options: settings }, start);
-        assertLoss(actual, headLoss64(head, targets, settings.temperature, loss), start);
-      }
-    });
-  });
+        for (const [, options, withOptional] of objectives) {
+          const settings = { ...plain, ...options };
+          const { logprobs } = logprobs64(head, targets, settings.temperature);
+          const rows = ppoRows(rand, logprobs, withOptional);
+          const loss = ppo64(rows, settings);
+          const actual = await lossOf(backend, head, targets, { rows, options: settings }, start);
+          assertLoss(dtype, actual, headLoss64(head, targets, settings.temperature, loss), start);
+        }
+      });
+    },
+  );
 }
 
 // The gradient of k1 is its score-function gradient, not the slope of its value: see kl_estimate.
@@ -251,9 +261,9 @@ for (const [name, options, withOptional] of sloped) {
   );
 }
 
-testBackends("ppo_loss: every bit is the same on 1, 2 and 3 threads", async (backend) => {
+testPrecisions("ppo_loss: every bit is the same on 1, 2 and 3 threads", async (backend, dtype) => {
   await seeded(async (rand) => {
-    const head = randomHead(rand, [70, 40, 600]), targets = rand.ints(70, 0, 600);
+    const head = randomHead(rand, [70, 40, 600], 2, dtype), targets = rand.ints(70, 0, 600);
     const rows = ppoRows(rand, logprobs64(head, targets, 1).logprobs, true);
     const start = { stats: new Float32Array(stat.count), dw: new Float32Array(600 * 40) };
     const loss = { rows, options: { ...plain, klCoefficient: 0.1, entropyCoefficient: 0.1 } };
@@ -268,12 +278,12 @@ testBackends("ppo_loss: every bit is the same on 1, 2 and 3 threads", async (bac
 });
 
 for (const temperature of [1, 0.8, 0.5, 1.1, 1.3]) {
-  testBackends(
+  testPrecisions(
     `on-policy at temperature ${temperature}: sampling, scoring and PPO give the same log-prob bits`,
-    async (backend) => {
+    async (backend, dtype) => {
       using lab = await Lab.open({ backend });
       await seeded(async (rand) => {
-        const [B, C, V] = [45, 24, 1100], head = randomHead(rand, [B, C, V]);
+        const [B, C, V] = [145, 24, 1100], head = randomHead(rand, [B, C, V], 2, dtype);
         const [tokens, sampled, scored] = [lab.out([B], "i32"), lab.out([B]), lab.out([B])];
         const settings = Array.from({ length: B }, () => [temperature, 1, 0]).flat();
         lmHeadSample(lab.stream, {

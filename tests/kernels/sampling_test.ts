@@ -3,6 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { assertClose, assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import { logits64, logSoftmax64, putHead, randomHead } from "./head_reference.ts";
 import { philox4x32, uniformAt } from "./philox.ts";
+import { testPrecisions } from "./precision.ts";
 
 /** One row to sample: temperature, top-p, top-k, sequence id (low, high), position. */
 interface Row {
@@ -115,32 +116,35 @@ Deno.test("philox: the reference gives the published known answers", () => {
   for (const [counter, key, expected] of answers) assertEquals(philox4x32(counter, key), expected);
 });
 
-testBackends("lm_head_sample: the uniform number shows in a flat distribution", async (backend) => {
-  await seeded(async (rand) => {
-    const V = 4096, B = 200, head = randomHead(rand, [B, 4, V], 0);
-    const rows = randomRows(rand, B);
-    rows[0] = { ...rows[0], id: [0, 0], position: 0 };
-    for (const seed of [0n, 1n, 0xffffffffffffffffn, BigInt(rand.int(1, 2 ** 31)) << 32n]) {
-      const { tokens, logprobs } = await sample(backend, head, rows, seed);
-      rows.forEach((row, t) => {
-        const u = uniformAt(seed, row.id, row.position);
-        assert(
-          Math.abs((tokens[t] + 0.5) / V - u) <= 0.5 / V + EDGE,
-          `row ${t}: ${tokens[t]} at ${u}`,
-        );
-      });
-      assertClose(logprobs, Array(B).fill(-Math.log(V)), 1e-6, "logprobs");
-    }
-  });
-});
+testPrecisions(
+  "lm_head_sample: the uniform number shows in a flat distribution",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const V = 4096, B = 200, head = randomHead(rand, [B, 4, V], 0, dtype);
+      const rows = randomRows(rand, B);
+      rows[0] = { ...rows[0], id: [0, 0], position: 0 };
+      for (const seed of [0n, 1n, 0xffffffffffffffffn, BigInt(rand.int(1, 2 ** 31)) << 32n]) {
+        const { tokens, logprobs } = await sample(backend, head, rows, seed);
+        rows.forEach((row, t) => {
+          const u = uniformAt(seed, row.id, row.position);
+          assert(
+            Math.abs((tokens[t] + 0.5) / V - u) <= 0.5 / V + EDGE,
+            `row ${t}: ${tokens[t]} at ${u}`,
+          );
+        });
+        assertClose(logprobs, Array(B).fill(-Math.log(V)), 1e-6, "logprobs");
+      }
+    });
+  },
+);
 
 for (const V of [1, 5, 33, 513, 1100]) {
-  testBackends(
+  testPrecisions(
     `lm_head_sample, V = ${V}: draws what the float64 reference predicts`,
-    async (backend) => {
+    async (backend, dtype) => {
       await seeded(async (rand) => {
         const seed = BigInt(rand.int(0, 2 ** 31)) * 0x100000001n,
-          head = randomHead(rand, [150, 12, V]);
+          head = randomHead(rand, [150, 12, V], 2, dtype);
         for (
           const settings of [
             {},
@@ -157,11 +161,11 @@ for (const V of [1, 5, 33, 513, 1100]) {
   );
 }
 
-testBackends(
+testPrecisions(
   "lm_head_sample: greedy, top-k 1 and top-p 0 take the largest logit",
-  async (backend) => {
+  async (backend, dtype) => {
     await seeded(async (rand) => {
-      const head = randomHead(rand, [40, 12, 700]);
+      const head = randomHead(rand, [40, 12, 700], 2, dtype);
       const best = Array.from({ length: head.T }, (_, t) => {
         const z = logits64(head, t, 1);
         return z.indexOf(z.reduce((a, b) => Math.max(a, b)));
@@ -213,11 +217,11 @@ testBackends(
   },
 );
 
-testBackends(
+testPrecisions(
   "lm_head_sample: a row's draw ignores batch, order, workspace and threads",
-  async (backend) => {
+  async (backend, dtype) => {
     await seeded(async (rand) => {
-      const [B, C, V] = [50, 24, 1100], head = randomHead(rand, [B, C, V]);
+      const [B, C, V] = [50, 24, 1100], head = randomHead(rand, [B, C, V], 2, dtype);
       const settings = [{}, { topP: 0.8 }, { topK: 9, temperature: 0.7 }, { temperature: 0 }];
       const rows = randomRows(rand, B).map((row, t) => ({ ...row, ...settings[t % 4] }));
       const expected = await sample(backend, head, rows, 99n);
@@ -244,30 +248,36 @@ testBackends(
   },
 );
 
-testBackends("lm_head_sample: rows with a negative position stay untouched", async (backend) => {
-  await seeded(async (rand) => {
-    const head = randomHead(rand, [9, 8, 50]);
-    const rows = randomRows(rand, 9).map((row, t) => t % 2 ? { ...row, position: -1 - t } : row);
-    const { tokens, logprobs } = await sample(backend, head, rows, 5n);
-    rows.forEach((row, t) => {
-      const idle = row.position < 0;
-      assertEquals(Number.isNaN(logprobs[t]), idle, `log-prob of row ${t}`);
-      assertEquals(tokens[t] === -77777, idle, `token of row ${t}`);
+testPrecisions(
+  "lm_head_sample: rows with a negative position stay untouched",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [9, 8, 50], 2, dtype);
+      const rows = randomRows(rand, 9).map((row, t) => t % 2 ? { ...row, position: -1 - t } : row);
+      const { tokens, logprobs } = await sample(backend, head, rows, 5n);
+      rows.forEach((row, t) => {
+        const idle = row.position < 0;
+        assertEquals(Number.isNaN(logprobs[t]), idle, `log-prob of row ${t}`);
+        assertEquals(tokens[t] === -77777, idle, `token of row ${t}`);
+      });
     });
-  });
-});
+  },
+);
 
-testBackends("lm_head_sample: NaN logits give some token and a NaN log-prob", async (backend) => {
-  await seeded(async (rand) => {
-    const head = randomHead(rand, [12, 8, 700]);
-    rand.ints(12, 0, 8).forEach((c, t) => head.h[t * 8 + c] = NaN);
-    const settings = [{}, { topP: 0.5 }, { topK: 9 }, { temperature: 0 }];
-    const rows = randomRows(rand, 12).map((row, t) => ({ ...row, ...settings[t % 4] }));
-    const { tokens, logprobs } = await sample(backend, head, rows, 5n);
-    assert(tokens.every((token) => token >= 0 && token < 700), `tokens ${tokens}`);
-    assert(logprobs.every(Number.isNaN), `log-probs ${logprobs}`);
-  });
-});
+testPrecisions(
+  "lm_head_sample: NaN logits give some token and a NaN log-prob",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [12, 8, 700], 2, dtype);
+      rand.ints(12, 0, 8).forEach((c, t) => head.h[t * 8 + c] = NaN);
+      const settings = [{}, { topP: 0.5 }, { topK: 9 }, { temperature: 0 }];
+      const rows = randomRows(rand, 12).map((row, t) => ({ ...row, ...settings[t % 4] }));
+      const { tokens, logprobs } = await sample(backend, head, rows, 5n);
+      assert(tokens.every((token) => token >= 0 && token < 700), `tokens ${tokens}`);
+      assert(logprobs.every(Number.isNaN), `log-probs ${logprobs}`);
+    });
+  },
+);
 
 testBackends("lm_head_sample: a wrong shape is named", async (backend) => {
   using lab = await Lab.open({ backend });
