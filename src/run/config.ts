@@ -12,11 +12,11 @@ import { parseSettings } from "../suggest.ts";
 
 const count = z.int().positive();
 
-/** The presets: `tiny` makes its model here, the others start from one that is downloaded first. */
-export const presetNames = ["tiny", "q1.5b", "r1.5b", "r7b"] as const;
+/** Name of a preset: `tiny` makes its model here, the others start from one that is downloaded first. */
+export type PresetName = "tiny" | "q1.5b" | "r1.5b" | "r7b";
 
-/** Name of a preset. */
-export type PresetName = typeof presetNames[number];
+/** The presets' names. */
+export const presetNames: readonly PresetName[] = ["tiny", "q1.5b", "r1.5b", "r7b"];
 
 /** A resolved training config: what a preset, a config file and options come to. */
 export interface TrainConfig {
