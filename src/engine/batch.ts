@@ -12,6 +12,7 @@ import {
   type Device,
   type Graph,
   lmHeadSample,
+  type Precision,
   specBytes,
   type Stream,
   type Tensor,
@@ -109,10 +110,11 @@ function stateSpecs(config: ModelConfig, options: BatchOptions) {
 export function batchBytes(
   config: ModelConfig,
   options: BatchOptions,
+  dtype: Precision,
 ): { cache: number; buffers: number } {
   return {
-    cache: config.layers * specBytes(kvCacheSpecs(config, options)),
-    buffers: pagedBytes(config, widestStep(options)) +
+    cache: config.layers * specBytes(kvCacheSpecs(config, options, dtype)),
+    buffers: pagedBytes(config, widestStep(options), dtype) +
       specBytes(stateSpecs(config, options)),
   };
 }

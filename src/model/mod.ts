@@ -4,6 +4,8 @@
  *
  * @module
  */
+export * from "./add_tokens.ts";
+export * from "./chat_template.ts";
 export * from "./checkpoint.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";
@@ -11,6 +13,7 @@ export type { FloatDtype } from "./dtype.ts";
 export type { Dtype } from "./dtype.ts";
 export * from "./gguf_import.ts";
 export * from "./init.ts";
+export * from "./inspect.ts";
 export * from "./load.ts";
 export * from "./memory.ts";
 export * from "./paged.ts";

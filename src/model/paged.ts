@@ -44,7 +44,7 @@ export class KvCache implements Disposable {
   constructor(device: Device, decoder: Decoder, options: CacheOptions) {
     this.block = options.block;
     this.blocks = options.blocks;
-    const specs = kvCacheSpecs(decoder.config, options);
+    const specs = kvCacheSpecs(decoder.config, options, decoder.dtype);
     const { layers } = decoder.config;
     this.#layers = Array.from({ length: layers }, () => new TensorSet(device, specs));
   }
@@ -94,9 +94,10 @@ export class PagedBuffers implements Disposable {
    * @param rows R, the most rows of one step.
    */
   constructor(device: Device, decoder: Decoder, rows: number) {
+    const { config, dtype } = decoder;
     using stack = new DisposableStack();
-    const { tensors } = stack.use(new TensorSet(device, pagedSpecs(decoder.config, rows)));
-    const projected = projectedSpecs(decoder.config, rows);
+    const { tensors } = stack.use(new TensorSet(device, pagedSpecs(config, rows, dtype)));
+    const projected = projectedSpecs(config, rows, dtype);
     if (projected) this.projected = stack.use(new TensorSet(device, projected)).tensors.projected;
     this.#memory = stack.move();
     this.x = tensors.x;

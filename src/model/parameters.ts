@@ -13,6 +13,7 @@ import {
   linearPack,
   packedBytes,
   type PackedWeight,
+  type Precision,
   type Stream,
   type Tensor,
 } from "../../ffi/mod.ts";
@@ -205,7 +206,12 @@ export class Parameters implements Disposable {
   readonly #matrices: [PackedWeight, Tensor][] = [];
 
   /** Allocates everything; the contents are undefined until loaded or initialised. */
-  constructor(device: Device, config: ModelConfig, head: HeadKind, options: { train: boolean }) {
+  constructor(
+    device: Device,
+    config: ModelConfig,
+    head: HeadKind,
+    options: { train: boolean; weights: Precision },
+  ) {
     this.layout = parameterLayout(config, head);
     const flat = () => {
       const memory = device.alloc("f32", [this.layout.size]);
@@ -215,14 +221,20 @@ export class Parameters implements Disposable {
     this.master = flat();
     if (options.train) this.grads = flat();
     const shapes = packedShapes(config, head);
-    const pack = (w: Tensor, [N, K]: readonly [number, number]): PackedWeight => {
-      const memory = device.alloc("u8", [packedBytes(device, N, K, "f32")]);
+    const { weights } = options;
+    const pack = (
+      w: Tensor,
+      [N, K]: readonly [number, number],
+      dtype = weights,
+    ): PackedWeight => {
+      const memory = device.alloc("u8", [packedBytes(device, N, K, dtype)]);
       this.#memory.push(memory);
-      const packed: PackedWeight = { data: memory.tensor, N, K, dtype: "f32" };
+      const packed: PackedWeight = { data: memory.tensor, N, K, dtype };
       this.#matrices.push([packed, w]);
       return packed;
     };
-    this.head = pack(this.master.head, shapes.head);
+    // Values are float32 from the hidden states on: a critic's head costs next to nothing.
+    this.head = pack(this.master.head, shapes.head, head === "value" ? "f32" : weights);
     this.layers = this.master.layers.map((layer) => ({
       qkv: pack(layer.qkv, shapes.layer.qkv),
       out: pack(layer.out, shapes.layer.out),

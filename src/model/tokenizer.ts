@@ -149,13 +149,18 @@ export class Tokenizer {
    * @throws {UserError} When there is no such token.
    */
   id(token: string): number {
-    const id = this.#ids.get(token);
+    const id = this.find(token);
     if (id === undefined) {
       throw new UserError(`the tokenizer has no token ${JSON.stringify(token)}`, {
         hint: "add it to the model with `thinker model add-tokens`",
       });
     }
     return id;
+  }
+
+  /** Id of a token, written as in tokenizer.json; undefined where there is no such token. */
+  find(token: string): number | undefined {
+    return this.#ids.get(token);
   }
 
   #normalize(text: string): string {

@@ -1,11 +1,12 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Device } from "../../ffi/mod.ts";
-import { Engine } from "../../src/engine/mod.ts";
+import { Engine, probeFloats } from "../../src/engine/mod.ts";
 import { UserError } from "../../src/errors.ts";
 import { Decoder } from "../../src/model/mod.ts";
 import { AdamW, Learner } from "../../src/ppo/mod.ts";
 import type { TrainConfig } from "../../src/run/config.ts";
 import { openModelConfig, openTasks, openTokenizer } from "../../src/run/models.ts";
+import { readMetrics } from "../../src/run/metrics.ts";
 import { type MemoryPlan, planMemory } from "../../src/run/plan.ts";
 import { train } from "../../src/run/train.ts";
 import { families, tinyConfig } from "../model/models.ts";
@@ -17,13 +18,17 @@ function planOf(config: TrainConfig): MemoryPlan {
   return planMemory(config, model, openTasks(config, tokenizer, model.eos));
 }
 
-/** The most bytes that any device had allocated at once while the body ran. */
+/**
+ * The most bytes that any device had allocated at once while the body ran, but for the measurement of
+ * bandwidth, which must be alone.
+ */
 async function peakBytes(body: () => Promise<void>): Promise<number> {
   const { alloc } = Device.prototype;
   let peak = 0;
   Device.prototype.alloc = function (...args) {
-    const allocation = alloc.apply(this, args);
-    peak = Math.max(peak, this.allocatedBytes);
+    const before = this.allocatedBytes, allocation = alloc.apply(this, args);
+    if (allocation.tensor.size === probeFloats + 1) assertEquals(before, 0);
+    else peak = Math.max(peak, this.allocatedBytes);
     return allocation;
   };
   try {
@@ -40,6 +45,7 @@ Deno.test("plan: what a run really allocates is at most the plan, and hardly les
   const runs: Record<string, TrainConfig> = {
     gae: smallConfig(once),
     recompute: smallConfig({ ...once, recompute: true }),
+    bf16: smallConfig({ ...once, weights: "bf16" }),
     baseline: smallConfig({ ...once, task: "baseline", ppo: { packTokens: 512 } }),
     "grpo with a reference and importance weights": smallConfig({
       ...once,
@@ -55,6 +61,15 @@ Deno.test("plan: what a run really allocates is at most the plan, and hardly les
       assert(total <= 1.05 * peak, `${total} bytes planned, only ${peak} allocated`);
     });
   }
+
+  await t.step("bf16 weights save memory, learn, and keep the log-prob gap at zero", async () => {
+    const plans = [runs.bf16, runs.gae].map((config) => planOf(config).rows);
+    const packed = plans.map((rows) => rows.filter(({ name }) => name.endsWith("packed weights")));
+    assertEquals(packed[0].map(({ bytes }) => 2 * bytes), packed[1].map(({ bytes }) => bytes));
+    const [, last] = await readMetrics(`${dir.path}/bf16/metrics.jsonl`);
+    assertEquals(last["rollout/logprob_gap_max"], 0);
+    assertNotEquals(await timeless(`${dir.path}/bf16`), await timeless(`${dir.path}/gae`));
+  });
 
   await t.step("recomputing activations saves memory and changes no bit", async () => {
     const rows = (name: string) => planOf(runs[name]).total;

@@ -4,6 +4,7 @@
  *
  * As a program it prints what one default engine samples, for a given seed: `scenario.ts SEED`.
  */
+import type { Precision } from "../../ffi/mod.ts";
 import {
   type Continuation,
   Engine,
@@ -128,10 +129,11 @@ export function fromSeed(
   lab: Lab,
   seed: number,
   changes: Partial<ModelConfig> = {},
+  weights: Precision = "f32",
 ): { decoder: Decoder; plans: Plan[] } {
   const rand = new Rand(seed);
   const shape = { ...config, ...changes };
-  const decoder = randomDecoder(lab, shape, { head: "lm", train: false }, rand, 0.7);
+  const decoder = randomDecoder(lab, shape, { head: "lm", train: false, weights }, rand, 0.7);
   return { decoder, plans: makePlans(rand) };
 }
 
