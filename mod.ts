@@ -32,11 +32,14 @@ export {
   type Backend,
   type BuildOptions,
   Device,
+  type DeviceChoice,
   type DeviceInfo,
   type DeviceOptions,
   type DType,
   type Graph,
   type HostArray,
+  openDevice,
+  type Precision,
   type Storage,
   type Stream,
   type Tensor,
@@ -62,8 +65,20 @@ export {
   solve,
   type SolveOptions,
 } from "./src/eval/mod.ts";
-export { grade, gradeResponse, type Reason, type Verdict } from "./src/grade/mod.ts";
 export {
+  grade,
+  type GradeCounts,
+  type GradeOptions,
+  GradePool,
+  type GradePoolOptions,
+  gradeResponse,
+  type Reason,
+  type Verdict,
+} from "./src/grade/mod.ts";
+export {
+  type ChatMessage,
+  ChatTemplate,
+  type ChatTemplateFiles,
   type DecodeOptions,
   Decoder,
   type DecoderOptions,
@@ -76,6 +91,7 @@ export {
   Model,
   type ModelConfig,
   type PackedBatch,
+  type RenderOptions,
   type StreamDecoder,
   Tokenizer,
 } from "./src/model/mod.ts";

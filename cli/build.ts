@@ -1,5 +1,5 @@
 /**
- * `deno task build [--device cpu|cuda]`: compiles a backend's kernels into the cache and prints where.
+ * `deno task build [--device cpu|cuda|emu]`: compiles a backend's kernels into the cache and prints where.
  *
  * @module
  */
@@ -13,7 +13,7 @@ await new Command()
   .option("--device <name:string>", "cpu or cuda.", { default: "cpu" })
   .action(async ({ device }: Record<string, unknown>) => {
     try {
-      if (device !== "cpu" && device !== "cuda") {
+      if (device !== "cpu" && device !== "cuda" && device !== "emu") {
         throw new UserError(`--device: ${device} is not a backend`, { hint: "cpu or cuda" });
       }
       const backend: Backend = device;

@@ -14,7 +14,7 @@ import {
   type PreparedSet,
   type Proof,
   publicEndpoints,
-} from "../src/hub/mod.ts";
+} from "../src/datasets/mod.ts";
 import { formatBytes } from "../src/run/bytes.ts";
 import { hubEndpoint } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";

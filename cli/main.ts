@@ -11,6 +11,7 @@ import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { Interrupted } from "./interrupt.ts";
+import { modelCommand } from "./model.ts";
 import { planCommand } from "./plan.ts";
 import { solveCommand } from "./solve.ts";
 import { trainCommand } from "./train.ts";
@@ -25,6 +26,7 @@ const main = new Command()
   .command("solve", solveCommand())
   .command("data", dataCommand())
   .command("plan", planCommand())
+  .command("model", modelCommand())
   .command("doctor", doctorCommand())
   .command("help", new HelpCommand())
   .command("completions", new CompletionsCommand());

@@ -5,6 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
+import { hasDriver, openDevice } from "../ffi/mod.ts";
 import { UserError } from "../src/errors.ts";
 import { paramCount } from "../src/model/mod.ts";
 import { formatBytes, parseBytes } from "../src/run/bytes.ts";
@@ -25,6 +26,7 @@ const optionsSchema = z.object({
   config: z.string().optional(),
   model: z.string().optional(),
   memory: z.string().optional(),
+  device: z.enum(["auto", "cpu", "cuda"]).optional(),
   json: z.boolean().default(false),
 });
 
@@ -36,6 +38,7 @@ export function planCommand() {
     .option("--config <file:string>", "JSON file whose settings replace the preset's.")
     .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
     .option("--memory <amount:string>", "Memory of the device: 16GB, 512MiB (default: this one's).")
+    .option("--device <name:string>", "auto, cpu or cuda.")
     .option("--json", "Print the plan as JSON, all amounts in bytes.")
     .example("does the tiny run fit?", "thinker plan --memory 2GB")
     .example("a model of your own", "thinker plan --model models/mine --memory 141GB")
@@ -43,13 +46,18 @@ export function planCommand() {
 }
 
 async function show(raw: Record<string, unknown>): Promise<void> {
-  const { preset, config: file, model: dir, memory, json } = checkOptions(optionsSchema, raw);
-  const deviceBytes = memory === undefined ? await machineBytes() : parseBytes(memory);
-  const config = layConfig(presets[preset], file, { model: dir });
+  const { preset, config: file, model: dir, memory, device, json } = checkOptions(
+    optionsSchema,
+    raw,
+  );
+  const config = layConfig(presets[preset], file, { model: dir, device });
+  const gpu = config.device === "auto" ? hasDriver() : config.device !== "cpu";
+  const backend = gpu ? "cuda" : "cpu";
+  const deviceBytes = memory === undefined ? await memoryOf(backend) : parseBytes(memory);
   const { tokenizer } = openTokenizer(config);
   const model = openModelConfig(config, tokenizer);
   const { stop, maxTokens } = openTasks(config, tokenizer, model.eos);
-  const options = { stop, maxTokens, deviceBytes };
+  const options = { stop, maxTokens, backend, deviceBytes } as const;
   const plan = planMemory(config, model, options);
   const usable = usableBytes(deviceBytes), fits = plan.total <= usable;
   const change = fits ? undefined : smallestChange(config, model, options);
@@ -58,15 +66,23 @@ async function show(raw: Record<string, unknown>): Promise<void> {
     console.log(JSON.stringify({ ...plan, deviceBytes, usable, fits, change: smallest }, null, 2));
     return;
   }
-  console.log(`${config.model ?? "a model made here"}: ${paramCount(model)} parameters\n`);
+  console.log(
+    `${config.model ?? "a model made here"}: ${paramCount(model)} parameters${
+      gpu ? ", on a GPU" : ""
+    }\n`,
+  );
   console.log(`${formatPlan(plan)}\n`);
   const room = `${formatBytes(usable)}, nine tenths of ${formatBytes(deviceBytes)}`;
   console.log(`${fits ? "fits into" : "does not fit into"} ${room}`);
   if (!fits) console.log(adviseChange(change));
 }
 
-/** Memory of this machine, where the program may ask for it. */
-async function machineBytes(): Promise<number> {
+/** Memory of the GPU, or of this machine where the program may ask for it. */
+async function memoryOf(backend: "cpu" | "cuda"): Promise<number> {
+  if (backend === "cuda") {
+    using device = await openDevice("cuda", { onBuild: (text) => console.error(text) });
+    return device.info.memoryBytes;
+  }
   const permission = { name: "sys", kind: "systemMemoryInfo" } as const;
   if ((await Deno.permissions.query(permission)).state === "granted") {
     return Deno.systemMemoryInfo().total;

@@ -16,10 +16,12 @@ import { checkOptions } from "./options.ts";
 const optionsSchema = z.object({
   model: z.string().optional(),
   prompts: z.string().optional(),
+  weights: z.enum(["f32", "bf16"]).optional(),
   temperature: z.number().nonnegative(),
   topP: z.number().positive().max(1),
   topK: z.int().nonnegative(),
   seed: z.int().nonnegative(),
+  device: z.enum(["auto", "cpu", "cuda", "emu"]),
 });
 
 const titles: Record<Stage, string> = {
@@ -37,10 +39,12 @@ export function solveCommand() {
     .arguments("<question:string>")
     .option("--model <dir:string>", "Model folder (default: the newest checkpoint under runs/).")
     .option("--prompts <set:string>", "Stage prompts: default, tiny, or a JSON file.")
+    .option("--weights <dtype:string>", "What is computed with: f32 or bf16 (default: the run's).")
     .option("--temperature <t:number>", "0 takes the most likely token.", { default: 1 })
     .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
     .option("--top-k <k:integer>", "Sample from the k likeliest tokens; 0: all.", { default: 0 })
     .option("--seed <n:integer>", "Seed of the sampler.", { default: 0 })
+    .option("--device <name:string>", "auto, cpu or cuda.", { default: "auto" })
     .example("a trained tiny model", 'thinker solve "47+85="')
     .example("another checkpoint", 'thinker solve --model runs/mine/checkpoints/step-20 "9*83="')
     .action(async (options: Record<string, unknown>, question: string) => {
@@ -53,11 +57,20 @@ async function show(
   question: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { model: given, prompts, seed, ...sampling } = checkOptions(optionsSchema, raw);
+  const { model: given, prompts, weights, seed, device, ...sampling } = checkOptions(
+    optionsSchema,
+    raw,
+  );
   const dir = given ?? await latestCheckpoint("runs");
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
-  using model = await loadModel(dir, { onBuild: (text) => console.error(text) });
-  const settings = runSettings(dir);
+  const tell = (text: string) => console.error(text);
+  const { weights: trained, ...settings } = runSettings(dir) ?? {};
+  using model = await loadModel(dir, {
+    backend: device,
+    weights: weights ?? trained,
+    onBuild: tell,
+    onNote: tell,
+  });
   const chosen = prompts ? { ...settings, prompts: openPrompts(prompts) } : settings;
   if (!given) console.log(`model: ${dir}`);
   console.log(`question: ${question}`);

@@ -23,7 +23,7 @@ const optionsSchema = z.object({
   data: z.string().optional(),
   task: z.enum(["thinker", "baseline"]).optional(),
   estimator: z.enum(["gae", "grpo", "reinforce++"]).optional(),
-  device: z.enum(["auto", "cpu"]).optional(),
+  device: z.enum(["auto", "cpu", "cuda", "emu"]).optional(),
   steps: count.optional(),
   tokens: count.optional(),
   seed: z.int().nonnegative().optional(),
@@ -41,7 +41,7 @@ export function trainCommand() {
     .option("--data <file:string>", "Problems: JSONL rows {id, question, answer} or ORZ JSON.")
     .option("--task <name:string>", "thinker (four stages) or baseline (plain question).")
     .option("--estimator <name:string>", "gae (with a critic), grpo or reinforce++.")
-    .option("--device <name:string>", "auto or cpu.")
+    .option("--device <name:string>", "auto, cpu or cuda.")
     .option("--steps <n:integer>", "PPO steps.")
     .option("--tokens <n:integer>", "Stop after n action tokens in the policy loss.")
     .option("--seed <n:integer>", "Seed of everything random.")

@@ -11,10 +11,13 @@
 
 import { UserError } from "../src/errors.ts";
 import { cacheDir } from "./cache.ts";
-import { cpuSources, cudaSources, type SourceFile } from "./sources.ts";
+import { cpuSources, cudaSources, emuSources, type SourceFile } from "./sources.ts";
 
-/** Backends that this build knows how to compile. */
-export type Backend = "cpu" | "cuda";
+/**
+ * Backends that this build knows how to compile. `emu` is a test instrument: the CUDA kernels on an
+ * emulated GPU, thousands of times slower than a real one.
+ */
+export type Backend = "cpu" | "cuda" | "emu";
 
 /** What to tell the user while a build runs. */
 export interface BuildOptions {
@@ -39,8 +42,11 @@ interface Toolchain {
 export async function libraryPath(backend: Backend, options: BuildOptions = {}): Promise<string> {
   const override = Deno.env.get("THINKER_LIB");
   if (override) return override;
-  const sources = backend === "cpu" ? cpuSources : cudaSources;
-  const toolchain = backend === "cpu" ? await cpuToolchain() : await cudaToolchain();
+  const [sources, toolchain] = await {
+    cpu: async () => [cpuSources, await cpuToolchain()] as const,
+    cuda: async () => [cudaSources, await cudaToolchain()] as const,
+    emu: async () => [emuSources, await emuToolchain()] as const,
+  }[backend]();
   const key = await hash([
     backend,
     toolchain.identity,
@@ -51,22 +57,29 @@ export async function libraryPath(backend: Backend, options: BuildOptions = {}):
   return path;
 }
 
-async function cpuToolchain(): Promise<Toolchain> {
-  const march = Deno.env.get("THINKER_MARCH") ?? "native";
-  const compile = [
-    "-std=c++17",
-    "-O3",
-    `-march=${march}`,
-    "-ffp-contract=off",
-    "-fopenmp",
-    "-fPIC",
-  ];
-  compile.push("-fvisibility=hidden");
+function cpuToolchain(): Promise<Toolchain> {
   const link = ["-shared", "-fopenmp"];
+  return hostToolchain("cpu", ["-O3", "-fopenmp", "-fvisibility=hidden"], link);
+}
+
+function emuToolchain(): Promise<Toolchain> {
+  const compile = ["-O2", "-fvisibility=hidden", "-Wno-unknown-pragmas", "-x", "c++"];
+  return hostToolchain("emu", compile, ["-shared", "-pthread"]);
+}
+
+/** A C++ compiler of this machine, for this machine's CPU. */
+async function hostToolchain(
+  backend: Backend,
+  options: readonly string[],
+  link: readonly string[],
+): Promise<Toolchain> {
+  const march = Deno.env.get("THINKER_MARCH") ?? "native";
+  const machine = ["-std=c++17", `-march=${march}`, "-ffp-contract=off", "-fPIC"];
+  const compile = [...machine, ...options];
   for (const compiler of ["g++", "clang++"]) {
     const probe = await run(compiler, [
-      `-march=${march}`,
-      "-fopenmp",
+      ...machine,
+      ...options,
       "-dM",
       "-E",
       "-x",
@@ -74,7 +87,7 @@ async function cpuToolchain(): Promise<Toolchain> {
       "-",
     ]);
     if (probe === undefined) continue;
-    if (!probe.success) throw buildError("cpu", compiler, probe.stderr);
+    if (!probe.success) throw buildError(backend, compiler, probe.stderr);
     return {
       compiler,
       compile,

@@ -9,11 +9,11 @@
 
 import { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 import { Library, NativeError, type Symbols } from "./library.ts";
-import { type DType, dtypeBytes, type Storage, Tensor } from "./tensor.ts";
+import { type DType, dtypeBytes, type Precision, type Storage, Tensor } from "./tensor.ts";
 
 /** What a backend says about its device. */
 export interface DeviceInfo {
-  /** `cpu` or `cuda`. */
+  /** `cpu`, `cuda` or `emu`. */
   readonly backend: string;
   /** The device's name: `CPU`, or the GPU's model. */
   readonly name: string;
@@ -91,6 +91,11 @@ export class Device implements Disposable {
   get handle(): bigint {
     if (!this.#open) throw new Error("the device is closed");
     return this.#handle;
+  }
+
+  /** What models compute with unless told otherwise: float32 on CPUs, bfloat16 elsewhere. */
+  get precision(): Precision {
+    return this.info.backend === "cpu" ? "f32" : "bf16";
   }
 
   /** Bytes allocated now. */
@@ -299,15 +304,21 @@ export class Stream implements Disposable {
     device.check("copy", status);
   }
 
-  /** Sets every element of an f32 or i32 tensor. */
+  /**
+   * Sets every element of an f32, i32 or bf16 tensor. The device writes words of 4 bytes, so the bytes of
+   * a tensor must be a multiple of 4. bf16 keeps the upper half of the float32 value.
+   */
   fill(dst: Tensor, value: number): void {
-    if (dtypeBytes[dst.dtype] !== 4) throw new TypeError(`fill: ${dst} has no 4-byte elements`);
+    if (dst.dtype === "u8" || dst.bytes % 4 !== 0) {
+      throw new TypeError(`fill: ${dst} has no 4-byte elements`);
+    }
     const pattern = new Uint32Array(1);
-    if (dst.dtype === "f32") new Float32Array(pattern.buffer)[0] = value;
-    else new Int32Array(pattern.buffer)[0] = value;
+    if (dst.dtype === "i32") new Int32Array(pattern.buffer)[0] = value;
+    else new Float32Array(pattern.buffer)[0] = value;
+    if (dst.dtype === "bf16") pattern[0] = (pattern[0] & 0xffff0000) | (pattern[0] >>> 16);
     const { device } = this;
-    const status = device.symbols.tk_fill(this.handle, dst.address, pattern[0], BigInt(dst.size));
-    device.check("fill", status);
+    const words = BigInt(dst.bytes / 4);
+    device.check("fill", device.symbols.tk_fill(this.handle, dst.address, pattern[0], words));
   }
 
   /** Records the ops that `body` enqueues instead of running them. */

@@ -7,9 +7,17 @@
 
 export { cacheDir } from "./cache.ts";
 export { type Backend, type BuildOptions, libraryPath } from "./build.ts";
+export { type DeviceChoice, hasDriver, openDevice } from "./choose.ts";
 export * from "./device.ts";
 export { Library, NativeError } from "./library.ts";
-export { type DType, dtypeBytes, expectTensor, type Storage, Tensor } from "./tensor.ts";
+export {
+  type DType,
+  dtypeBytes,
+  expectTensor,
+  type Precision,
+  type Storage,
+  Tensor,
+} from "./tensor.ts";
 export { specBytes, TensorSet, type TensorSpecs } from "./tensor_set.ts";
 export * from "./ops/attention.ts";
 export * from "./ops/head.ts";

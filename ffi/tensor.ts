@@ -7,6 +7,9 @@
 /** Element types of device tensors; "u8" is raw bytes (packed weights, workspaces). */
 export type DType = "f32" | "bf16" | "i32" | "u8";
 
+/** Element types that layers compute with; sums are float32 in both. */
+export type Precision = "f32" | "bf16";
+
 /** Bytes of one element. */
 export const dtypeBytes: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, i32: 4, u8: 1 };
 

@@ -1,6 +1,13 @@
 /** Helpers of the tests that run kernels: one device, poisoned outputs, float64 references. */
 import { assert } from "@std/assert";
-import { type Allocation, Device, type DType, type Stream, type Tensor } from "../ffi/mod.ts";
+import {
+  type Allocation,
+  type Backend,
+  Device,
+  type DType,
+  type Stream,
+  type Tensor,
+} from "../ffi/mod.ts";
 
 /** A device and stream for one test, with host/device conveniences. Frees everything on dispose. */
 export class Lab implements Disposable {
@@ -13,8 +20,8 @@ export class Lab implements Disposable {
     this.stream = device.stream();
   }
 
-  static async open(options: { threads?: number } = {}): Promise<Lab> {
-    return new Lab(await Device.open("cpu", options));
+  static async open(options: { backend?: Backend; threads?: number } = {}): Promise<Lab> {
+    return new Lab(await Device.open(options.backend ?? "cpu", options));
   }
 
   /** Uploads host data. */
@@ -56,6 +63,27 @@ export class Lab implements Disposable {
     for (const allocation of this.#owned) allocation[Symbol.dispose]();
     this.device[Symbol.dispose]();
   }
+}
+
+/** Whether the driver's device file is there. */
+function hasGpu(): boolean {
+  try {
+    return Deno.statSync("/dev/nvidiactl").isCharDevice === true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The backends that kernel tests run on: `cpu`, `emu` and, where there is a GPU, `cuda`; or those that
+ * `THINKER_TEST_BACKENDS` names, separated by commas.
+ */
+export const backends: readonly Backend[] = (Deno.env.get("THINKER_TEST_BACKENDS")?.split(",") ??
+  ["cpu", "emu", ...hasGpu() ? ["cuda"] : []]) as Backend[];
+
+/** Registers one test for each backend. */
+export function testBackends(name: string, body: (backend: Backend) => Promise<void>): void {
+  for (const backend of backends) Deno.test(`${backend}: ${name}`, () => body(backend));
 }
 
 /** Fresh random numbers on every run; the seed is printed by `seeded` when a test fails. */

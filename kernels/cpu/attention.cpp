@@ -100,8 +100,11 @@ void finish(const Query& query, int D) {
 
 // Rows of x (n, stride) as tiles (ceil(n / 16), D, 16), missing lanes zero.
 void transpose_tiles(float* tiles, const float* x, int64_t stride, int64_t n, int D) {
-  for (int64_t j = 0; j < ceil_div(n, kTile) * kTile; ++j) {
-    float* out = tiles + j / kTile * D * kTile + j % kTile;
+  const int64_t whole = n / kTile * kTile;
+  for (int64_t j = 0; j < whole; j += kTile)
+    for (int d = 0; d < D; d += kTile) transpose16(tiles + j * D + d * kTile, kTile, x + j * stride + d, stride);
+  for (int64_t j = whole; j < ceil_div(n, kTile) * kTile; ++j) {
+    float* out = tiles + whole * D + j % kTile;
     for (int d = 0; d < D; ++d) out[d * kTile] = j < n ? x[j * stride + d] : 0.0f;
   }
 }
@@ -152,12 +155,15 @@ void forward(float* out, float* lse, const float* qkv, const int32_t* cu, int B,
       for (int64_t i = 0; i < cu[b + 1] - cu[b]; i += kQueryChunk)
         tasks.push_back({b, hk, i, std::min<int64_t>(cu[b + 1] - cu[b], i + kQueryChunk)});
   const int D = heads.D;
+  int64_t longest = 0;
+  for (const Task& task : tasks) longest = std::max(longest, task.end);
+  const ThreadScratch keys(kScratchLocal, ceil_div(longest, kTile) * kTile * D);
 #pragma omp parallel for schedule(dynamic)
   for (size_t n = 0; n < tasks.size(); ++n) {
     const Task task = tasks[n];
     const int64_t first = cu[task.sequence];
     const float* rows = qkv + first * heads.row();
-    float* kt = scratch_f32(kScratchLocal, static_cast<size_t>(ceil_div(task.end, kTile) * kTile * D));
+    float* kt = keys.mine();
     transpose_tiles(kt, rows + heads.key(task.hk), heads.row(), task.end, D);
     const float* v = rows + heads.value(task.hk);
     for (int h = task.hk * heads.group(); h < (task.hk + 1) * heads.group(); ++h)
@@ -266,6 +272,9 @@ void backward_rows(int64_t count, const QueryRows& rows, int64_t limit, const Ke
 void backward(float* dqkv, const float* dout, const float* out, const float* lse, const float* qkv, const int32_t* cu,
               int B, Heads heads, float scale) {
   const int D = heads.D, group = heads.group();
+  int64_t longest = 0;
+  for (int b = 0; b < B; ++b) longest = std::max<int64_t>(longest, cu[b + 1] - cu[b]);
+  const ThreadScratch local(kScratchLocal, (2 * ceil_div(longest, kTile) + 2) * kTile * D + group * longest);
 #pragma omp parallel for collapse(2) schedule(dynamic)
   for (int b = 0; b < B; ++b)
     for (int hk = 0; hk < heads.Hk; ++hk) {
@@ -273,7 +282,7 @@ void backward(float* dqkv, const float* dout, const float* out, const float* lse
       const float* rows = qkv + first * heads.row();
       float* drows = dqkv + first * heads.row();
       const int64_t padded = ceil_div(n, kTile) * kTile;
-      float* kt = scratch_f32(kScratchLocal, static_cast<size_t>((2 * padded + 2 * kTile) * D + group * n));
+      float* kt = local.mine();
       float *vt = kt + padded * D, *dk = vt + padded * D, *dv = dk + kTile * D, *delta = dv + kTile * D;
       transpose_tiles(kt, rows + heads.key(hk), heads.row(), n, D);
       transpose_tiles(vt, rows + heads.value(hk), heads.row(), n, D);

@@ -17,6 +17,18 @@ namespace {
 std::mutex last_error_mutex;
 std::string last_error;
 constexpr size_t kAlignment = 64;
+
+// Physical memory, or the part of it that this process's container may use.
+double memory_bytes() {
+  double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
+    if (std::FILE* file = std::fopen(path, "r")) {
+      double limit;  // the word "max" where there is none
+      if (std::fscanf(file, "%lf", &limit) == 1) bytes = std::min(bytes, limit);
+      std::fclose(file);
+    }
+  return bytes;
+}
 }  // namespace
 
 void set_last_error(const std::string& message) {
@@ -172,7 +184,7 @@ int32_t tk_device_close(uint64_t device) {
 int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
   return guarded([&] {
     require(buffer && capacity > 0, "the info buffer is empty");
-    const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+    const double memory = memory_bytes();
     const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
                                 "{\"backend\":\"cpu\",\"name\":\"CPU\",\"isa\":\"%s\",\"threads\":%d,"
                                 "\"memoryBytes\":%.0f,\"kvTile\":%d}",

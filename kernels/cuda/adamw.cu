@@ -19,11 +19,11 @@ struct alignas(kWidth * sizeof(float)) Pack {
 
 // The sum over a block's threads by one fixed tree; thread 0 has the result.
 __device__ double block_sum(double x) {
-  __shared__ double parts[kBlock];
+  GPU_SHARED(double, parts, [kBlock]);
   parts[threadIdx.x] = x;
   for (int half = kBlock / 2; half > 0; half /= 2) {
     __syncthreads();
-    if (threadIdx.x < half) parts[threadIdx.x] += parts[threadIdx.x + half];
+    if (threadIdx.x < static_cast<unsigned>(half)) parts[threadIdx.x] += parts[threadIdx.x + half];
   }
   return parts[0];
 }

@@ -83,6 +83,47 @@ void Staging::upload(cudaStream_t stream, void* dst, const void* src, size_t byt
   }
 }
 
+Faults::Faults() {
+  check(cudaMalloc(reinterpret_cast<void**>(&record_), sizeof(Fault)));
+  check(cudaMallocHost(reinterpret_cast<void**>(&fetched_), sizeof(Fault)));
+  *fetched_ = {};
+  check(cudaMemcpyAsync(record_, fetched_, sizeof(Fault), cudaMemcpyHostToDevice, nullptr));
+  check(cudaStreamSynchronize(nullptr));
+}
+
+Faults::~Faults() {
+  cudaFree(record_);
+  cudaFreeHost(fetched_);
+}
+
+void Faults::fetch(cudaStream_t stream) {
+  check(cudaMemcpyAsync(fetched_, record_, sizeof(Fault), cudaMemcpyDeviceToHost, stream));
+}
+
+void Faults::raise(cudaStream_t stream) {
+  if (fetched_->kind == kNoFault) return;
+  const std::string message = fault_message(*fetched_);
+  check(cudaMemsetAsync(record_, 0, sizeof(Fault), stream));
+  throw std::out_of_range(message);
+}
+
+Scratch::~Scratch() {
+  for (void* block : blocks_) cudaFree(block);
+}
+
+// Allocating while a graph is recorded needs the relaxed mode: the memory is no part of the graph.
+void Scratch::grow(size_t bytes) {
+  const size_t size = std::max({bytes, 2 * size_, size_t{1} << 20});
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  check(cudaThreadExchangeStreamCaptureMode(&mode));
+  void* block = nullptr;
+  const cudaError_t status = cudaMalloc(&block, size);
+  check(cudaThreadExchangeStreamCaptureMode(&mode));
+  check(status);
+  blocks_.push_back(block);
+  size_ = size;
+}
+
 }  // namespace tk
 
 using namespace tk;
@@ -128,9 +169,9 @@ int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
     cudaDeviceProp p;
     check(cudaGetDeviceProperties(&p, device_of(device).index));
     const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
-                                "{\"backend\":\"cuda\",\"name\":\"%s\",\"isa\":\"sm_%d%d\",\"threads\":%d,"
+                                "{\"backend\":\"%s\",\"name\":\"%s\",\"isa\":\"sm_%d%d\",\"threads\":%d,"
                                 "\"memoryBytes\":%zu,\"kvTile\":%d}",
-                                p.name, p.major, p.minor, p.multiProcessorCount * p.maxThreadsPerMultiProcessor,
+                                kBackendName, p.name, p.major, p.minor, p.multiProcessorCount * p.maxThreadsPerMultiProcessor,
                                 p.totalGlobalMem, kKvTile);
     require(n < capacity, "the info buffer is too small");
   });
@@ -176,7 +217,12 @@ int32_t tk_stream_destroy(uint64_t stream) {
   });
 }
 int32_t tk_stream_sync(uint64_t stream) {
-  return guarded([&] { check(cudaStreamSynchronize(stream_of(stream).queue)); });
+  return guarded([&] {
+    Stream& s = stream_of(stream);
+    s.faults.fetch(s.queue);
+    check(cudaStreamSynchronize(s.queue));
+    s.faults.raise(s.queue);
+  });
 }
 
 int32_t tk_upload(uint64_t stream, uint64_t dst, const void* src, uint64_t bytes) {
@@ -192,7 +238,9 @@ int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes) {
   return guarded([&] {
     Stream& s = stream_of(stream);
     if (bytes > 0) check(cudaMemcpyAsync(dst, pointer<void>(src), bytes, cudaMemcpyDeviceToHost, s.queue));
+    s.faults.fetch(s.queue);
     check(cudaStreamSynchronize(s.queue));
+    s.faults.raise(s.queue);
   });
 }
 int32_t tk_copy(uint64_t stream, uint64_t dst, uint64_t src, uint64_t bytes) {

@@ -1,20 +1,16 @@
 // runtime.cuh: devices and streams of the CUDA backend, and the glue every op uses.
 #pragma once
-#include <cuda_runtime.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "fault.cuh"
+#include "gpu.cuh"
 #include "thinker.h"
-
-// Every kernel is launched through this macro, so that a build without a GPU can run it elsewhere.
-// A kernel with commas in its template arguments goes in parentheses.
-#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
-  (kernel)<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
 
 namespace tk {
 
@@ -88,11 +84,53 @@ class Staging {
   size_t used_ = 0;
 };
 
+// The first thing that a kernel of the stream found wrong, and how the host learns of it.
+class Faults {
+ public:
+  Faults();
+  ~Faults();
+  Faults(const Faults&) = delete;
+  Faults& operator=(const Faults&) = delete;
+  // For kernels, which call report_fault.
+  Fault* record() const { return record_; }
+  // Enqueues the copy that `raise` looks at once the stream has been waited for.
+  void fetch(cudaStream_t stream);
+  void raise(cudaStream_t stream);
+
+ private:
+  Fault* record_ = nullptr;   // device
+  Fault* fetched_ = nullptr;  // pinned
+};
+
+// Device memory that an op needs only while it runs. Ops of a stream run one after the other, so they share
+// it; it grows on demand. Outgrown blocks live as long as the stream: recorded graphs and queued kernels
+// hold their addresses.
+class Scratch {
+ public:
+  Scratch() = default;
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  // At least `count` elements, uninitialised, for the kernels of one op.
+  template <class T>
+  T* get(size_t count) {
+    if (count * sizeof(T) > size_) grow(count * sizeof(T));
+    return static_cast<T*>(blocks_.back());
+  }
+
+ private:
+  void grow(size_t bytes);
+  std::vector<void*> blocks_;
+  size_t size_ = 0;
+};
+
 struct Stream {
   int device;
   cudaStream_t queue;
   double* partials;  // kReduceBlocks sums of the reduction in flight
   Staging staging;
+  Faults faults;
+  Scratch scratch;
 };
 
 // The stream that a handle names, its device made current on the calling thread.

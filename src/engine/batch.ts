@@ -12,6 +12,7 @@ import {
   type Device,
   type Graph,
   lmHeadSample,
+  type Precision,
   specBytes,
   type Stream,
   type Tensor,
@@ -25,7 +26,7 @@ import {
   kvCacheSpecs,
   type ModelConfig,
   PagedBuffers,
-  pagedSpecs,
+  pagedBytes,
 } from "../model/mod.ts";
 import type { SamplingOptions } from "./types.ts";
 
@@ -109,10 +110,11 @@ function stateSpecs(config: ModelConfig, options: BatchOptions) {
 export function batchBytes(
   config: ModelConfig,
   options: BatchOptions,
+  dtype: Precision,
 ): { cache: number; buffers: number } {
   return {
-    cache: config.layers * specBytes(kvCacheSpecs(config, options)),
-    buffers: specBytes(pagedSpecs(config, widestStep(options))) +
+    cache: config.layers * specBytes(kvCacheSpecs(config, options, dtype)),
+    buffers: pagedBytes(config, widestStep(options), dtype) +
       specBytes(stateSpecs(config, options)),
   };
 }

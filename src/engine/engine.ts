@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Device, Stream } from "../../ffi/mod.ts";
+import { type Device, dtypeBytes, type Precision, type Stream } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import type { Decoder, ModelConfig } from "../model/mod.ts";
 import { Admission, blocksNeeded } from "./admission.ts";
@@ -32,13 +32,15 @@ function batchOptions(options: Required<EngineOptions>): BatchOptions {
  * Bytes that an engine takes: its KV cache, and everything else.
  *
  * @param kvTile The device's; blocks have this size unless the options say otherwise.
+ * @param dtype Element type of activations and cache.
  */
 export function engineBytes(
   config: ModelConfig,
   options: EngineOptions,
   kvTile: number,
+  dtype: Precision,
 ): { cache: number; buffers: number } {
-  return batchBytes(config, batchOptions(complete(options, kvTile)));
+  return batchBytes(config, batchOptions(complete(options, kvTile)), dtype);
 }
 
 /** Generates sequences of one decoder. Its weights are used in place: after an update, just run again. */
@@ -194,12 +196,14 @@ export class Engine implements Disposable {
   /** Weights that every decode step reads: of an embedding that is not the LM head only some rows. */
   #weightBytes(): number {
     const { config, params } = this.#decoder;
-    return 4 * (params.layout.size - (config.tiedHead ? 0 : config.vocab * config.hidden));
+    const { size, matrices } = params.layout;
+    const read = matrices - (config.tiedHead ? 0 : config.vocab * config.hidden);
+    return dtypeBytes[this.#decoder.weights] * read + 4 * (size - matrices);
   }
 
   #kvBytes(tokens: number): number {
     const { Hk, D } = this.#decoder.heads;
-    return tokens * 2 * Hk * D * this.#decoder.config.layers * 4;
+    return tokens * 2 * Hk * D * this.#decoder.config.layers * dtypeBytes[this.#decoder.dtype];
   }
 
   /** Reads one chunk of unread tokens; returns how many. */

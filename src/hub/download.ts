@@ -1,264 +1,327 @@
 /**
- * Downloads that survive dropped connections.
+ * Downloads of models: resumable, checked against the digests that the hub lists, and complete or not
+ * there at all.
  *
- * `npm:@huggingface/hub` speaks the hub's API, but its downloads start over when a connection drops
- * (2.17: `downloadFileToCacheDir` streams into a file that the next call overwrites) and check no
- * checksum. This one goes on where it stopped, also in the next process, and compares what arrived with
- * what the publisher said.
+ * Files grow in a hidden folder beside the final one. What is there when a download starts, after
+ * Ctrl-C, a crash or a dropped connection, is kept and gone on with; whether it belonged is decided by
+ * the digest, not believed. When every file has been checked, the folder gets its name by one rename.
  *
  * @module
  */
-import { dirname } from "node:path";
-import { reason, UserError, writeError } from "../errors.ts";
-import { type Checksum, checksumOfEtag, fileChecksum } from "./checksum.ts";
+import { createHash, type Hash } from "node:crypto";
+import { basename, dirname, join, resolve } from "node:path";
+import * as z from "npm:zod@^4";
+import { publish, syncPath, temporaryPath } from "../atomic.ts";
+import { UserError, writeError } from "../errors.ts";
+import { Hub, type HubOptions, Transient } from "./endpoint.ts";
+import { openRepository, type RemoteFile, type Repository } from "./repository.ts";
+
+/** Files that are downloaded at a time. */
+const lanes = 4;
+/** The record that a download leaves in the model folder. */
+export const downloadRecord = "download.json";
+
+/** Where a model came from: the content of {@linkcode downloadRecord}. */
+export interface DownloadRecord {
+  /** Owner and name of the repository. */
+  readonly repository: string;
+  /** The commit, 40 hexadecimal digits. */
+  readonly commit: string;
+  /** What was downloaded, with digests. */
+  readonly files: readonly RemoteFile[];
+}
 
 /** How to download. */
-export interface DownloadOptions {
-  /** What the file must be, where it is known beforehand. */
-  readonly checksum?: Checksum;
-  /** Sent to the first host only, never to one that it redirects to. */
-  readonly token?: string;
-  /** Attempts in a row that may bring nothing new; default 6. */
-  readonly attempts?: number;
-  /** Pause after the first of them in milliseconds; it doubles each time. Default 500. */
-  readonly pause?: number;
-  /** Called with the bytes that are there and, where the server tells, all. */
-  readonly onProgress?: (bytes: number, total: number | undefined) => void;
-  /** Aborting stops it; what has arrived stays for the next call. */
-  readonly signal?: AbortSignal;
+export interface DownloadOptions extends HubOptions {
+  /** A branch, tag or commit; default `main`. */
+  readonly revision?: string;
+  /** The folder that the model becomes; it must not exist, or be empty. */
+  readonly out: string;
+  /** Called when the size is known, and whenever bytes have been checked. */
+  readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
-/** What was downloaded. */
-export interface Downloaded {
-  /** Size of the file. */
+/** How far a download is. */
+export interface DownloadProgress {
+  /** Bytes of all files. */
+  readonly total: number;
+  /** Bytes that are on disk. */
+  readonly done: number;
+  /** Bytes of them that were on disk before this download started. */
+  readonly kept: number;
+}
+
+/** A model that has been downloaded. */
+export interface Downloaded extends DownloadRecord {
+  /** Bytes of all files. */
   readonly bytes: number;
-  /** Its SHA-256, 64 hexadecimal digits. */
-  readonly sha256: string;
-  /** The commit that the hub says it is from. */
-  readonly revision?: string;
-  /** How often the connection had to be made anew. */
-  readonly retries: number;
+  /** Whether nothing had to be done: the folder held this very commit already. */
+  readonly already: boolean;
 }
-
-/** What a response says about the whole file. */
-interface FileFacts {
-  readonly checksum?: Checksum;
-  readonly revision?: string;
-  readonly etag: string | null;
-}
-
-const maxRedirects = 5;
 
 /**
- * Downloads a file. It appears at `path` whole and checked, or not at all; meanwhile it grows as
- * `<path>.part`.
+ * Downloads a model: config, tokenizer, chat template, safetensors, licence and model card.
  *
- * @throws {UserError} when the server refuses, the connection never comes back, or what arrived is not
- * what was published.
+ * @param name `owner/name`.
+ * @throws {UserError} when the repository is no such model or cannot be reached, a digest differs, or a
+ *   file cannot be written. What has arrived stays and is gone on with next time.
  */
-export async function download(
-  url: string,
-  path: string,
-  options: DownloadOptions = {},
-): Promise<Downloaded> {
-  const { attempts = 6, pause = 500, signal } = options;
-  const part = `${path}.part`;
-  await Deno.mkdir(dirname(path), { recursive: true });
-  // Without a checksum nobody could tell whether an older part belongs to the same file.
-  if (!options.checksum) await remove(part);
-  const older = await sizeOf(part) > 0;
-  let facts: FileFacts | undefined, retries = 0;
-  for (let idle = 0;;) {
-    const before = await sizeOf(part);
-    try {
-      facts = await fetchRest(url, part, facts, options);
-      break;
-    } catch (cause) {
-      signal?.throwIfAborted();
-      if (cause instanceof UserError) throw cause;
-      if (cause instanceof Deno.errors.NotCapable) throw notAllowed(url, cause);
-      idle = await sizeOf(part) > before ? 1 : idle + 1;
-      if (idle >= attempts) {
-        throw new UserError(`cannot download ${url}: ${why(cause)}`, {
-          hint:
-            "run the command again: it goes on where it stopped; on a closed network use --from",
-          cause,
-        });
-      }
-      retries++;
-      await wait(retryAfter(cause) ?? pause * 2 ** (idle - 1), signal);
+export async function downloadModel(name: string, options: DownloadOptions): Promise<Downloaded> {
+  const stop = new AbortController();
+  const signals = [stop.signal, ...options.signal ? [options.signal] : []];
+  const hub = new Hub({ ...options, signal: AbortSignal.any(signals) });
+  const out = resolve(options.out);
+  const repository = await openRepository(hub, name, options.revision ?? "main");
+  const files = modelFiles(repository);
+  const record: DownloadRecord = { repository: name, commit: repository.commit, files };
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  if (await isThere(out, record)) return { ...record, bytes, already: true };
+  const staging = temporaryPath(out);
+  await refusals(staging, () => Deno.mkdir(staging, { recursive: true }));
+  using lock = await refusals(
+    staging,
+    () => Deno.open(join(staging, ".lock"), { create: true, write: true }),
+  );
+  await lock.lock(true); // another download of the same model: wait for it; the lock dies with us
+  if (await isThere(out, record)) return { ...record, bytes, already: true };
+
+  const meter = new Meter(bytes, options.onProgress);
+  const queue = [...files].sort((a, b) => b.size - a.size);
+  const worker = async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) {
+      const path = join(staging, file.path);
+      await refusals(path, () => fetchFile(hub, repository, file, path, meter));
     }
-  }
-  for (const checksum of [options.checksum, facts.checksum]) {
-    if (!checksum || await fileChecksum(part, checksum.kind) === checksum.hex) continue;
-    await remove(part);
-    // The older part may be to blame: once more, from the start.
-    if (older) return await download(url, path, options);
-    throw new UserError(`${url} is not the file that was published: its checksum differs`, {
-      hint:
-        "run the command again; if it stays so, the source has changed or something is in between",
-    });
-  }
-  const result = {
-    bytes: await sizeOf(part),
-    sha256: await fileChecksum(part, "sha256"),
-    revision: facts.revision,
-    retries,
   };
-  await Deno.rename(part, path);
-  return result;
+  // The first failure ends the other downloads too, and all of them are over before it is told.
+  let failure: { error: unknown } | undefined;
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    try {
+      await worker();
+    } catch (error) {
+      failure ??= { error };
+      queue.length = 0;
+      stop.abort(error);
+    }
+  }));
+  options.signal?.throwIfAborted();
+  if (failure) throw failure.error;
+  await refusals(staging, async () => {
+    await Deno.writeTextFile(join(staging, downloadRecord), JSON.stringify(record, null, 2) + "\n");
+    await syncPath(join(staging, downloadRecord));
+    await clean(staging, new Set([downloadRecord, ...files.map(({ path }) => path)]));
+    await syncPath(staging);
+    await publish(staging, out);
+  });
+  return { ...record, bytes, already: false };
 }
 
-/** Appends to the part what is missing; throws whatever interrupts it. */
-async function fetchRest(
-  url: string,
-  part: string,
-  known: FileFacts | undefined,
-  options: DownloadOptions,
-): Promise<FileFacts> {
-  const start = await sizeOf(part);
-  const headers = new Headers({ "accept-encoding": "identity" });
-  if (start > 0) headers.set("range", `bytes=${start}-`);
-  if (start > 0 && known?.etag) headers.set("if-range", known.etag);
-  const { response, facts } = await follow(url, headers, options);
-  if (response.status === 416) {
-    await response.body?.cancel();
-    if (Number(/\*\/(\d+)/.exec(response.headers.get("content-range") ?? "")?.[1]) === start) {
-      return known ?? facts; // all of it is there already
-    }
-    await remove(part);
-    throw new Error("the server has another file than the one that was begun");
-  }
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw refusal(url, response);
-  }
-  const range = /^bytes (\d+)-\d+\/(\d+)/.exec(response.headers.get("content-range") ?? "");
-  const partial = response.status === 206 && Number(range?.[1]) === start;
-  const length = response.headers.get("content-length");
-  const total = partial ? Number(range?.[2]) : length === null ? undefined : Number(length);
-  let bytes = partial ? start : 0;
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(part, {
-      create: true,
-      write: true,
-      append: partial,
-      truncate: !partial,
-    });
-  } catch (cause) {
-    await response.body?.cancel();
-    throw writeError(part, cause);
-  }
-  try {
-    for await (const chunk of response.body ?? []) {
-      options.signal?.throwIfAborted();
-      await writeAll(file, chunk, part);
-      bytes += chunk.length;
-      options.onProgress?.(bytes, total);
-    }
-  } finally {
-    file.close();
-  }
-  if (total !== undefined && bytes < total) throw new Error("the connection was closed early");
-  return facts;
+/** The files of a repository that make a model here. */
+function modelFiles({ name, files }: Repository): RemoteFile[] {
+  const wanted = files.filter(({ path }) =>
+    /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$/
+      .test(path) ||
+    /^model(-\d+-of-\d+)?\.safetensors$|^model\.safetensors\.index\.json$/.test(path) ||
+    /^(chat_template\.jinja|LICEN[CS]E(\.\w+)?|README\.md)$/.test(path)
+  );
+  const has = (pattern: RegExp) => wanted.some(({ path }) => pattern.test(path));
+  const missing = !has(/^config\.json$/)
+    ? "config.json"
+    : !has(/^tokenizer\.json$/)
+    ? "tokenizer.json"
+    : !has(/\.safetensors$/)
+    ? "weights as safetensors"
+    : undefined;
+  if (missing === undefined) return wanted;
+  const gguf = files.find(({ path }) => path.endsWith(".gguf"));
+  throw new UserError(`${name} has no ${missing}`, {
+    hint: gguf ? `it holds ${gguf.path}: GGUF files are imported, not loaded` : "take another one",
+  });
 }
 
-async function writeAll(file: Deno.FsFile, chunk: Uint8Array, path: string): Promise<void> {
+/**
+ * Whether a folder already holds the very same download.
+ *
+ * @throws {UserError} when it holds anything else.
+ */
+async function isThere(out: string, record: DownloadRecord): Promise<boolean> {
+  let names: string[];
   try {
-    for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
+    names = (await Array.fromAsync(Deno.readDir(out))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw writeError(out, error);
+  }
+  if (names.length === 0) return false;
+  const found = await readRecord(out);
+  if (found?.repository !== record.repository || found.commit !== record.commit) {
+    const holds = found ? `${found.repository} at ${found.commit.slice(0, 12)}` : "other files";
+    throw new UserError(`${out} holds ${holds}`, { hint: "name another folder with --out" });
+  }
+  return true;
+}
+
+const recordSchema = z.looseObject({
+  repository: z.string(),
+  commit: z.string(),
+  files: z.array(z.looseObject({
+    path: z.string(),
+    size: z.number(),
+    digest: z.looseObject({ kind: z.enum(["sha256", "git-blob"]), hex: z.string() }),
+  })),
+});
+
+/** What a model folder's download left; undefined where it was not downloaded. */
+export async function readRecord(dir: string): Promise<DownloadRecord | undefined> {
+  try {
+    const text = await Deno.readTextFile(join(dir, downloadRecord));
+    return recordSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Counts bytes for whoever watches. */
+class Meter {
+  #done = 0;
+  #kept = 0;
+
+  constructor(
+    readonly total: number,
+    readonly report: ((progress: DownloadProgress) => void) | undefined,
+  ) {
+    this.add(0);
+  }
+
+  add(bytes: number, { kept = false } = {}): void {
+    this.#done += bytes;
+    if (kept) this.#kept += bytes;
+    this.report?.({ total: this.total, done: this.#done, kept: this.#kept });
+  }
+}
+
+/** Completes one file and checks its digest. What was there and does not fit is fetched once more. */
+async function fetchFile(
+  hub: Hub,
+  repository: Repository,
+  file: RemoteFile,
+  path: string,
+  meter: Meter,
+): Promise<void> {
+  await Deno.mkdir(dirname(path), { recursive: true });
+  using target = await Deno.open(path, { create: true, read: true, write: true });
+  let before = (await target.stat()).size;
+  if (before > file.size) before = 0;
+  await target.truncate(before);
+  for (;;) {
+    const hash = newHash(file);
+    await hashFile(target, before, hash);
+    meter.add(before, { kept: true });
+    let length = before;
+    await hub.retry(file.path, async () => {
+      while (length < file.size) {
+        for await (const chunk of await rest(hub, repository, file, length)) {
+          if (length + chunk.length > file.size) {
+            throw new UserError(
+              `${file.path}: the hub sends more than the ${file.size} bytes it lists`,
+            );
+          }
+          await writeFully(target, chunk);
+          hash.update(chunk);
+          length += chunk.length;
+          meter.add(chunk.length);
+        }
+        if (length < file.size) throw new Transient(`the connection ended after ${length} bytes`);
+      }
+    }, () => length);
+    const hex = hash.digest("hex");
+    if (hex === file.digest.hex) break;
+    await target.truncate(0);
+    await target.seek(0, Deno.SeekMode.Start);
+    meter.add(-length);
+    if (before > 0) {
+      meter.add(-before, { kept: true });
+      meter.add(before);
+      before = 0;
+      continue; // what was there belonged to something else
+    }
+    throw new UserError(
+      `${file.path}: its ${file.digest.kind} digest is ${hex}, the hub lists ${file.digest.hex}`,
+      { hint: "it was damaged on its way and removed: run the same command again" },
+    );
+  }
+  await target.sync();
+}
+
+/** The file's bytes from `length` on. */
+async function rest(
+  hub: Hub,
+  { name, commit }: Repository,
+  file: RemoteFile,
+  length: number,
+): Promise<AsyncIterable<Uint8Array>> {
+  const path = file.path.split("/").map(encodeURIComponent).join("/");
+  const range: Record<string, string> = length > 0 ? { range: `bytes=${length}-` } : {};
+  const response = await hub.get(`/${name}/resolve/${commit}/${path}`, range);
+  if (length === 0) return response.chunks();
+  const begins = response.status === 206
+    ? Number(response.headers.get("content-range")?.match(/^bytes (\d+)-/)?.[1] ?? NaN)
+    : 0;
+  if (begins === length) return response.chunks();
+  if (begins === 0) return skip(response.chunks(), length);
+  await response.cancel();
+  throw new UserError(`${file.path}: asked from byte ${length} on, the hub sends from ${begins}`);
+}
+
+/** A stream without its first bytes: for servers that cannot begin in the middle. */
+async function* skip(chunks: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Uint8Array> {
+  let left = bytes;
+  for await (const chunk of chunks) {
+    const drop = Math.min(left, chunk.length);
+    left -= drop;
+    if (drop < chunk.length) yield chunk.subarray(drop);
+  }
+}
+
+function newHash({ digest, size }: RemoteFile): Hash {
+  if (digest.kind === "sha256") return createHash("sha256");
+  return createHash("sha1").update(`blob ${size}\0`); // as git names its blobs
+}
+
+/** Hashes the first `bytes` of a file and leaves its position behind them. */
+async function hashFile(file: Deno.FsFile, bytes: number, hash: Hash): Promise<void> {
+  await file.seek(0, Deno.SeekMode.Start);
+  const buffer = new Uint8Array(Math.min(bytes, 4 * 2 ** 20));
+  for (let done = 0; done < bytes;) {
+    const got = await file.read(buffer.subarray(0, Math.min(buffer.length, bytes - done)));
+    if (got === null) throw new Error("a file shrank while it was read");
+    hash.update(buffer.subarray(0, got));
+    done += got;
+  }
+}
+
+async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+}
+
+/** Removes what a download of another commit or the lock left behind. */
+async function clean(dir: string, keep: ReadonlySet<string>): Promise<void> {
+  for (const { name } of await Array.fromAsync(Deno.readDir(dir))) {
+    if (!keep.has(name)) await Deno.remove(join(dir, name), { recursive: true });
+  }
+}
+
+/** Runs file operations; a refusal of the system becomes one clear line. */
+async function refusals<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (cause) {
+    if (cause instanceof UserError || cause instanceof Transient) throw cause;
     throw writeError(path, cause);
   }
 }
 
-/** Follows redirects by hand: what the hub says of a file stands in the first answer only. */
-async function follow(
-  url: string,
-  headers: Headers,
-  { token, signal }: DownloadOptions,
-): Promise<{ response: Response; facts: FileFacts }> {
-  let at = new URL(url), facts: FileFacts = { etag: null };
-  for (let hop = 0; hop <= maxRedirects; hop++) {
-    const own = new Headers(headers);
-    if (token && at.origin === new URL(url).origin) own.set("authorization", `Bearer ${token}`);
-    const response = await fetch(at, { headers: own, redirect: "manual", signal });
-    const get = (name: string) => response.headers.get(name);
-    facts = {
-      checksum: facts.checksum ?? checksumOfEtag(get("x-linked-etag")) ??
-        (get("x-repo-commit") ? checksumOfEtag(get("etag")) : undefined),
-      revision: facts.revision ?? get("x-repo-commit") ?? undefined,
-      etag: get("etag"),
-    };
-    const target = get("location");
-    if (response.status < 300 || response.status > 399 || target === null) {
-      return { response, facts };
-    }
-    await response.body?.cancel();
-    at = new URL(target, at);
-  }
-  throw new UserError(`${url} redirects without end`, { hint: "try again later" });
-}
-
-/** Errors that pass (busy, broken) are tried again; the others are for the user. */
-function refusal(url: string, response: Response): Error {
-  const { status } = response;
-  const seconds = Number(response.headers.get("retry-after"));
-  if (status === 408 || status === 429 || status >= 500) {
-    const after = seconds > 0 ? Math.min(seconds, 60) * 1000 : undefined;
-    return Object.assign(new Error(`the server says ${status}`), { after });
-  }
-  const hint = status === 401 || status === 403
-    ? "the file needs an account: accept its terms on its page, and set HF_TOKEN"
-    : "the source may have moved: download the file by hand and use --from";
-  return new UserError(`cannot download ${url}: the server says ${status}`, { hint });
-}
-
-function retryAfter(cause: unknown): number | undefined {
-  return cause instanceof Error && "after" in cause ? cause.after as number | undefined : undefined;
-}
-
-/** What went wrong, with the reason that fetch keeps apart. */
-function why(cause: unknown): string {
-  const inner = cause instanceof Error ? cause.cause : undefined;
-  return inner === undefined ? reason(cause) : `${reason(cause)} (${reason(inner)})`;
-}
-
-function notAllowed(url: string, cause: unknown): UserError {
-  return new UserError(`no permission to connect to ${new URL(url).host}`, {
-    hint: "`deno task data` has it; on a closed network use --from",
-    cause,
-  });
-}
-
-function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
-}
-
-/** The size of a file; 0 where there is none. */
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
-}
-
-async function remove(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+/** The folder that a repository is downloaded into where none is named. */
+export function defaultFolder(name: string): string {
+  return `models/${basename(name)}`;
 }

@@ -1,24 +1,13 @@
 /**
- * Data from the network: the table of published data sets, downloads that survive dropped connections,
- * checksums, and the conversion to rows. The only room that connects to anything.
+ * Models from a Hugging Face hub: what a repository holds, and its download, resumable and checked. The
+ * only room that uses the network, and only when it is asked to.
+ *
+ * It speaks the hub's HTTP API itself. The npm package `@huggingface/hub` (2.17.5) was tried for this:
+ * its snapshot download starts every file anew after a break, compares no digest, and lays files out as
+ * a cache of links; what would be left of it is one listing call.
  *
  * @module
  */
-export { type Checksum, checksumOfEtag, fileChecksum } from "./checksum.ts";
-export { download, type Downloaded, type DownloadOptions } from "./download.ts";
-export { formatLock, type Lock, type LockedFile, lockKey, readLock } from "./lock.ts";
-export {
-  fetchSet,
-  findFile,
-  importSet,
-  type PreparedSet,
-  type PrepareOptions,
-  type Proof,
-} from "./prepare.ts";
-export {
-  type DataSource,
-  dataSources,
-  type Endpoints,
-  publicEndpoints,
-  sourceUrl,
-} from "./sources.ts";
+export * from "./download.ts";
+export * from "./endpoint.ts";
+export * from "./repository.ts";

@@ -20,6 +20,8 @@ export interface TokenizerFiles {
   readonly tokenizer: unknown;
   /** Content of tokenizer_config.json: chat template and names of special tokens. */
   readonly tokenizerConfig?: unknown;
+  /** Content of chat_template.jinja, where the template is a file of its own. */
+  readonly chatTemplate?: string;
 }
 
 /**
@@ -118,4 +120,7 @@ export async function saveDecoder(
   await write("config.json", toHfConfig(decoder.config));
   await write("tokenizer.json", files.tokenizer);
   if (files.tokenizerConfig) await write("tokenizer_config.json", files.tokenizerConfig);
+  if (files.chatTemplate !== undefined) {
+    await Deno.writeTextFile(`${dir}/chat_template.jinja`, files.chatTemplate);
+  }
 }

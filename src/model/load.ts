@@ -3,15 +3,26 @@
  *
  * @module
  */
-import { type Backend, Device, type DeviceOptions, type Stream } from "../../ffi/mod.ts";
+import {
+  type Device,
+  type DeviceChoice,
+  type DeviceOptions,
+  openDevice,
+  type Precision,
+  type Stream,
+} from "../../ffi/mod.ts";
 import { loadDecoder } from "./checkpoint.ts";
 import type { Decoder } from "./decoder.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /** How to open a model folder. */
 export interface LoadOptions extends DeviceOptions {
-  /** Default: cpu. */
-  readonly backend?: Backend;
+  /** Where to compute; default: cpu. */
+  readonly backend?: DeviceChoice;
+  /** Told why `auto` took the CPU. */
+  readonly onNote?: (text: string) => void;
+  /** What the matrix products read; default: the type of the device's activations. */
+  readonly weights?: Precision;
 }
 
 /** A loaded language model. Dispose it to free its memory. */
@@ -45,9 +56,13 @@ export class Model implements Disposable {
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
   const tokenizer = Tokenizer.load(dir);
   using stack = new DisposableStack();
-  const device = stack.use(await Device.open(options.backend ?? "cpu", options));
+  const device = stack.use(await openDevice(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());
-  const decoder = stack.use(loadDecoder(device, stream, dir, { head: "lm", train: false }));
+  const decoder = stack.use(loadDecoder(device, stream, dir, {
+    head: "lm",
+    train: false,
+    weights: options.weights,
+  }));
   await stream.sync();
   stack.move();
   return new Model(device, stream, decoder, tokenizer);

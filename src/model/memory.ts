@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { TensorSpecs } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, specBytes, type TensorSpecs } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { type HeadKind, packedShapes, parameterLayout } from "./parameters.ts";
 
@@ -18,19 +18,23 @@ export interface ParameterBytes {
 /**
  * Bytes of a decoder's parameters.
  *
+ * @param weightDtype Type of the packed matrices; a value head is float32.
  * @param packedBytes Bytes of a packed matrix `(N, K)`, as the backend lays it out.
  */
 export function parameterBytes(
   config: ModelConfig,
   head: HeadKind,
-  packedBytes: (N: number, K: number) => number,
+  weightDtype: Precision,
+  packedBytes: (N: number, K: number, dtype: Precision) => number,
 ): ParameterBytes {
-  const { head: top, layer } = packedShapes(config, head);
-  const sum = (shapes: readonly (readonly [number, number])[]) =>
-    shapes.reduce((total, [N, K]) => total + packedBytes(N, K), 0);
+  const { head: [V, C], layer } = packedShapes(config, head);
+  const perLayer = Object.values(layer).reduce(
+    (total, [N, K]) => total + packedBytes(N, K, weightDtype),
+    0,
+  );
   return {
     flat: 4 * parameterLayout(config, head).size,
-    packed: sum([top]) + config.layers * sum(Object.values(layer)),
+    packed: packedBytes(V, C, head === "value" ? "f32" : weightDtype) + config.layers * perLayer,
   };
 }
 
@@ -40,6 +44,8 @@ export interface PassOptions {
   readonly train: boolean;
   /** Only each layer's input is kept between the two. */
   readonly recompute: boolean;
+  /** Element type of the activations. */
+  readonly dtype: Precision;
 }
 
 /**
@@ -48,14 +54,18 @@ export interface PassOptions {
  */
 export function activationBytes(config: ModelConfig, tokens: number, options: PassOptions): number {
   const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D } = config;
-  const { train, recompute } = options;
+  const { train, recompute, dtype } = options;
   const wide = (heads + 2 * kvHeads) * D;
-  const inner = 4 * C + wide + heads * D + heads + 3 * F + 2;
+  const normed = config.qkNorm ? wide : 0;
+  const inner = 4 * C + wide + normed + heads * D + 3 * F;
   const kept = train && !recompute ? layers * (C + inner) : (train ? layers * C : C) + inner;
   const backward = train ? 2 * C + wide + heads * D + 3 * F : 0;
-  const batch = 3, fixed = 4 * C + 1;
+  const fixed = 4 * C;
+  // Log-sum-exp and reciprocal deviations of each layer, of the final norm, and the batch.
+  const perLayer = heads + 2 + (config.qkNorm ? heads + kvHeads : 0);
+  const scalars = (train && !recompute ? layers : 1) * perLayer + 1 + 3;
   const alignment = 64 * 20 * (layers + 2); // every tensor starts at a multiple of 64 bytes
-  return 4 * (kept + backward + batch + fixed) * tokens + alignment;
+  return (dtypeBytes[dtype] * (kept + backward + fixed) + 4 * scalars) * tokens + alignment;
 }
 
 /** The table of cosines and sines: `(P, D)`. */
@@ -72,25 +82,46 @@ export interface CacheOptions {
 }
 
 /** Keys and values of one layer. */
-export function kvCacheSpecs(config: ModelConfig, options: CacheOptions): TensorSpecs<"k" | "v"> {
+export function kvCacheSpecs(
+  config: ModelConfig,
+  options: CacheOptions,
+  dtype: Precision,
+): TensorSpecs<"k" | "v"> {
   const { kvHeads, headDim } = config;
-  const blocks = ["f32", options.blocks, kvHeads * options.block * headDim] as const;
+  const blocks = [dtype, options.blocks, kvHeads * options.block * headDim] as const;
   return { k: blocks, v: blocks };
 }
 
-/** What a paged pass over up to `rows` rows writes into: `(R, columns)` float32 each. */
+/** What a paged pass over up to `rows` rows writes into: `(R, columns)` each. */
 export function pagedSpecs(
   config: ModelConfig,
   rows: number,
+  dtype: Precision,
 ): TensorSpecs<"x" | "delta" | "norm" | "qkv" | "attention" | "gateUp" | "act"> {
   const { hidden: C, ffn: F, heads: H, kvHeads: Hk, headDim: D } = config;
   return {
-    x: ["f32", rows, C],
-    delta: ["f32", rows, C],
-    norm: ["f32", rows, C],
-    qkv: ["f32", rows, (H + 2 * Hk) * D],
-    attention: ["f32", rows, H * D],
-    gateUp: ["f32", rows, 2 * F],
-    act: ["f32", rows, F],
+    x: [dtype, rows, C],
+    delta: [dtype, rows, C],
+    norm: [dtype, rows, C],
+    qkv: [dtype, rows, (H + 2 * Hk) * D],
+    attention: [dtype, rows, H * D],
+    gateUp: [dtype, rows, 2 * F],
+    act: [dtype, rows, F],
   };
+}
+
+/** Where a paged pass keeps q, k and v before the norm of q and k, if the architecture has one. */
+export function projectedSpecs(
+  config: ModelConfig,
+  rows: number,
+  dtype: Precision,
+): TensorSpecs<"projected"> | undefined {
+  const { heads: H, kvHeads: Hk, headDim: D } = config;
+  return config.qkNorm ? { projected: [dtype, rows, (H + 2 * Hk) * D] } : undefined;
+}
+
+/** Bytes of everything that a paged pass over up to `rows` rows writes into. */
+export function pagedBytes(config: ModelConfig, rows: number, dtype: Precision): number {
+  return specBytes(pagedSpecs(config, rows, dtype)) +
+    specBytes(projectedSpecs(config, rows, dtype) ?? {});
 }

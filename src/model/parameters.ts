@@ -13,6 +13,7 @@ import {
   linearPack,
   packedBytes,
   type PackedWeight,
+  type Precision,
   type Stream,
   type Tensor,
 } from "../../ffi/mod.ts";
@@ -76,6 +77,10 @@ export function parameterLayout(config: ModelConfig, head: HeadKind): ParameterL
       add(`${layer}.self_attn.k_proj.bias`, kvHeads * D);
       add(`${layer}.self_attn.v_proj.bias`, kvHeads * D);
     }
+    if (config.qkNorm) {
+      add(`${layer}.self_attn.q_norm.weight`, D);
+      add(`${layer}.self_attn.k_norm.weight`, D);
+    }
   }
   add("model.norm.weight", C);
   return { slots, size: offset, matrices };
@@ -87,6 +92,8 @@ export interface LayerTensors {
   readonly qkv: Tensor;
   /** `((H + 2 Hk) D)`, if the architecture has one. */
   readonly qkvBias?: Tensor;
+  /** `(D)` each: the norms of query and key heads, if the architecture has them. */
+  readonly qkNorm?: { readonly wq: Tensor; readonly wk: Tensor };
   /** `(C, H D)`. */
   readonly out: Tensor;
   /** `(2 F, C)`: gate, up. */
@@ -138,6 +145,9 @@ export function viewParameters(
       return {
         qkv: view(at("self_attn.q_proj.weight"), wide, C),
         qkvBias: config.qkvBias ? view(at("self_attn.q_proj.bias"), wide) : undefined,
+        qkNorm: config.qkNorm
+          ? { wq: view(at("self_attn.q_norm.weight")), wk: view(at("self_attn.k_norm.weight")) }
+          : undefined,
         out: view(at("self_attn.o_proj.weight")),
         gateUp: view(at("mlp.gate_proj.weight"), 2 * F, C),
         down: view(at("mlp.down_proj.weight")),
@@ -196,7 +206,12 @@ export class Parameters implements Disposable {
   readonly #matrices: [PackedWeight, Tensor][] = [];
 
   /** Allocates everything; the contents are undefined until loaded or initialised. */
-  constructor(device: Device, config: ModelConfig, head: HeadKind, options: { train: boolean }) {
+  constructor(
+    device: Device,
+    config: ModelConfig,
+    head: HeadKind,
+    options: { train: boolean; weights: Precision },
+  ) {
     this.layout = parameterLayout(config, head);
     const flat = () => {
       const memory = device.alloc("f32", [this.layout.size]);
@@ -206,14 +221,20 @@ export class Parameters implements Disposable {
     this.master = flat();
     if (options.train) this.grads = flat();
     const shapes = packedShapes(config, head);
-    const pack = (w: Tensor, [N, K]: readonly [number, number]): PackedWeight => {
-      const memory = device.alloc("u8", [packedBytes(device, N, K, "f32")]);
+    const { weights } = options;
+    const pack = (
+      w: Tensor,
+      [N, K]: readonly [number, number],
+      dtype = weights,
+    ): PackedWeight => {
+      const memory = device.alloc("u8", [packedBytes(device, N, K, dtype)]);
       this.#memory.push(memory);
-      const packed: PackedWeight = { data: memory.tensor, N, K, dtype: "f32" };
+      const packed: PackedWeight = { data: memory.tensor, N, K, dtype };
       this.#matrices.push([packed, w]);
       return packed;
     };
-    this.head = pack(this.master.head, shapes.head);
+    // Values are float32 from the hidden states on: a critic's head costs next to nothing.
+    this.head = pack(this.master.head, shapes.head, head === "value" ? "f32" : weights);
     this.layers = this.master.layers.map((layer) => ({
       qkv: pack(layer.qkv, shapes.layer.qkv),
       out: pack(layer.out, shapes.layer.out),

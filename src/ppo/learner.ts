@@ -7,8 +7,10 @@
 import {
   type Allocation,
   type Arena,
+  cast,
   crossEntropyLoss,
   type Device,
+  dtypeBytes,
   gatherRows,
   type HeadGradients,
   linearBackwardInput,
@@ -18,6 +20,7 @@ import {
   lmHeadLogprobs,
   ppoLoss,
   type PpoLossOptions,
+  type Precision,
   scatterAddRows,
   stat,
   type Stream,
@@ -74,13 +77,16 @@ export interface LearnerBytes {
 export function learnerBytes(
   config: ModelConfig,
   packTokens: number,
-  options: { recompute: boolean },
+  options: { recompute: boolean; dtype: Precision },
 ): LearnerBytes {
   const { hidden: C, vocab } = config;
-  // Beside the activations: hidden rows of the actions and their gradients, dHidden, ten scalars.
-  const rows = 4 * packTokens * (3 * C + 10) + 64 * 16;
+  const { recompute, dtype } = options;
+  // Beside the activations: hidden rows of the actions and their gradients (a critic's also in float32),
+  // dHidden, ten scalars.
+  const columns = dtypeBytes[dtype] * 3 * C + (dtype === "f32" ? 0 : 4 * 2 * C);
+  const rows = packTokens * (columns + 4 * 10) + 64 * 16;
   return {
-    arena: activationBytes(config, packTokens, { ...options, train: true }) + rows,
+    arena: activationBytes(config, packTokens, { recompute, dtype, train: true }) + rows,
     workspace: Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens)),
     stats: 4 * stat.count,
   };
@@ -164,7 +170,7 @@ export class Learner implements Disposable {
     const n = pack.rows.length;
     const { pass, rows, index } = this.#forward(critic, pack, true);
     const values = this.#arena.alloc("f32", [n, 1]), dvalues = this.#arena.alloc("f32", [n]);
-    this.#valueHead(critic, rows, values);
+    const wide = this.#valueHead(critic, rows, values);
     valueLoss(stream, {
       stats: this.#stats,
       dvalues,
@@ -177,8 +183,8 @@ export class Learner implements Disposable {
     const drows = this.#arena.alloc("f32", rows.shape);
     const dy = dvalues.view(0, [n, 1]);
     linearBackwardInput(stream, { dx: drows, dy, w: critic.params.head });
-    linearBackwardWeight(stream, { dw: critic.params.grads!.head, dy, x: rows });
-    this.#backward(critic, pass, drows, index);
+    linearBackwardWeight(stream, { dw: critic.params.grads!.head, dy, x: wide });
+    this.#backward(critic, pass, this.#as(critic.dtype, drows), index);
   }
 
   /** Reads and clears the accumulated statistics. */
@@ -197,7 +203,7 @@ export class Learner implements Disposable {
   ): void {
     const n = pack.rows.length;
     const { pass, rows, index } = this.#forward(decoder, pack, true);
-    const drows = this.#arena.alloc("f32", rows.shape);
+    const drows = this.#arena.alloc(decoder.dtype, rows.shape);
     loss({
       ...this.#head(decoder, rows),
       stats: this.#stats,
@@ -227,13 +233,13 @@ export class Learner implements Disposable {
     const batch = packBatch(stream, arena, pack.samples.map((sample) => sample.ids));
     const pass = decoder.forward(stream, arena, batch, { keep });
     const index = this.#put(pack.rows);
-    const rows = arena.alloc("f32", [pack.rows.length, decoder.config.hidden]);
+    const rows = arena.alloc(decoder.dtype, [pack.rows.length, decoder.config.hidden]);
     gatherRows(stream, { out: rows, x: pass.hidden, index });
     return { pass, rows, index };
   }
 
   #backward(decoder: Decoder, pass: ForwardPass, drows: Tensor, index: Tensor): void {
-    const dHidden = this.#arena.alloc("f32", pass.hidden.shape);
+    const dHidden = this.#arena.alloc(decoder.dtype, pass.hidden.shape);
     this.#stream.fill(dHidden, 0);
     scatterAddRows(this.#stream, { dx: dHidden, dout: drows, index });
     decoder.backward(this.#stream, this.#arena, pass, dHidden);
@@ -243,8 +249,19 @@ export class Learner implements Disposable {
     return { h, w: decoder.params.head, workspace: this.#workspace };
   }
 
-  #valueHead(critic: Decoder, rows: Tensor, values: Tensor): void {
-    linearForward(this.#stream, { y: values, x: rows, w: critic.params.head });
+  /** Values `(n, 1)` of hidden rows; returns the rows in float32, as the head reads them. */
+  #valueHead(critic: Decoder, rows: Tensor, values: Tensor): Tensor {
+    const wide = this.#as("f32", rows);
+    linearForward(this.#stream, { y: values, x: wide, w: critic.params.head });
+    return wide;
+  }
+
+  /** The tensor in another precision; itself where it has it. */
+  #as(dtype: Precision, tensor: Tensor): Tensor {
+    if (tensor.dtype === dtype) return tensor;
+    const converted = this.#arena.alloc(dtype, tensor.shape);
+    cast(this.#stream, { dst: converted, src: tensor });
+    return converted;
   }
 
   #put(data: Int32Array<ArrayBuffer>): Tensor {

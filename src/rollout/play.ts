@@ -22,7 +22,7 @@ import type {
 export type Grader = (
   answer: string,
   gold: string,
-  problem?: TaskProblem,
+  problem: TaskProblem,
 ) => boolean | Promise<boolean>;
 
 /** One problem and how many episodes to play about it. */
@@ -174,11 +174,12 @@ class Player {
   }
 
   #grade(answer: string): boolean | Promise<boolean> {
-    const gold = this.episode.problem.answer;
+    const { problem } = this.episode;
+    const gold = problem.answer;
     if (gold === undefined) throw new Error("a problem without an answer is being graded");
     const began = performance.now();
     try {
-      return this.#options.grade(answer, gold, this.episode.problem);
+      return this.#options.grade(answer, gold, problem);
     } finally {
       this.#clock.seconds += (performance.now() - began) / 1000;
     }

@@ -4,6 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
+import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
 import type { Fields, Schema } from "../schema.ts";
@@ -19,8 +20,11 @@ export interface TrainConfig {
   readonly task: "thinker" | "baseline";
   /** Seed of everything random; default 1. */
   readonly seed: number;
-  /** Where to compute; `auto` (default) takes the best device there is. */
-  readonly device: "auto" | "cpu";
+  /**
+   * Where to compute: `cpu`, `cuda`, or `auto` (default), the GPU where there is one. `emu`, an emulated
+   * GPU, is for tests.
+   */
+  readonly device: DeviceChoice;
   /** A model folder to start from; null (default): a small model made here and warm-started. */
   readonly model: string | null;
   /** Shape of the model made here: widths in floats per token, lengths in tokens. */
@@ -64,6 +68,11 @@ export interface TrainConfig {
    * default false.
    */
   readonly recompute: boolean;
+  /**
+   * What the matrix products read, in rollouts and in training alike: `f32`, or `bf16`, half the memory
+   * traffic; null (the default): f32 on a CPU, bf16 on a GPU. The optimizer works on float32 either way.
+   */
+  readonly weights: Precision | null;
   /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
   readonly engine: {
     readonly maxSequences: number;
@@ -82,7 +91,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   preset: z.enum(["tiny"]),
   task: z.enum(["thinker", "baseline"]).default("thinker"),
   seed: z.int().nonnegative().default(1),
-  device: z.enum(["auto", "cpu"]).default("auto"),
+  device: z.enum(["auto", "cpu", "cuda", "emu"]).default("auto"),
   model: z.string().nullable().default(null),
   shape: z.strictObject<Fields<TrainConfig["shape"]>>({
     hidden: count,
@@ -110,6 +119,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   evalProblems: count,
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
+  weights: z.enum(["f32", "bf16"]).nullable().default(null),
   engine: z.strictObject<Fields<TrainConfig["engine"]>>({
     maxSequences: count,
     cacheTokens: count,

@@ -10,7 +10,7 @@ import { readJson } from "../model/json_file.ts";
 import type { Fields, Schema } from "../schema.ts";
 import { parseSettings } from "../suggest.ts";
 import { parsePrompts, type ThinkerPrompts } from "../task/mod.ts";
-import { writeAtomic } from "./atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 import { firstDifference } from "./config.ts";
 
 /** How questions are asked: in stages, in the first stage alone, or plainly. */

@@ -13,7 +13,7 @@ import {
   toHtml,
   toMarkdown,
 } from "../report/mod.ts";
-import { writeAtomic } from "./atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 import type { EvalConfig, EvalFolder } from "./eval_config.ts";
 import { chooseDialogues } from "./eval_dialogues.ts";
 import type { EvalResults, EvalSet, KnownAnswers } from "./eval_run.ts";

@@ -27,7 +27,7 @@ import { loadModel, type Model } from "../model/mod.ts";
 import { playEpisodes } from "../rollout/mod.ts";
 import { BaselineTask, type Task, ThinkerTask } from "../task/mod.ts";
 import { cutAfter, readAnswers } from "./answer_log.ts";
-import { writeAtomic } from "./atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 import { type EvalConfig, EvalFolder } from "./eval_config.ts";
 import { writeEvalReport } from "./eval_report.ts";
 import { JsonlWriter } from "./jsonl.ts";

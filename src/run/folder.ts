@@ -9,7 +9,7 @@ import {
   syncPath,
   temporaryPath,
   writeAtomic,
-} from "./atomic.ts";
+} from "../atomic.ts";
 import { parseTrainConfig, type TrainConfig } from "./config.ts";
 import { truncateAfter } from "./jsonl.ts";
 

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import type { Device, Stream } from "../../ffi/mod.ts";
 import { Random, scriptedEpisode, trainProblem } from "../data/mod.ts";
 import { UserError } from "../errors.ts";
@@ -14,6 +13,7 @@ import {
   loadModelConfig,
   type ModelConfig,
   normal,
+  readChatFiles,
   tinyTokenizerConfig,
   tinyTokenizerJson,
   tinyVocabSize,
@@ -47,13 +47,10 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
     const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
     return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
   }
-  const hint = `${model} must be a model folder as Hugging Face writes it`;
-  const read = (name: string) => readJson(`${model}/${name}`, hint);
-  const path = `${model}/tokenizer.json`, content = read("tokenizer.json");
+  const path = `${model}/tokenizer.json`;
+  const content = readJson(path, `${model} must be a model folder as Hugging Face writes it`);
   const tokenizer = Tokenizer.fromJson(content, path);
-  const hasConfig = existsSync(`${model}/tokenizer_config.json`);
-  const tokenizerConfig = hasConfig ? read("tokenizer_config.json") : undefined;
-  return { tokenizer, files: { tokenizer: content, tokenizerConfig } };
+  return { tokenizer, files: { tokenizer: content, ...readChatFiles(model) } };
 }
 
 /**
@@ -132,8 +129,8 @@ export function openActor(
   config: TrainConfig,
   tokenizer: Tokenizer,
 ): Decoder {
-  const { recompute } = config;
-  const options = { head: "lm", train: true, recompute } as const;
+  const { recompute, weights: chosen } = config, weights = chosen ?? undefined;
+  const options = { head: "lm", train: true, recompute, weights } as const;
   if (config.model !== null) return loadDecoder(device, stream, config.model, options);
   const actor = new Decoder(device, stream, tinyModelConfig(config.shape, tokenizer), options);
   initialise(stream, actor, new Random(config.seed).fork("actor"));
@@ -149,7 +146,8 @@ export function openCritic(
   actor: Decoder,
   options: { seed: number; dir: string | null },
 ): Decoder {
-  const kind = { head: "value", train: true, recompute: actor.recompute } as const;
+  const { recompute, weights } = actor;
+  const kind = { head: "value", train: true, recompute, weights } as const;
   if (options.dir !== null) return loadDecoder(device, stream, options.dir, kind);
   const critic = new Decoder(device, stream, actor.config, kind);
   const source = actor.params, target = critic.params;
@@ -174,7 +172,7 @@ export function openReference(
   actor: Decoder,
   dir: string | null,
 ): Decoder {
-  const kind = { head: "lm", train: false } as const;
+  const kind = { head: "lm", train: false, weights: actor.weights } as const;
   if (dir !== null) return loadDecoder(device, stream, dir, kind);
   const copy = new Decoder(device, stream, actor.config, kind);
   stream.copy(copy.params.master.flat, actor.params.master.flat);

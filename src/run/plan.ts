@@ -11,7 +11,7 @@ import { engineBytes } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { type HeadKind, type ModelConfig, parameterBytes, ropeTableSpecs } from "../model/mod.ts";
 import { batchTensorBytes, learnerBytes } from "../ppo/mod.ts";
-import { specBytes } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, specBytes } from "../../ffi/mod.ts";
 import { formatBytes } from "./bytes.ts";
 import type { TrainConfig } from "./config.ts";
 
@@ -33,26 +33,43 @@ export interface SequenceLimits {
   readonly maxTokens: number;
   /** Tokens that end a turn. */
   readonly stop: readonly number[];
+  /** Where the run computes; default: on the CPU. */
+  readonly backend?: "cpu" | "cuda";
 }
 
-/** Layout of the CPU backend where it is widest (AVX-512): elsewhere padding takes less. */
-const panel = 32, kvTile = 16;
+/** How a backend lays out what it computes with. */
+interface Layout {
+  readonly dtype: Precision;
+  readonly kvTile: number;
+  packedBytes(N: number, K: number, dtype: Precision): number;
+}
+
+const layouts: Record<"cpu" | "cuda", Layout> = {
+  // Where it is widest (AVX-512): elsewhere padding takes less.
+  cpu: {
+    dtype: "f32",
+    kvTile: 16,
+    packedBytes: (N, K, dtype) => dtypeBytes[dtype] * Math.ceil(N / 32) * 32 * K,
+  },
+  cuda: {
+    dtype: "bf16",
+    kvTile: 64,
+    packedBytes: (N, K, dtype) => dtype === "f32" ? 4 * N * K : 2 * N * Math.ceil(K / 8) * 8,
+  },
+};
 
 /** Share of a device's memory that a run may take: the rest is for the system and for host copies. */
 const usableShare = 0.9;
-
-function packedBytes(N: number, K: number): number {
-  return 4 * Math.ceil(N / panel) * panel * K;
-}
 
 /** The parts of one model: with `train` also gradients and the two Adam moments. */
 function modelRows(
   name: string,
   model: ModelConfig,
   head: HeadKind,
-  options: { train: boolean },
+  options: { train: boolean; weights: Precision; layout: Layout },
 ): MemoryRow[] {
-  const { flat, packed } = parameterBytes(model, head, packedBytes);
+  const { weights, layout } = options;
+  const { flat, packed } = parameterBytes(model, head, weights, layout.packedBytes);
   const rows = [
     { name: `${name}: weights`, bytes: flat },
     { name: `${name}: packed weights`, bytes: packed },
@@ -83,12 +100,14 @@ export function planMemory(
 ): MemoryPlan {
   const critic = config.ppo.estimator === "gae", reference = config.ppo.klCoefficient > 0;
   const models = 1 + Number(critic) + Number(reference);
-  const learner = learnerBytes(model, config.ppo.packTokens, config);
-  const engine = engineBytes(model, { ...config.engine, ...limits }, kvTile);
+  const layout = layouts[limits.backend ?? "cpu"], { dtype, kvTile } = layout;
+  const learner = learnerBytes(model, config.ppo.packTokens, { ...config, dtype });
+  const engine = engineBytes(model, { ...config.engine, ...limits }, kvTile, dtype);
+  const kind = { weights: config.weights ?? dtype, layout };
   const rows = [
-    ...modelRows("actor", model, "lm", { train: true }),
-    ...(critic ? modelRows("critic", model, "value", { train: true }) : []),
-    ...(reference ? modelRows("reference", model, "lm", { train: false }) : []),
+    ...modelRows("actor", model, "lm", { ...kind, train: true }),
+    ...(critic ? modelRows("critic", model, "value", { ...kind, train: true }) : []),
+    ...(reference ? modelRows("reference", model, "lm", { ...kind, train: false }) : []),
     { name: "RoPE tables", bytes: models * specBytes(ropeTableSpecs(model, model.maxPositions)) },
     { name: "activations of a pack", bytes: learner.arena },
     { name: "loss workspace", bytes: learner.workspace + learner.stats },
@@ -113,18 +132,27 @@ export function usableBytes(deviceBytes: number): number {
  */
 export function generationCache(
   model: ModelConfig,
-  options: SequenceLimits & { readonly parallel: number; readonly deviceBytes: number },
+  options: SequenceLimits & {
+    readonly parallel: number;
+    readonly deviceBytes: number;
+    readonly weights?: Precision;
+  },
 ): number {
   const { parallel, deviceBytes, maxTokens } = options;
+  const layout = layouts[options.backend ?? "cpu"], { dtype, kvTile } = layout;
   const round = (tokens: number) => Math.ceil(tokens / kvTile) * kvTile;
-  const fixed = modelRows("model", model, "lm", { train: false })
+  const fixed = modelRows("model", model, "lm", {
+    train: false,
+    weights: options.weights ?? dtype,
+    layout,
+  })
     .reduce(
       (total, row) => total + row.bytes,
       specBytes(ropeTableSpecs(model, model.maxPositions)),
     );
   const bytes = (cacheTokens: number) => {
     const sizes = { ...options, maxSequences: parallel, cacheTokens };
-    const { cache, buffers } = engineBytes(model, sizes, kvTile);
+    const { cache, buffers } = engineBytes(model, sizes, kvTile, dtype);
     return fixed + cache + buffers;
   };
   // A block more for each sequence: the block in which a shared prompt ends is copied.
@@ -182,6 +210,7 @@ export function smallestChange(
     return [{ setting, from, to, plan: plan(change(to)) }];
   };
   // One block more than the longest sequence: the block in which its prompt ends may be copied.
+  const { kvTile } = layouts[options.backend ?? "cpu"];
   const leastCache = (Math.ceil(options.maxTokens / kvTile) + 1) * kvTile;
   const smaller = [
     ...shrink("engine.cacheTokens", engine.cacheTokens, leastCache, (cacheTokens) => ({

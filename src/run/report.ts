@@ -2,7 +2,7 @@
 
 import { basename } from "node:path";
 import { UserError } from "../errors.ts";
-import { writeAtomic } from "./atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 import { type Block, type Dialogue, heading, toHtml, toMarkdown } from "../report/mod.ts";
 import { metricCharts, renderChart } from "./chart.ts";
 import type { EpisodeSample } from "./episodes.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Precision } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import type { ThinkerPrompts } from "../task/mod.ts";
 import { type TrainConfig, trainConfigSchema } from "./config.ts";
@@ -35,10 +36,18 @@ export async function latestCheckpoint(root: string): Promise<string> {
   return newest.path;
 }
 
-/** How the run that a checkpoint lies in asks its questions; undefined for other model folders. */
+/** How a run asks its questions, and with which precision it answers them. */
+export interface RunSettings {
+  readonly prompts: ThinkerPrompts;
+  readonly budgets: TrainConfig["budgets"];
+  /** What the matrix products read; undefined: what suits the device. */
+  readonly weights?: Precision;
+}
+
+/** The settings of the run that a checkpoint lies in; undefined for other model folders. */
 export function runSettings(
   checkpoint: string,
-): { prompts: ThinkerPrompts; budgets: TrainConfig["budgets"] } | undefined {
+): RunSettings | undefined {
   let content: unknown;
   try {
     content = JSON.parse(Deno.readTextFileSync(`${checkpoint}/../../config.json`));
@@ -47,6 +56,6 @@ export function runSettings(
   }
   const config = trainConfigSchema.safeParse(content);
   if (!config.success) return undefined;
-  const { prompts, budgets } = config.data;
-  return { prompts: openPrompts(prompts), budgets };
+  const { prompts, budgets, weights } = config.data;
+  return { prompts: openPrompts(prompts), budgets, weights: weights ?? undefined };
 }

@@ -1,7 +1,7 @@
 /** `thinker data`, with the permissions of `deno task data` and of `deno task thinker`. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { TempDir } from "../e2e/small.ts";
-import { FakeHub } from "../hub/server.ts";
+import { FakeHub } from "../datasets/server.ts";
 import { ended, startData, thinker } from "./thinker.ts";
 
 const rows = (count: number) =>

@@ -21,9 +21,6 @@ async function taskArguments(name: string, env: Record<string, string>): Promise
   return words(task.replace(inner[0], new TextDecoder().decode(stdout).trim()));
 }
 
-/** What stands before and after the script in `deno task thinker`. */
-const usual = await taskArguments("thinker", unset);
-
 /** How to start the command line. */
 export interface Start {
   /** Working folder; default: the project's. */
@@ -32,8 +29,8 @@ export interface Start {
 }
 
 /** Starts `thinker ...args`. */
-export function start(args: readonly string[], options: Start = {}) {
-  return spawn(usual, args, options);
+export async function start(args: readonly string[], options: Start = {}) {
+  return spawn(await taskArguments("thinker", { ...unset, ...options.env }), args, options);
 }
 
 /** Starts `deno task data ...args`. */
@@ -55,7 +52,7 @@ function spawn(task: readonly string[], args: readonly string[], { cwd = root, e
 
 /** Runs `thinker ...args` to its end. */
 export async function thinker(args: readonly string[], options: Start = {}) {
-  return await ended(start(args, options));
+  return await ended(await start(args, options));
 }
 
 /** What a child process left. */

@@ -56,7 +56,7 @@ async function finish(args: string[]): Promise<{ stdout: string; stderr: string 
 
 /** Runs `thinker` and kills it as soon as the log has so many lines. */
 async function killAfter(args: string[], log: string, lines: number): Promise<void> {
-  const child = start(args);
+  const child = await start(args);
   const drained = [child.stdout, child.stderr].map((stream) => new Response(stream).text());
   for (;;) {
     const text = await Deno.readTextFile(log).catch(() => "");

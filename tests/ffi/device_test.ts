@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, Library, libraryPath, NativeError, rmsnormForward } from "../../ffi/mod.ts";
 import { ABI_VERSION, symbols } from "../../ffi/symbols.ts";
 import { UserError } from "../../src/errors.ts";
-import { Lab } from "../native.ts";
+import { Lab, testBackends } from "../native.ts";
 
 /** Compiles a library whose functions all return 0, except for `bodies`. */
 async function compile(
@@ -78,10 +78,10 @@ Deno.test("device: says what it is", async () => {
   await assertRejects(() => Lab.open({ threads: -1 }), NativeError, "threads");
 });
 
-Deno.test("device: use after dispose throws, disposing twice does not", async () => {
+testBackends("device: use after dispose throws, disposing twice does not", async (backend) => {
   let device: Device;
   {
-    using lab = await Lab.open();
+    using lab = await Lab.open({ backend });
     device = lab.device;
     const stream = device.stream();
     const memory = device.alloc("f32", [4]);
@@ -115,45 +115,58 @@ Deno.test("device: use after dispose throws, disposing twice does not", async ()
   assertThrows(() => device.handle, Error, "the device is closed");
 });
 
-Deno.test("memory: what cannot be allocated is an error, and nothing is counted", async () => {
-  using lab = await Lab.open();
-  assertThrows(() => lab.device.alloc("f32", [2 ** 50]), NativeError, "out of memory");
-  assertEquals(lab.device.allocatedBytes, 0);
-  using nothing = lab.device.alloc("f32", [0]);
-  lab.stream.upload(nothing.tensor, new Float32Array(0));
-  assertEquals((await lab.f32(nothing.tensor)).length, 0);
-});
+testBackends(
+  "memory: what cannot be allocated is an error, and nothing is counted",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    assertThrows(() => lab.device.alloc("f32", [2 ** 50]), NativeError, "out of memory");
+    assertEquals(lab.device.allocatedBytes, 0);
+    using nothing = lab.device.alloc("f32", [0]);
+    lab.stream.upload(nothing.tensor, new Float32Array(0));
+    assertEquals((await lab.f32(nothing.tensor)).length, 0);
+  },
+);
 
-Deno.test("memory: freed while ops that use it are under way, it outlives them", async () => {
-  using lab = await Lab.open();
-  for (let i = 0; i < 20; i++) {
-    using memory = lab.device.alloc("f32", [2 ** 22]);
-    lab.stream.fill(memory.tensor, i);
-  }
-  await lab.stream.sync();
-});
+testBackends(
+  "memory: freed while ops that use it are under way, it outlives them",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    for (let i = 0; i < 20; i++) {
+      using memory = lab.device.alloc("f32", [2 ** 22]);
+      lab.stream.fill(memory.tensor, i);
+    }
+    await lab.stream.sync();
+  },
+);
 
-Deno.test("arena: aligned tensors, mark and release, peak, and a clear message when full", async () => {
-  using lab = await Lab.open();
-  using arena = lab.device.arena(256);
-  const first = arena.alloc("u8", [1]), mark = arena.mark();
-  const second = arena.alloc("f32", [17]);
-  assertEquals(second.address - first.address, 64n);
-  assertEquals([arena.used, arena.peak], [192, 192]);
-  const message = "arena of 256 bytes is full: 192 used, i32[4, 5] asked for";
-  assertThrows(() => arena.alloc("i32", [4, 5]), RangeError, message);
-  arena.release(mark);
-  assertEquals([arena.used, arena.peak], [64, 192]);
-  assertEquals(arena.alloc("i32", [48]).address, second.address);
-  assertEquals([arena.used, arena.peak], [256, 256]);
-  lab.stream.fill(second, 2);
-  assertEquals([...await lab.f32(second)], Array(17).fill(2));
-  assertThrows(() => second.view(10, [8]), RangeError, "view [8] at 10 does not fit into f32[17]");
-  assertThrows(() => second.view(-1, [1]), RangeError);
-});
+testBackends(
+  "arena: aligned tensors, mark and release, peak, and a clear message when full",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    using arena = lab.device.arena(256);
+    const first = arena.alloc("u8", [1]), mark = arena.mark();
+    const second = arena.alloc("f32", [17]);
+    assertEquals(second.address - first.address, 64n);
+    assertEquals([arena.used, arena.peak], [192, 192]);
+    const message = "arena of 256 bytes is full: 192 used, i32[4, 5] asked for";
+    assertThrows(() => arena.alloc("i32", [4, 5]), RangeError, message);
+    arena.release(mark);
+    assertEquals([arena.used, arena.peak], [64, 192]);
+    assertEquals(arena.alloc("i32", [48]).address, second.address);
+    assertEquals([arena.used, arena.peak], [256, 256]);
+    lab.stream.fill(second, 2);
+    assertEquals([...await lab.f32(second)], Array(17).fill(2));
+    assertThrows(
+      () => second.view(10, [8]),
+      RangeError,
+      "view [8] at 10 does not fit into f32[17]",
+    );
+    assertThrows(() => second.view(-1, [1]), RangeError);
+  },
+);
 
-Deno.test("transfers: only what fits exactly is copied", async () => {
-  using lab = await Lab.open();
+testBackends("transfers: only what fits exactly is copied", async (backend) => {
+  using lab = await Lab.open({ backend });
   const { stream } = lab;
   const a = lab.out([3]), b = lab.out([4]);
   const upload = () => stream.upload(a, new Float32Array(4));
@@ -174,24 +187,27 @@ Deno.test("transfers: only what fits exactly is copied", async () => {
   assertEquals([...target], [0, 0, 1, 2, 3, 0]);
 });
 
-Deno.test("graphs: a recorded list of ops runs when launched, on what the memory then holds", async () => {
-  using lab = await Lab.open();
-  const { stream } = lab;
-  const [source, middle, target] = [lab.put(Float32Array.of(1)), lab.out([1]), lab.out([1])];
-  using graph = stream.record(() => {
-    stream.copy(target, middle);
-    stream.copy(middle, source);
-  });
-  assertEquals([...await lab.f32(middle)], [NaN]);
-  for (const value of [5, 6, 7]) {
-    stream.upload(source, Float32Array.of(value));
-    stream.launch(graph);
-  }
-  assertEquals([...await lab.f32(middle), ...await lab.f32(target)], [7, 6]);
-});
+testBackends(
+  "graphs: a recorded list of ops runs when launched, on what the memory then holds",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    const { stream } = lab;
+    const [source, middle, target] = [lab.put(Float32Array.of(1)), lab.out([1]), lab.out([1])];
+    using graph = stream.record(() => {
+      stream.copy(target, middle);
+      stream.copy(middle, source);
+    });
+    assertEquals([...await lab.f32(middle)], [NaN]);
+    for (const value of [5, 6, 7]) {
+      stream.upload(source, Float32Array.of(value));
+      stream.launch(graph);
+    }
+    assertEquals([...await lab.f32(middle), ...await lab.f32(target)], [7, 6]);
+  },
+);
 
-Deno.test("graphs: an error while recording leaves the stream as it was", async () => {
-  using lab = await Lab.open();
+testBackends("graphs: an error while recording leaves the stream as it was", async (backend) => {
+  using lab = await Lab.open({ backend });
   const { stream } = lab;
   const x = lab.zeros([2]);
   const fail = () =>
@@ -233,30 +249,33 @@ Deno.test("streams: an op's failure is reported once, and skips what was enqueue
   assertThrows(wrong, TypeError, "rmsnorm_forward: w is f32[3], expected f32[2]");
 });
 
-Deno.test("events: one stream waits for another, and time passes between them", async () => {
-  using lab = await Lab.open();
-  using other = lab.device.stream();
-  const { device: { symbols, handle }, stream } = lab;
-  const check = (status: number) => lab.device.check("event", status);
-  const create = () => {
-    const out = new BigUint64Array(1);
-    check(symbols.tk_event_create(handle, out));
-    return out[0];
-  };
-  const [start, end] = [create(), create()];
-  const elapsed = new Float64Array(1);
-  const tooEarly = () => check(symbols.tk_event_elapsed(start, end, elapsed));
-  assertThrows(tooEarly, NativeError, "event: an event was not recorded");
+testBackends(
+  "events: one stream waits for another, and time passes between them",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    using other = lab.device.stream();
+    const { device: { symbols, handle }, stream } = lab;
+    const check = (status: number) => lab.device.check("event", status);
+    const create = () => {
+      const out = new BigUint64Array(1);
+      check(symbols.tk_event_create(handle, out));
+      return out[0];
+    };
+    const [start, end] = [create(), create()];
+    const elapsed = new Float64Array(1);
+    const tooEarly = () => check(symbols.tk_event_elapsed(start, end, elapsed));
+    assertThrows(tooEarly, NativeError, "event: an event was not recorded");
 
-  const big = lab.alloc("f32", [2 ** 22]), copy = lab.out([1]);
-  check(symbols.tk_event_record(stream.handle, start));
-  for (let value = 1; value <= 8; value++) stream.fill(big, value);
-  check(symbols.tk_event_record(stream.handle, end));
-  check(symbols.tk_stream_wait_event(other.handle, end));
-  other.copy(copy, big.view(big.size - 1, [1]));
-  await other.sync();
-  check(symbols.tk_event_elapsed(start, end, elapsed));
-  assert(elapsed[0] > 0 && elapsed[0] < 60_000, `${elapsed[0]} ms`);
-  assertEquals([...await lab.f32(copy)], [8]);
-  for (const event of [start, end]) check(symbols.tk_event_destroy(event));
-});
+    const big = lab.alloc("f32", [2 ** 22]), copy = lab.out([1]);
+    check(symbols.tk_event_record(stream.handle, start));
+    for (let value = 1; value <= 8; value++) stream.fill(big, value);
+    check(symbols.tk_event_record(stream.handle, end));
+    check(symbols.tk_stream_wait_event(other.handle, end));
+    other.copy(copy, big.view(big.size - 1, [1]));
+    await other.sync();
+    check(symbols.tk_event_elapsed(start, end, elapsed));
+    assert(elapsed[0] > 0 && elapsed[0] < 60_000, `${elapsed[0]} ms`);
+    assertEquals([...await lab.f32(copy)], [8]);
+    for (const event of [start, end]) check(symbols.tk_event_destroy(event));
+  },
+);

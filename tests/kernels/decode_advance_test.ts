@@ -1,6 +1,6 @@
 import { decodeAdvance } from "../../ffi/mod.ts";
 import { assertEquals, assertRejects } from "@std/assert";
-import { Lab, type Rand, seeded } from "../native.ts";
+import { Lab, type Rand, seeded, testBackends } from "../native.ts";
 
 /** The host's copy of a decode batch. */
 interface State {
@@ -48,46 +48,56 @@ function putState(lab: Lab, { tokens, positions, remaining }: State) {
 }
 
 for (const stops of [[3, 7], [5], []]) {
-  Deno.test(`decode_advance: books tokens until one of [${stops}] or the budget`, async () => {
-    using lab = await Lab.open();
-    await seeded(async (rand) => {
-      const B = 17, host = randomState(rand, B), state = putState(lab, host);
-      const stopIds = lab.put(Int32Array.from([...stops, -9])).rows(stops.length);
-      for (let step = 0; step < CAPACITY + 1; step++) {
-        const sampled = rand.ints(B, 0, 20), logprobs = rand.normal(B);
-        decodeAdvance(lab.stream, {
-          state,
-          sampled: lab.put(sampled),
-          sampledLogprobs: lab.put(logprobs),
-          stopIds,
-        });
-        advance(host, sampled, logprobs, stops);
-        assertEquals([...await lab.i32(state.tokens)], host.tokens, "tokens");
-        assertEquals([...await lab.i32(state.positions)], host.positions, "positions");
-        assertEquals([...await lab.i32(state.remaining)], host.remaining, "remaining");
-        assertEquals(
-          [...await lab.i32(state.outCount)],
-          host.outTokens.map((x) => x.length),
-          "count",
-        );
-      }
-      const fill = (rows: number[][], poison: number) =>
-        rows.flatMap((x) => [...x, ...Array(CAPACITY - x.length).fill(poison)]);
-      assertEquals([...await lab.i32(state.outTokens)], fill(host.outTokens, -77777));
-      assertEquals([...await lab.f32(state.outLogprobs)], fill(host.outLogprobs, NaN));
-      assertEquals(host.positions, Array(B).fill(-1), "every budget is spent");
-    });
-  });
+  testBackends(
+    `decode_advance: books tokens until one of [${stops}] or the budget`,
+    async (backend) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        const B = 17, host = randomState(rand, B), state = putState(lab, host);
+        const stopIds = lab.put(Int32Array.from([...stops, -9])).rows(stops.length);
+        for (let step = 0; step < CAPACITY + 1; step++) {
+          const sampled = rand.ints(B, 0, 20), logprobs = rand.normal(B);
+          decodeAdvance(lab.stream, {
+            state,
+            sampled: lab.put(sampled),
+            sampledLogprobs: lab.put(logprobs),
+            stopIds,
+          });
+          advance(host, sampled, logprobs, stops);
+          assertEquals([...await lab.i32(state.tokens)], host.tokens, "tokens");
+          assertEquals([...await lab.i32(state.positions)], host.positions, "positions");
+          assertEquals([...await lab.i32(state.remaining)], host.remaining, "remaining");
+          assertEquals(
+            [...await lab.i32(state.outCount)],
+            host.outTokens.map((x) => x.length),
+            "count",
+          );
+        }
+        const fill = (rows: number[][], poison: number) =>
+          rows.flatMap((x) => [...x, ...Array(CAPACITY - x.length).fill(poison)]);
+        assertEquals([...await lab.i32(state.outTokens)], fill(host.outTokens, -77777));
+        assertEquals([...await lab.f32(state.outLogprobs)], fill(host.outLogprobs, NaN));
+        assertEquals(host.positions, Array(B).fill(-1), "every budget is spent");
+      });
+    },
+  );
 }
 
-Deno.test("decode_advance: a row without room is an error, not a write past its end", async () => {
-  using lab = await Lab.open();
-  await seeded(async (rand) => {
-    const host = { ...randomState(rand, 2), positions: [-1, 4], remaining: [1, CAPACITY + 1] };
-    const state = putState(lab, host);
-    const args = { state, sampled: lab.put(rand.ints(2, 0, 9)), sampledLogprobs: lab.zeros([2]) };
-    const stopIds = lab.put(Int32Array.of(99));
-    for (let step = 0; step <= CAPACITY; step++) decodeAdvance(lab.stream, { ...args, stopIds });
-    await assertRejects(() => lab.stream.sync(), Error, "row 1 has no room for more than 9 tokens");
-  });
-});
+testBackends(
+  "decode_advance: a row without room is an error, not a write past its end",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      const host = { ...randomState(rand, 2), positions: [-1, 4], remaining: [1, CAPACITY + 1] };
+      const state = putState(lab, host);
+      const args = { state, sampled: lab.put(rand.ints(2, 0, 9)), sampledLogprobs: lab.zeros([2]) };
+      const stopIds = lab.put(Int32Array.of(99));
+      for (let step = 0; step <= CAPACITY; step++) decodeAdvance(lab.stream, { ...args, stopIds });
+      await assertRejects(
+        () => lab.stream.sync(),
+        Error,
+        "row 1 has no room for more than 9 tokens",
+      );
+    });
+  },
+);

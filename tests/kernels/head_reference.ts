@@ -7,6 +7,7 @@ import {
   stat,
 } from "../../ffi/mod.ts";
 import type { Lab, Rand } from "../native.ts";
+import { type Precision, putAs, roundTo } from "./precision.ts";
 
 /** An LM head and hidden states on the host. */
 export interface HostHead {
@@ -17,23 +18,41 @@ export interface HostHead {
   readonly V: number;
 }
 
-/** Normal hidden states and weights, with logits of standard deviation `spread`. */
-export function randomHead(rand: Rand, [T, C, V]: readonly number[], spread = 2) {
-  return { h: rand.normal(T * C), w: rand.normal(V * C, spread / Math.sqrt(C)), T, C, V };
+/** Normal hidden states and weights of a precision, with logits of standard deviation `spread`. */
+export function randomHead(
+  rand: Rand,
+  [T, C, V]: readonly number[],
+  spread = 2,
+  dtype: Precision = "f32",
+) {
+  const h = roundTo(dtype, rand.normal(T * C));
+  const w = roundTo(dtype, rand.normal(V * C, spread / Math.sqrt(C)));
+  return { h, w, T, C, V, dtype };
 }
 
-/** Packs `w (V, C)` for the device. */
-export function packWeight(lab: Lab, w: Float32Array, V: number, C: number): PackedWeight {
-  const data = lab.alloc("u8", [packedBytes(lab.device, V, C, "f32")]);
-  const packed: PackedWeight = { data, N: V, K: C, dtype: "f32" };
-  linearPack(lab.stream, packed, lab.put(w, [V, C]));
+/** Packs `w (N, K)` for the device. */
+export function packWeight(
+  lab: Lab,
+  w: Float32Array,
+  N: number,
+  K: number,
+  dtype: Precision = "f32",
+): PackedWeight {
+  const data = lab.alloc("u8", [packedBytes(lab.device, N, K, dtype)]);
+  const packed: PackedWeight = { data, N, K, dtype };
+  linearPack(lab.stream, packed, lab.put(w, [N, K]));
   return packed;
 }
 
 /** The head on the device, with a workspace of `rows` rows of logits (and some bytes over). */
-export function putHead(lab: Lab, { h, w, T, C, V }: ReturnType<typeof randomHead>, rows = T) {
-  const workspace = lab.alloc("u8", [rows * V * 4 + 3]);
-  return { h: lab.put(h, [T, C]), w: packWeight(lab, w, V, C), workspace };
+export function putHead(
+  lab: Lab,
+  { h, w, T, C, V, dtype }: ReturnType<typeof randomHead>,
+  rows = T,
+  weights: Precision = dtype,
+) {
+  const workspace = lab.alloc("u8", [Math.max(dtype === "f32" ? 0 : 64, rows * V * 4 + 3)]);
+  return { h: putAs(lab, dtype, h, [T, C]), w: packWeight(lab, w, V, C, weights), workspace };
 }
 
 /** The scaled logits of row t. */

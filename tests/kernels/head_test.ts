@@ -1,4 +1,5 @@
 import {
+  type Backend,
   crossEntropyLoss,
   type LmHead,
   lmHeadLogprobs,
@@ -9,7 +10,7 @@ import {
   type Tensor,
 } from "../../ffi/mod.ts";
 import { assert, assertRejects, assertThrows } from "@std/assert";
-import { assertClose, assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import { assertClose, assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import {
   crossEntropy64,
   headLoss64,
@@ -19,16 +20,18 @@ import {
   putHead,
   randomHead,
 } from "./head_reference.ts";
+import { floats, outAs, type Precision, testPrecisions } from "./precision.ts";
 
 type HostHead = ReturnType<typeof randomHead>;
 
 async function logprobsOf(
+  backend: Backend,
   head: HostHead,
   targets: Int32Array,
   temperature: number,
   options: { rows?: number; threads?: number } = {},
 ) {
-  using lab = await Lab.open(options);
+  using lab = await Lab.open({ backend, ...options });
   const [logprobs, bare, entropy] = [lab.out([head.T]), lab.out([head.T]), lab.out([head.T])];
   const args = { ...putHead(lab, head, options.rows), targets: lab.put(targets), temperature };
   lmHeadLogprobs(lab.stream, { ...args, logprobs, entropy });
@@ -38,38 +41,45 @@ async function logprobsOf(
 }
 
 for (const V of [1, 5, 33, 513, 1100]) {
-  Deno.test(`lm_head_logprobs, V = ${V}: float64, whatever the workspace, rows and threads`, async () => {
-    await seeded(async (rand) => {
-      const head = randomHead(rand, [37, 24, V]), targets = rand.ints(37, 0, V);
-      for (const temperature of [1, 0.7]) {
-        const expected = logprobs64(head, targets, temperature);
-        const all = await logprobsOf(head, targets, temperature);
-        assertClose(all.logprobs, expected.logprobs, 2e-6, "logprobs");
-        assertClose(all.entropy, expected.entropy, 5e-6, "entropy");
-        const variants = [[37, 1, 1], [37, 5, 3], [37, 40, 1], [1, 1, 2], [9, 4, 2]];
-        for (const [T, rows, threads] of variants) {
-          const some = { ...head, h: head.h.slice(0, T * head.C), T };
-          const actual = await logprobsOf(some, targets.slice(0, T), temperature, {
-            rows,
-            threads,
-          });
-          const what = `T = ${T}, workspace of ${rows} rows, ${threads} threads`;
-          assertSameBits(actual.logprobs, all.logprobs.slice(0, T), `logprobs, ${what}`);
-          assertSameBits(actual.entropy, all.entropy.slice(0, T), `entropy, ${what}`);
+  testPrecisions(
+    `lm_head_logprobs, V = ${V}: float64, whatever the workspace, rows and threads`,
+    async (backend, dtype) => {
+      await seeded(async (rand) => {
+        const head = randomHead(rand, [37, 24, V], 2, dtype), targets = rand.ints(37, 0, V);
+        for (const temperature of [1, 0.7]) {
+          const expected = logprobs64(head, targets, temperature);
+          const all = await logprobsOf(backend, head, targets, temperature);
+          assertClose(all.logprobs, expected.logprobs, 2e-6, "logprobs");
+          assertClose(all.entropy, expected.entropy, 5e-6, "entropy");
+          const variants = [[37, 1, 1], [37, 5, 3], [37, 40, 1], [1, 1, 2], [9, 4, 2]];
+          for (const [T, rows, threads] of variants) {
+            const some = { ...head, h: head.h.slice(0, T * head.C), T };
+            const actual = await logprobsOf(backend, some, targets.slice(0, T), temperature, {
+              rows,
+              threads,
+            });
+            const what = `T = ${T}, workspace of ${rows} rows, ${threads} threads`;
+            assertSameBits(actual.logprobs, all.logprobs.slice(0, T), `logprobs, ${what}`);
+            assertSameBits(actual.entropy, all.entropy.slice(0, T), `entropy, ${what}`);
+          }
         }
-      }
-    });
-  });
+      });
+    },
+  );
 }
 
-Deno.test("lm_head_logprobs: logits of 300 neither overflow nor lose the sum", async () => {
-  await seeded(async (rand) => {
-    const head = randomHead(rand, [20, 8, 700], 100), targets = rand.ints(20, 0, 700);
-    const expected = logprobs64(head, targets, 1), actual = await logprobsOf(head, targets, 1);
-    assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
-    assertClose(actual.entropy.map((x) => x + 300), expected.entropy.map((x) => x + 300), 1e-6);
-  });
-});
+testPrecisions(
+  "lm_head_logprobs: logits of 300 neither overflow nor lose the sum",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [20, 8, 700], 100, dtype), targets = rand.ints(20, 0, 700);
+      const expected = logprobs64(head, targets, 1),
+        actual = await logprobsOf(backend, head, targets, 1);
+      assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
+      assertClose(actual.entropy.map((x) => x + 300), expected.entropy.map((x) => x + 300), 1e-6);
+    });
+  },
+);
 
 /** Which loss to run on the device: cross-entropy of weights, or PPO of rows and options. */
 type Loss = { weights: Float32Array } | { rows: HostRows; options: PpoLossOptions };
@@ -84,20 +94,21 @@ interface Result {
 
 /** Runs a loss on the device; stats and dw start from the given values, outputs are poisoned. */
 async function lossOf(
+  backend: Backend,
   head: HostHead,
   targets: Int32Array,
   loss: Loss,
   start: { stats: Float32Array; dw: Float32Array },
   device: { rows?: number; threads?: number } = {},
 ): Promise<Result> {
-  using lab = await Lab.open(device);
+  using lab = await Lab.open({ backend, ...device });
   const { T, C, V } = head;
   const args = {
     ...putHead(lab, head, device.rows),
     targets: lab.put(targets),
     stats: lab.put(start.stats),
     logprobs: lab.out([T]),
-    dh: lab.out([T, C]),
+    dh: outAs(lab, head.dtype, [T, C]),
     dw: lab.put(start.dw, [V, C]),
   };
   if ("weights" in loss) {
@@ -112,7 +123,7 @@ async function lossOf(
   return {
     stats: await lab.f32(stats),
     logprobs: await lab.f32(logprobs),
-    dh: await lab.f32(dh),
+    dh: await floats(lab, dh),
     dw: await lab.f32(dw),
   };
 }
@@ -165,7 +176,9 @@ const objectives: [string, Partial<PpoLossOptions>, boolean][] = [
   }, true],
 ];
 
+// In bfloat16 each dL/dlogit and each dh is rounded to 8 bits: half a unit in the last of them, twice.
 function assertLoss(
+  dtype: Precision,
   actual: Result,
   expected: ReturnType<typeof headLoss64>,
   start: { stats: Float32Array; dw: Float32Array },
@@ -175,78 +188,88 @@ function assertLoss(
   );
   assertClose(actual.stats, stats, 3e-6, "stats");
   assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
-  assertClose(actual.dh, expected.dh, 1e-5, "dh");
-  assertClose(actual.dw, expected.dw.map((x, i) => x + start.dw[i]), 1e-5, "dw");
+  const tolerance = dtype === "f32" ? 1e-5 : 2 ** -7;
+  assertClose(actual.dh, expected.dh, tolerance, "dh");
+  assertClose(actual.dw, expected.dw.map((x, i) => x + start.dw[i]), tolerance, "dw");
 }
 
 for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5, 9, 4130]]) {
   const [T, C, V] = shape;
-  Deno.test(`losses (${shape}): stats and gradients agree with float64`, async () => {
-    await seeded(async (rand) => {
-      const head = randomHead(rand, shape), targets = rand.ints(T, 0, V);
-      const start = { stats: rand.normal(stat.count), dw: rand.normal(V * C, 0.1) };
-      const weights = Float32Array.from({ length: T }, (_, t) => t % 4 === 1 ? 0 : rand.uniform());
-      const expected = headLoss64(head, targets, 1, crossEntropy64(weights));
-      const whole = await lossOf(head, targets, { weights }, start);
-      assertLoss(whole, expected, start);
-      for (const rows of [1, 7]) {
-        const actual = await lossOf(head, targets, { weights }, start, { rows });
-        assertLoss(actual, expected, start);
-        for (const name of ["stats", "logprobs", "dh"] as const) {
-          assertSameBits(actual[name], whole[name], `${name}, workspace of ${rows} rows`);
+  testPrecisions(
+    `losses (${shape}): stats and gradients agree with float64`,
+    async (backend, dtype) => {
+      await seeded(async (rand) => {
+        const head = randomHead(rand, shape, 2, dtype), targets = rand.ints(T, 0, V);
+        const start = { stats: rand.normal(stat.count), dw: rand.normal(V * C, 0.1) };
+        const weights = Float32Array.from(
+          { length: T },
+          (_, t) => t % 4 === 1 ? 0 : rand.uniform(),
+        );
+        const expected = headLoss64(head, targets, 1, crossEntropy64(weights));
+        const whole = await lossOf(backend, head, targets, { weights }, start);
+        assertLoss(dtype, whole, expected, start);
+        for (const rows of [1, 7]) {
+          const actual = await lossOf(backend, head, targets, { weights }, start, { rows });
+          assertLoss(dtype, actual, expected, start);
+          for (const name of ["stats", "logprobs", "dh"] as const) {
+            assertSameBits(actual[name], whole[name], `${name}, workspace of ${rows} rows`);
+          }
         }
-      }
-      for (const [, options, withOptional] of objectives) {
-        const settings = { ...plain, ...options };
-        const { logprobs } = logprobs64(head, targets, settings.temperature);
-        const rows = ppoRows(rand, logprobs, withOptional);
-        const loss = ppo64(rows, settings);
-        const actual = await lossOf(head, targets, { rows, options: settings }, start);
-        assertLoss(actual, headLoss64(head, targets, settings.temperature, loss), start);
-      }
-    });
-  });
+        for (const [, options, withOptional] of objectives) {
+          const settings = { ...plain, ...options };
+          const { logprobs } = logprobs64(head, targets, settings.temperature);
+          const rows = ppoRows(rand, logprobs, withOptional);
+          const loss = ppo64(rows, settings);
+          const actual = await lossOf(backend, head, targets, { rows, options: settings }, start);
+          assertLoss(dtype, actual, headLoss64(head, targets, settings.temperature, loss), start);
+        }
+      });
+    },
+  );
 }
 
 // The gradient of k1 is its score-function gradient, not the slope of its value: see kl_estimate.
 const sloped = objectives.filter(([, options]) => options.klEstimator !== 1);
 for (const [name, options, withOptional] of sloped) {
-  Deno.test(`ppo_loss, ${name}: gradients are the slopes of the float64 loss`, async () => {
-    await seeded(async (rand) => {
-      const head = randomHead(rand, [12, 3, 7]), { T, C, V } = head, targets = rand.ints(T, 0, V);
-      const settings = { ...plain, ...options };
-      const { logprobs } = logprobs64(head, targets, settings.temperature);
-      const rows = ppoRows(rand, logprobs, withOptional);
-      const total = (h: ArrayLike<number>, w: ArrayLike<number>) =>
-        headLoss64({ ...head, h, w }, targets, settings.temperature, ppo64(rows, settings))
-          .stats[stat.loss];
-      const slope = (x: Float32Array, at: (moved: Float64Array) => number) =>
-        Array.from(x, (_, i) => {
-          const step = 1e-5, up = Float64Array.from(x), down = Float64Array.from(x);
-          up[i] += step;
-          down[i] -= step;
-          return (at(up) - at(down)) / (2 * step);
-        });
-      const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
-      const actual = await lossOf(head, targets, { rows, options: settings }, start);
-      assertClose(actual.dh, slope(head.h, (h) => total(h, head.w)), 1e-5, "dh");
-      assertClose(actual.dw, slope(head.w, (w) => total(head.h, w)), 1e-5, "dw");
-      assert(
-        actual.stats[stat.clipped] > 0 && actual.stats[stat.clipped] < actual.stats[stat.weight],
-      );
-    });
-  });
+  testBackends(
+    `ppo_loss, ${name}: gradients are the slopes of the float64 loss`,
+    async (backend) => {
+      await seeded(async (rand) => {
+        const head = randomHead(rand, [12, 3, 7]), { T, C, V } = head, targets = rand.ints(T, 0, V);
+        const settings = { ...plain, ...options };
+        const { logprobs } = logprobs64(head, targets, settings.temperature);
+        const rows = ppoRows(rand, logprobs, withOptional);
+        const total = (h: ArrayLike<number>, w: ArrayLike<number>) =>
+          headLoss64({ ...head, h, w }, targets, settings.temperature, ppo64(rows, settings))
+            .stats[stat.loss];
+        const slope = (x: Float32Array, at: (moved: Float64Array) => number) =>
+          Array.from(x, (_, i) => {
+            const step = 1e-5, up = Float64Array.from(x), down = Float64Array.from(x);
+            up[i] += step;
+            down[i] -= step;
+            return (at(up) - at(down)) / (2 * step);
+          });
+        const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
+        const actual = await lossOf(backend, head, targets, { rows, options: settings }, start);
+        assertClose(actual.dh, slope(head.h, (h) => total(h, head.w)), 1e-5, "dh");
+        assertClose(actual.dw, slope(head.w, (w) => total(head.h, w)), 1e-5, "dw");
+        assert(
+          actual.stats[stat.clipped] > 0 && actual.stats[stat.clipped] < actual.stats[stat.weight],
+        );
+      });
+    },
+  );
 }
 
-Deno.test("ppo_loss: every bit is the same on 1, 2 and 3 threads", async () => {
+testPrecisions("ppo_loss: every bit is the same on 1, 2 and 3 threads", async (backend, dtype) => {
   await seeded(async (rand) => {
-    const head = randomHead(rand, [70, 40, 600]), targets = rand.ints(70, 0, 600);
+    const head = randomHead(rand, [70, 40, 600], 2, dtype), targets = rand.ints(70, 0, 600);
     const rows = ppoRows(rand, logprobs64(head, targets, 1).logprobs, true);
     const start = { stats: new Float32Array(stat.count), dw: new Float32Array(600 * 40) };
     const loss = { rows, options: { ...plain, klCoefficient: 0.1, entropyCoefficient: 0.1 } };
-    const expected = await lossOf(head, targets, loss, start, { threads: 2, rows: 33 });
+    const expected = await lossOf(backend, head, targets, loss, start, { threads: 2, rows: 33 });
     for (const threads of [1, 3]) {
-      const actual = await lossOf(head, targets, loss, start, { threads, rows: 33 });
+      const actual = await lossOf(backend, head, targets, loss, start, { threads, rows: 33 });
       for (const name of ["stats", "logprobs", "dh", "dw"] as const) {
         assertSameBits(actual[name], expected[name], `${name} on ${threads} threads`);
       }
@@ -255,48 +278,58 @@ Deno.test("ppo_loss: every bit is the same on 1, 2 and 3 threads", async () => {
 });
 
 for (const temperature of [1, 0.8, 0.5, 1.1, 1.3]) {
-  Deno.test(`on-policy at temperature ${temperature}: sampling, scoring and PPO give the same log-prob bits`, async () => {
-    using lab = await Lab.open();
-    await seeded(async (rand) => {
-      const [B, C, V] = [45, 24, 1100], head = randomHead(rand, [B, C, V]);
-      const [tokens, sampled, scored] = [lab.out([B], "i32"), lab.out([B]), lab.out([B])];
-      const settings = Array.from({ length: B }, () => [temperature, 1, 0]).flat();
-      lmHeadSample(lab.stream, {
-        ...putHead(lab, head, 4),
-        tokens,
-        logprobs: sampled,
-        sampling: lab.put(Float32Array.from(settings), [B, 3]),
-        sequenceIds: lab.put(rand.ints(2 * B, 0, 2 ** 31), [B, 2]),
-        positions: lab.put(rand.ints(B, 0, 4096)),
-        seed: 42n,
+  testPrecisions(
+    `on-policy at temperature ${temperature}: sampling, scoring and PPO give the same log-prob bits`,
+    async (backend, dtype) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        const [B, C, V] = [145, 24, 1100], head = randomHead(rand, [B, C, V], 2, dtype);
+        const [tokens, sampled, scored] = [lab.out([B], "i32"), lab.out([B]), lab.out([B])];
+        const settings = Array.from({ length: B }, () => [temperature, 1, 0]).flat();
+        lmHeadSample(lab.stream, {
+          ...putHead(lab, head, 4),
+          tokens,
+          logprobs: sampled,
+          sampling: lab.put(Float32Array.from(settings), [B, 3]),
+          sequenceIds: lab.put(rand.ints(2 * B, 0, 2 ** 31), [B, 2]),
+          positions: lab.put(rand.ints(B, 0, 4096)),
+          seed: 42n,
+        });
+        lmHeadLogprobs(lab.stream, {
+          ...putHead(lab, head),
+          logprobs: scored,
+          targets: tokens,
+          temperature,
+        });
+        const logprobs = await lab.f32(sampled);
+        assertSameBits(await lab.f32(scored), logprobs, "lm_head_logprobs");
+        const rows = {
+          weights: new Float32Array(B).fill(1),
+          advantages: rand.normal(B),
+          oldLogprobs: logprobs.slice(),
+        };
+        const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
+        const options = { ...plain, temperature };
+        const result = await lossOf(
+          backend,
+          head,
+          await lab.i32(tokens),
+          { rows, options },
+          start,
+          {
+            rows: 7,
+          },
+        );
+        assertSameBits(result.logprobs, logprobs, "ppo_loss");
+        assert(result.stats[stat.gapMax] === 0, "the log-prob gap is exactly 0");
+        assert(result.stats[stat.kl] === 0 && result.stats[stat.clipped] === 0);
       });
-      lmHeadLogprobs(lab.stream, {
-        ...putHead(lab, head),
-        logprobs: scored,
-        targets: tokens,
-        temperature,
-      });
-      const logprobs = await lab.f32(sampled);
-      assertSameBits(await lab.f32(scored), logprobs, "lm_head_logprobs");
-      const rows = {
-        weights: new Float32Array(B).fill(1),
-        advantages: rand.normal(B),
-        oldLogprobs: logprobs.slice(),
-      };
-      const start = { stats: new Float32Array(stat.count), dw: new Float32Array(V * C) };
-      const options = { ...plain, temperature };
-      const result = await lossOf(head, await lab.i32(tokens), { rows, options }, start, {
-        rows: 7,
-      });
-      assertSameBits(result.logprobs, logprobs, "ppo_loss");
-      assert(result.stats[stat.gapMax] === 0, "the log-prob gap is exactly 0");
-      assert(result.stats[stat.kl] === 0 && result.stats[stat.clipped] === 0);
-    });
-  });
+    },
+  );
 }
 
-Deno.test("lm head: wrong shapes, workspaces and targets are named", async () => {
-  using lab = await Lab.open();
+testBackends("lm head: wrong shapes, workspaces and targets are named", async (backend) => {
+  using lab = await Lab.open({ backend });
   const head: LmHead = putHead(
     lab,
     randomHead({ normal: (n: number) => new Float32Array(n) } as Rand, [2, 4, 6]),

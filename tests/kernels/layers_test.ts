@@ -11,7 +11,7 @@ import {
   swigluBackward,
   swigluForward,
 } from "../../ffi/mod.ts";
-import { assertClose, assertSameBits, Lab, seeded } from "../native.ts";
+import { assertClose, assertSameBits, Lab, seeded, testBackends } from "../native.ts";
 import { assertSameForAnyThreads } from "./threads.ts";
 
 const shapes = [1, 3, 17, 65].flatMap((T) => [1, 16, 33, 130].map((C) => [T, C] as const));
@@ -39,40 +39,43 @@ function rmsnormRow(s: ArrayLike<number>, w: ArrayLike<number>, eps: number): Fl
 
 const swiglu = (gate: number, up: number) => gate / (1 + Math.exp(-gate)) * up;
 
-Deno.test("embedding: rows are copied, negative ids give zeros and no gradient", async () => {
-  using lab = await Lab.open();
-  await seeded(async (rand) => {
-    for (const [T, C] of shapes) {
-      const V = 9;
-      const ids = rand.ints(T, -2, V), table = rand.normal(V * C);
-      const dout = rand.normal(T * C), before = rand.normal(V * C);
-      const out = lab.out([T, C]), dtable = lab.put(before, [V, C]), idsT = lab.put(ids);
-      embeddingForward(lab.stream, { out, ids: idsT, table: lab.put(table, [V, C]) });
-      embeddingBackward(lab.stream, { dtable, ids: idsT, dout: lab.put(dout, [T, C]) });
+testBackends(
+  "embedding: rows are copied, negative ids give zeros and no gradient",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      for (const [T, C] of shapes) {
+        const V = 9;
+        const ids = rand.ints(T, -2, V), table = rand.normal(V * C);
+        const dout = rand.normal(T * C), before = rand.normal(V * C);
+        const out = lab.out([T, C]), dtable = lab.put(before, [V, C]), idsT = lab.put(ids);
+        embeddingForward(lab.stream, { out, ids: idsT, table: lab.put(table, [V, C]) });
+        embeddingBackward(lab.stream, { dtable, ids: idsT, dout: lab.put(dout, [T, C]) });
 
-      const rows = new Float32Array(T * C), sums = Float64Array.from(before);
-      ids.forEach((id, t) => {
-        for (let c = 0; c < C && id >= 0; c++) {
-          rows[t * C + c] = table[id * C + c];
-          sums[id * C + c] += dout[t * C + c];
-        }
-      });
-      assertSameBits(await lab.f32(out), rows, `rows (${T}, ${C})`);
-      assertClose(await lab.f32(dtable), sums, 1e-6, `dtable (${T}, ${C})`);
-    }
-  });
-});
+        const rows = new Float32Array(T * C), sums = Float64Array.from(before);
+        ids.forEach((id, t) => {
+          for (let c = 0; c < C && id >= 0; c++) {
+            rows[t * C + c] = table[id * C + c];
+            sums[id * C + c] += dout[t * C + c];
+          }
+        });
+        assertSameBits(await lab.f32(out), rows, `rows (${T}, ${C})`);
+        assertClose(await lab.f32(dtable), sums, 1e-6, `dtable (${T}, ${C})`);
+      }
+    });
+  },
+);
 
-Deno.test("embedding: an id outside the table is reported, not read", async () => {
-  using lab = await Lab.open();
+testBackends("embedding: an id outside the table is reported, not read", async (backend) => {
+  using lab = await Lab.open({ backend });
   const ids = lab.put(Int32Array.of(1, 4));
   embeddingForward(lab.stream, { out: lab.out([2, 3]), ids, table: lab.zeros([4, 3]) });
   await assertRejects(() => lab.stream.sync(), NativeError, "token 1 has id 4");
 });
 
 for (const [T, C] of shapes) {
-  Deno.test(`rmsnorm (${T}, ${C}): forward, residual and gradients`, async () => {
-    using lab = await Lab.open();
+  testBackends(`rmsnorm (${T}, ${C}): forward, residual and gradients`, async (backend) => {
+    using lab = await Lab.open({ backend });
     await seeded(async (rand) => {
       const eps = C === 1 ? 0.5 : 1e-3; // without eps, one element is normalised to its sign
       const [x, residual, dy] = [1, 2, 3].map(() => rand.normal(T * C));
@@ -141,8 +144,8 @@ for (const [T, C] of shapes) {
   });
 }
 
-Deno.test("rmsnorm: the bits of a row do not depend on the number of rows", async () => {
-  using lab = await Lab.open();
+testBackends("rmsnorm: the bits of a row do not depend on the number of rows", async (backend) => {
+  using lab = await Lab.open({ backend });
   await seeded(async (rand) => {
     const [T, C] = [300, 130];
     const x = rand.normal(T * C), w = lab.put(rand.normal(C));
@@ -157,46 +160,49 @@ Deno.test("rmsnorm: the bits of a row do not depend on the number of rows", asyn
   });
 });
 
-Deno.test("rmsnorm: residual without sum is refused", async () => {
-  using lab = await Lab.open();
+testBackends("rmsnorm: residual without sum is refused", async (backend) => {
+  using lab = await Lab.open({ backend });
   const [y, x, residual, w] = [[2, 4], [2, 4], [2, 4], [4]].map((s) => lab.zeros(s));
   const call = () => rmsnormForward(lab.stream, { y, x, w, residual, eps: 1e-6 });
   assertThrows(call, NativeError, "rmsnorm_forward: residual and sum go together");
 });
 
-Deno.test("swiglu: forward and gradients agree with float64, also far from zero", async () => {
-  using lab = await Lab.open();
-  await seeded(async (rand) => {
-    for (const [T, F] of shapes) {
-      const gateUp = rand.normal(T * 2 * F, 4), dy = rand.normal(T * F);
-      const at = (t: number, f: number) => [gateUp[t * 2 * F + f], gateUp[t * 2 * F + F + f]];
-      const y = lab.out([T, F]), dgateUp = lab.out([T, 2 * F]);
-      const gateUpT = lab.put(gateUp, [T, 2 * F]);
-      swigluForward(lab.stream, { y, gateUp: gateUpT });
-      swigluBackward(lab.stream, { dgateUp, dy: lab.put(dy, [T, F]), gateUp: gateUpT });
+testBackends(
+  "swiglu: forward and gradients agree with float64, also far from zero",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      for (const [T, F] of shapes) {
+        const gateUp = rand.normal(T * 2 * F, 4), dy = rand.normal(T * F);
+        const at = (t: number, f: number) => [gateUp[t * 2 * F + f], gateUp[t * 2 * F + F + f]];
+        const y = lab.out([T, F]), dgateUp = lab.out([T, 2 * F]);
+        const gateUpT = lab.put(gateUp, [T, 2 * F]);
+        swigluForward(lab.stream, { y, gateUp: gateUpT });
+        swigluBackward(lab.stream, { dgateUp, dy: lab.put(dy, [T, F]), gateUp: gateUpT });
 
-      const expected = new Float64Array(T * F), slope = new Float64Array(T * 2 * F);
-      for (let t = 0; t < T; t++) {
-        for (let f = 0; f < F; f++) {
-          const point = at(t, f);
-          expected[t * F + f] = swiglu(point[0], point[1]);
-          const [dgate, dup] = numericGradient(([g, u]) => swiglu(g, u), point);
-          slope[t * 2 * F + f] = dgate * dy[t * F + f];
-          slope[t * 2 * F + F + f] = dup * dy[t * F + f];
+        const expected = new Float64Array(T * F), slope = new Float64Array(T * 2 * F);
+        for (let t = 0; t < T; t++) {
+          for (let f = 0; f < F; f++) {
+            const point = at(t, f);
+            expected[t * F + f] = swiglu(point[0], point[1]);
+            const [dgate, dup] = numericGradient(([g, u]) => swiglu(g, u), point);
+            slope[t * 2 * F + f] = dgate * dy[t * F + f];
+            slope[t * 2 * F + F + f] = dup * dy[t * F + f];
+          }
         }
+        assertClose(await lab.f32(y), expected, 1e-6, `y (${T}, ${F})`);
+        assertClose(await lab.f32(dgateUp), slope, 2e-6, `dgateUp (${T}, ${F})`);
       }
-      assertClose(await lab.f32(y), expected, 1e-6, `y (${T}, ${F})`);
-      assertClose(await lab.f32(dgateUp), slope, 2e-6, `dgateUp (${T}, ${F})`);
-    }
-    const far = lab.put(Float32Array.of(-200, 200, -88, 1e30, 2, 3, 4, 1), [1, 8]);
-    const y = lab.out([1, 4]);
-    swigluForward(lab.stream, { y, gateUp: far });
-    assertClose(await lab.f32(y), [0, 600, 0, Math.fround(1e30)], 1e-6, "saturated");
-  });
-});
+      const far = lab.put(Float32Array.of(-200, 200, -88, 1e30, 2, 3, 4, 1), [1, 8]);
+      const y = lab.out([1, 4]);
+      swigluForward(lab.stream, { y, gateUp: far });
+      assertClose(await lab.f32(y), [0, 600, 0, Math.fround(1e30)], 1e-6, "saturated");
+    });
+  },
+);
 
-Deno.test("gather and scatter: rows by index", async () => {
-  using lab = await Lab.open();
+testBackends("gather and scatter: rows by index", async (backend) => {
+  using lab = await Lab.open({ backend });
   await seeded(async (rand) => {
     for (const [n, C] of shapes) {
       const T = n + 5;
@@ -229,38 +235,45 @@ function bf16Reference(x: number): number {
   return below < above ? down : up;
 }
 
-Deno.test("cast: rounds to nearest even, keeps NaN and infinity, and comes back", async () => {
-  using lab = await Lab.open();
-  await seeded(async (rand) => {
-    const special = [0, -0, 1, 1.00390625, 1.01171875, -1.00390625, 3.4028234663852886e38, 1e-45];
-    const x = Float32Array.of(...special, ...rand.normal(1021), ...rand.normal(1000, 1e30));
-    const n = x.length;
-    const half = lab.alloc("bf16", [n]), back = lab.out([n]);
-    cast(lab.stream, { dst: half, src: lab.put(x) });
-    cast(lab.stream, { dst: back, src: half });
-    const bits = await lab.stream.download(half, new Uint16Array(n));
-    assertEquals(bits, Uint16Array.from(x, bf16Reference));
-    const wide = Uint32Array.from(bits, (b) => (b << 16) >>> 0);
-    assertSameBits(await lab.f32(back), new Float32Array(wide.buffer), "back");
+testBackends(
+  "cast: rounds to nearest even, keeps NaN and infinity, and comes back",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      const special = [0, -0, 1, 1.00390625, 1.01171875, -1.00390625, 3.4028234663852886e38, 1e-45];
+      const x = Float32Array.of(...special, ...rand.normal(1021), ...rand.normal(1000, 1e30));
+      const n = x.length;
+      const half = lab.alloc("bf16", [n]), back = lab.out([n]);
+      cast(lab.stream, { dst: half, src: lab.put(x) });
+      cast(lab.stream, { dst: back, src: half });
+      const bits = await lab.stream.download(half, new Uint16Array(n));
+      assertEquals(bits, Uint16Array.from(x, bf16Reference));
+      const wide = Uint32Array.from(bits, (b) => (b << 16) >>> 0);
+      assertSameBits(await lab.f32(back), new Float32Array(wide.buffer), "back");
 
-    const patterns = Uint32Array.of(0x7fffffff, 0x7f800001, 0xffffffff, 0x7f800000, 0xff800000);
-    const odd = lab.alloc("f32", [5]), oddHalf = lab.alloc("bf16", [5]);
-    lab.stream.upload(odd, new Float32Array(patterns.buffer));
-    cast(lab.stream, { dst: oddHalf, src: odd });
-    const oddBits = await lab.stream.download(oddHalf, new Uint16Array(5));
-    const isNaN16 = (b: number) => (b & 0x7f80) === 0x7f80 && (b & 0x7f) !== 0;
-    assertEquals(Array.from(oddBits, isNaN16), [true, true, true, false, false]);
-    assertEquals([oddBits[3], oddBits[4]], [0x7f80, 0xff80]);
-    assertThrows(() => cast(lab.stream, { dst: odd, src: odd }), NativeError, "cast: only between");
-  });
-});
+      const patterns = Uint32Array.of(0x7fffffff, 0x7f800001, 0xffffffff, 0x7f800000, 0xff800000);
+      const odd = lab.alloc("f32", [5]), oddHalf = lab.alloc("bf16", [5]);
+      lab.stream.upload(odd, new Float32Array(patterns.buffer));
+      cast(lab.stream, { dst: oddHalf, src: odd });
+      const oddBits = await lab.stream.download(oddHalf, new Uint16Array(5));
+      const isNaN16 = (b: number) => (b & 0x7f80) === 0x7f80 && (b & 0x7f) !== 0;
+      assertEquals(Array.from(oddBits, isNaN16), [true, true, true, false, false]);
+      assertEquals([oddBits[3], oddBits[4]], [0x7f80, 0xff80]);
+      assertThrows(
+        () => cast(lab.stream, { dst: odd, src: odd }),
+        NativeError,
+        "cast: only between",
+      );
+    });
+  },
+);
 
-Deno.test("layers: the number of threads changes no bit", async () => {
+testBackends("layers: the number of threads changes no bit", async (backend) => {
   await seeded(async (rand) => {
     const [T, C, V] = [331, 530, 11];
     const [x, residual, dy] = [1, 2, 3].map(() => rand.normal(T * C));
     const w = rand.normal(C), gateUp = rand.normal(T * 2 * C), ids = rand.ints(T, -1, V);
-    await assertSameForAnyThreads(async (lab) => {
+    await assertSameForAnyThreads(backend, async (lab) => {
       const [xT, rT, dyT] = [x, residual, dy].map((a) => lab.put(a, [T, C]));
       const [wT, gateUpT, idsT] = [lab.put(w), lab.put(gateUp, [T, 2 * C]), lab.put(ids)];
       const [sum, y, act, rows, dx] = [1, 2, 3, 4, 5].map(() => lab.out([T, C]));
@@ -278,8 +291,8 @@ Deno.test("layers: the number of threads changes no bit", async () => {
   });
 });
 
-Deno.test("layers: a wrong shape is named", async () => {
-  using lab = await Lab.open();
+testBackends("layers: a wrong shape is named", async (backend) => {
+  using lab = await Lab.open({ backend });
   const [y, gateUp] = [lab.zeros([2, 4]), lab.zeros([2, 9])];
   assertThrows(
     () => swigluForward(lab.stream, { y, gateUp }),

@@ -1,22 +1,25 @@
 import {
+  type Backend,
   linearBackwardInput,
   linearBackwardWeight,
   linearForward,
-  linearPack,
-  packedBytes,
   type PackedWeight,
   type Tensor,
 } from "../../ffi/mod.ts";
 import { assertThrows } from "@std/assert";
-import { assertClose, assertSameBits, Lab, seeded } from "../native.ts";
+import { assertClose, assertSameBits, Lab, seeded, testBackends } from "../native.ts";
+import {
+  assertRounded,
+  floats,
+  outAs,
+  type Precision,
+  putAs,
+  roundTo,
+  testBf16,
+  testPrecisions,
+} from "./precision.ts";
 
-function pack(lab: Lab, w: Tensor): PackedWeight {
-  const [N, K] = w.shape;
-  const data = lab.alloc("u8", [packedBytes(lab.device, N, K, "f32")]);
-  const packed: PackedWeight = { data, N, K, dtype: "f32" };
-  linearPack(lab.stream, packed, w);
-  return packed;
-}
+import { packWeight } from "./head_reference.ts";
 
 /** c(I, J) = sum over L of a(i, l) b(j, l), in float64. */
 function product(
@@ -37,64 +40,135 @@ const shapes = [[1, 1, 1], [1, 33, 7], [3, 31, 65], [13, 32, 16], [15, 70, 33], 
   17,
 ]];
 
-for (const [M, N, K] of shapes) {
-  Deno.test(`linear (${M}, ${N}, ${K}): forward and backward agree with float64`, async () => {
-    using lab = await Lab.open();
-    await seeded(async (rand) => {
-      const [x, w, bias, y0, dy] = [M * K, N * K, N, M * N, M * N].map((n) => rand.normal(n));
-      const [dx0, dw0, db0] = [M * K, N * K, N].map((n) => rand.normal(n));
-      const packed = pack(lab, lab.put(w, [N, K]));
-      const [xt, bt, dyt] = [lab.put(x, [M, K]), lab.put(bias), lab.put(dy, [M, N])];
+/** Forward and both backward products, plain and accumulating, on operands of a precision. */
+async function assertProducts(
+  backend: Backend,
+  dtype: Precision,
+  [M, N, K]: readonly number[],
+): Promise<void> {
+  using lab = await Lab.open({ backend });
+  await seeded(async (rand) => {
+    const normal = (n: number) => roundTo(dtype, rand.normal(n));
+    const [x, w, y0, dy, dx0] = [M * K, N * K, M * N, M * N, M * K].map(normal);
+    const [bias, dw0, db0] = [N, N * K, N].map((n) => rand.normal(n));
+    const packed = packWeight(lab, w, N, K, dtype);
+    const [xt, dyt] = [putAs(lab, dtype, x, [M, K]), putAs(lab, dtype, dy, [M, N])];
+    const assertOut = async (out: Tensor, expected: Float64Array, what: string) =>
+      assertRounded(dtype, await floats(lab, out), expected, 1e-5, what);
 
-      const xw = product([M, N, K], (m, k) => x[m * K + k], (n, k) => w[n * K + k]);
-      const y = lab.out([M, N]);
-      linearForward(lab.stream, { y, x: xt, w: packed, bias: bt });
-      assertClose(await lab.f32(y), xw.map((v, i) => v + bias[i % N]), 1e-5, "y");
-      const yt = lab.put(y0, [M, N]);
-      linearForward(lab.stream, { y: yt, x: xt, w: packed, accumulate: true });
-      assertClose(await lab.f32(yt), xw.map((v, i) => v + y0[i]), 1e-5, "y accumulated");
+    const xw = product([M, N, K], (m, k) => x[m * K + k], (n, k) => w[n * K + k]);
+    const y = outAs(lab, dtype, [M, N]);
+    linearForward(lab.stream, { y, x: xt, w: packed, bias: lab.put(bias) });
+    await assertOut(y, xw.map((v, i) => v + bias[i % N]), "y");
+    const yt = putAs(lab, dtype, y0, [M, N]);
+    linearForward(lab.stream, { y: yt, x: xt, w: packed, accumulate: true });
+    await assertOut(yt, xw.map((v, i) => v + y0[i]), "y accumulated");
 
-      const dyw = product([M, K, N], (m, n) => dy[m * N + n], (k, n) => w[n * K + k]);
-      const dx = lab.out([M, K]);
-      linearBackwardInput(lab.stream, { dx, dy: dyt, w: packed });
-      assertClose(await lab.f32(dx), dyw, 1e-5, "dx");
-      const dxt = lab.put(dx0, [M, K]);
-      linearBackwardInput(lab.stream, { dx: dxt, dy: dyt, w: packed, accumulate: true });
-      assertClose(await lab.f32(dxt), dyw.map((v, i) => v + dx0[i]), 1e-5, "dx accumulated");
+    const dyw = product([M, K, N], (m, n) => dy[m * N + n], (k, n) => w[n * K + k]);
+    const dx = outAs(lab, dtype, [M, K]);
+    linearBackwardInput(lab.stream, { dx, dy: dyt, w: packed });
+    await assertOut(dx, dyw, "dx");
+    const dxt = putAs(lab, dtype, dx0, [M, K]);
+    linearBackwardInput(lab.stream, { dx: dxt, dy: dyt, w: packed, accumulate: true });
+    await assertOut(dxt, dyw.map((v, i) => v + dx0[i]), "dx accumulated");
 
-      const dw = lab.put(dw0, [N, K]), dbias = lab.put(db0);
-      linearBackwardWeight(lab.stream, { dw, dbias, dy: dyt, x: xt });
-      const outer = product([N, K, M], (n, m) => dy[m * N + n], (k, m) => x[m * K + k]);
-      assertClose(await lab.f32(dw), outer.map((v, i) => v + dw0[i]), 1e-5, "dw");
-      const columns = product([1, N, M], () => 1, (n, m) => dy[m * N + n]);
-      assertClose(await lab.f32(dbias), columns.map((v, i) => v + db0[i]), 1e-5, "dbias");
-    });
+    const dw = lab.put(dw0, [N, K]), dbias = lab.put(db0);
+    linearBackwardWeight(lab.stream, { dw, dbias, dy: dyt, x: xt });
+    const outer = product([N, K, M], (n, m) => dy[m * N + n], (k, m) => x[m * K + k]);
+    assertClose(await lab.f32(dw), outer.map((v, i) => v + dw0[i]), 1e-5, "dw");
+    const columns = product([1, N, M], () => 1, (n, m) => dy[m * N + n]);
+    assertClose(await lab.f32(dbias), columns.map((v, i) => v + db0[i]), 1e-5, "dbias");
   });
 }
 
-Deno.test("linear: the bits of a row do not depend on the number of rows or threads", async () => {
-  await seeded(async (rand) => {
-    const [M, N, K] = [61, 70, 90];
-    const x = rand.normal(M * K), w = rand.normal(N * K);
-    const run = async (rows: number, threads: number) => {
-      using lab = await Lab.open({ threads });
-      const y = lab.out([rows, N]);
-      const packed = pack(lab, lab.put(w, [N, K]));
-      linearForward(lab.stream, { y, x: lab.put(x.slice(0, rows * K), [rows, K]), w: packed });
-      return await lab.f32(y);
-    };
-    const all = await run(M, 2);
-    for (const rows of [1, 2, 13, 14, 15, 60]) {
-      for (const threads of [1, 2, 3]) {
-        assertSameBits(await run(rows, threads), all.slice(0, rows * N), `${rows} rows`);
+for (const shape of shapes) {
+  testPrecisions(
+    `linear (${shape}): forward and backward agree with float64`,
+    (backend, dtype) => assertProducts(backend, dtype, shape),
+  );
+}
+
+// Rows of 16 bytes, which are copied asynchronously, and matrices large enough for each shape of the tile.
+for (
+  const shape of [[1, 8, 8], [16, 72, 136], [37, 40, 264], [130, 200, 72], [8200, 264, 16], [
+    16,
+    1504,
+    1400,
+  ]]
+) {
+  testBf16(
+    `linear (${shape}): forward and backward agree with float64`,
+    (backend) => assertProducts(backend, "bf16", shape),
+  );
+}
+
+testPrecisions(
+  "linear: the bits of a row do not depend on the number of rows or threads",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const [M, N, K] = [61, 70, 90];
+      const x = rand.normal(M * K), w = rand.normal(N * K);
+      const run = async (rows: number, threads: number) => {
+        using lab = await Lab.open({ backend, threads });
+        const y = outAs(lab, dtype, [rows, N]);
+        const packed = packWeight(lab, w, N, K, dtype);
+        const xt = putAs(lab, dtype, x.slice(0, rows * K), [rows, K]);
+        linearForward(lab.stream, { y, x: xt, w: packed });
+        return await floats(lab, y);
+      };
+      const all = await run(M, 2);
+      for (const rows of [1, 2, 13, 14, 15, 60]) {
+        for (const threads of [1, 2, 3]) {
+          assertSameBits(await run(rows, threads), all.slice(0, rows * N), `${rows} rows`);
+        }
       }
+    });
+  },
+);
+
+testBf16("linear: every shape of the tile gives the same bits", async (backend) => {
+  using lab = await Lab.open({ backend });
+  await seeded(async (rand) => {
+    const [M, N, K] = [256, 8200, 200], narrow = 48;
+    const x = rand.normal(M * K), w = rand.normal(N * K);
+    const packed = packWeight(lab, w, N, K, "bf16");
+    const few = packWeight(lab, w.slice(0, narrow * K), narrow, K, "bf16");
+    const run = async (weight: PackedWeight, rows: number, shift = 0) => {
+      // Rows that do not begin on 16 bytes take the path of single elements.
+      const padded = new Float32Array(shift + rows * K);
+      padded.set(x.subarray(0, rows * K), shift);
+      const xt = putAs(lab, "bf16", padded, [padded.length]).view(shift, [rows, K]);
+      const y = outAs(lab, "bf16", [rows, weight.N]);
+      linearForward(lab.stream, { y, x: xt, w: weight });
+      return await floats(lab, y);
+    };
+    const all = await run(packed, M);
+    const columns = (rows: number) =>
+      Float32Array.from({ length: rows * narrow }, (_, i) => {
+        return all[Math.floor(i / narrow) * N + i % narrow];
+      });
+    for (const rows of [1, 16, 17, 65]) {
+      assertSameBits(await run(packed, rows), all.slice(0, rows * N), `${rows} rows`);
+      assertSameBits(await run(few, rows), columns(rows), `${rows} rows, few columns`);
+      assertSameBits(await run(few, rows, 3), columns(rows), `${rows} rows, unaligned`);
     }
   });
 });
 
-Deno.test("linear: a wrong shape is named", async () => {
-  using lab = await Lab.open();
-  const packed = pack(lab, lab.zeros([4, 8]));
+testBf16("linear: activations and weights of different types are refused", async (backend) => {
+  using lab = await Lab.open({ backend });
+  const packed = packWeight(lab, new Float32Array(32), 4, 8);
+  const y = outAs(lab, "bf16", [2, 4]), x = outAs(lab, "bf16", [2, 8]);
+  assertThrows(
+    () => linearForward(lab.stream, { y, x, w: packed }),
+    Error,
+    "activations and packed weights must have the same type, float32 or bfloat16",
+  );
+});
+
+testBackends("linear: a wrong shape is named", async (backend) => {
+  using lab = await Lab.open({ backend });
+  const packed = packWeight(lab, new Float32Array(32), 4, 8);
   const [y, x] = [lab.zeros([2, 4]), lab.zeros([2, 9])];
   assertThrows(
     () => linearForward(lab.stream, { y, x, w: packed }),

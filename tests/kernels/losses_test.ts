@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { gae, NativeError, stat, valueLoss, whiten } from "../../ffi/mod.ts";
-import { assertClose, Lab, type Rand, seeded } from "../native.ts";
+import { assertClose, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import { assertSameForAnyThreads } from "./threads.ts";
 
 function clippedSquare(v: number, old: number, target: number, clip: number): number {
@@ -9,46 +9,50 @@ function clippedSquare(v: number, old: number, target: number, clip: number): nu
 }
 
 for (const clip of [0.2, Infinity]) {
-  Deno.test(`value loss, clip ${clip}: loss, statistics and slope agree with float64`, async () => {
-    using lab = await Lab.open();
-    await seeded(async (rand) => {
-      for (const T of [1, 3, 17, 65, 1000]) {
-        const [v, returns] = [rand.normal(T), rand.normal(T)];
-        const old = v.map((x) => x + (rand.uniform() - 0.5));
-        const weights = Float32Array.from(v, () => rand.uniform() < 0.2 ? 0 : rand.uniform());
-        const stats = lab.zeros([stat.count]), dvalues = lab.out([T]);
-        const [values, oldValues, R, w] = [v, old, returns, weights].map((a) => lab.put(a));
-        const call = () =>
-          valueLoss(lab.stream, {
-            stats,
-            dvalues,
-            values,
-            oldValues,
-            returns: R,
-            weights: w,
-            clip,
-          });
-        call();
-        const c = Math.fround(clip);
-        const term = (t: number, x: number) => weights[t] * clippedSquare(x, old[t], returns[t], c);
-        const slope = Array.from(v, (x, t) => (term(t, x + 1e-6) - term(t, x - 1e-6)) / 2e-6);
-        assertClose(await lab.f32(dvalues), slope, 1e-6, "dvalues");
-        let loss = 0, cut = 0;
-        for (let t = 0; t < T; t++) {
-          loss += term(t, v[t]);
-          if (clippedSquare(v[t], old[t], returns[t], c) > 0.5 * (v[t] - returns[t]) ** 2) {
-            cut += weights[t];
+  testBackends(
+    `value loss, clip ${clip}: loss, statistics and slope agree with float64`,
+    async (backend) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        for (const T of [1, 3, 17, 65, 1000]) {
+          const [v, returns] = [rand.normal(T), rand.normal(T)];
+          const old = v.map((x) => x + (rand.uniform() - 0.5));
+          const weights = Float32Array.from(v, () => rand.uniform() < 0.2 ? 0 : rand.uniform());
+          const stats = lab.zeros([stat.count]), dvalues = lab.out([T]);
+          const [values, oldValues, R, w] = [v, old, returns, weights].map((a) => lab.put(a));
+          const call = () =>
+            valueLoss(lab.stream, {
+              stats,
+              dvalues,
+              values,
+              oldValues,
+              returns: R,
+              weights: w,
+              clip,
+            });
+          call();
+          const c = Math.fround(clip);
+          const term = (t: number, x: number) =>
+            weights[t] * clippedSquare(x, old[t], returns[t], c);
+          const slope = Array.from(v, (x, t) => (term(t, x + 1e-6) - term(t, x - 1e-6)) / 2e-6);
+          assertClose(await lab.f32(dvalues), slope, 1e-6, "dvalues");
+          let loss = 0, cut = 0;
+          for (let t = 0; t < T; t++) {
+            loss += term(t, v[t]);
+            if (clippedSquare(v[t], old[t], returns[t], c) > 0.5 * (v[t] - returns[t]) ** 2) {
+              cut += weights[t];
+            }
           }
+          const expected = new Float64Array(stat.count);
+          expected[stat.value] = loss;
+          expected[stat.valueClipped] = cut;
+          assertClose(await lab.f32(stats), expected, 1e-6, "stats");
+          call();
+          assertClose(await lab.f32(stats), expected.map((x) => 2 * x), 1e-6, "stats, twice");
         }
-        const expected = new Float64Array(stat.count);
-        expected[stat.value] = loss;
-        expected[stat.valueClipped] = cut;
-        assertClose(await lab.f32(stats), expected, 1e-6, "stats");
-        call();
-        assertClose(await lab.f32(stats), expected.map((x) => 2 * x), 1e-6, "stats, twice");
-      }
-    });
-  });
+      });
+    },
+  );
 }
 
 /** Uploads a GAE problem and returns [advantages, returns]. */
@@ -86,22 +90,25 @@ const byHand = {
   lambda: 0.5,
 };
 
-Deno.test("gae: computed by hand, closed and open border", async () => {
-  using lab = await Lab.open();
+testBackends("gae: computed by hand, closed and open border", async (backend) => {
+  using lab = await Lab.open({ backend });
   const closed = await runGae(lab, { ...byHand, link: [0, 0] });
   assertEquals(closed, [Float32Array.of(1.25, 1, 2), Float32Array.of(1.75, 2, 4)]);
   const open = await runGae(lab, { ...byHand, link: [0.5, 0] });
   assertEquals(open, [Float32Array.of(1.4375, 1.75, 2), Float32Array.of(1.9375, 2.75, 4)]);
 });
 
-Deno.test("gae: nothing passes a closed border, and nothing follows the last segment", async () => {
-  using lab = await Lab.open();
-  const values = Float32Array.of(0.5, 1, NaN);
-  const [advantages] = await runGae(lab, { ...byHand, values, link: [0, 0] });
-  assertEquals(advantages.subarray(0, 2), Float32Array.of(1.25, 1));
-  const closed = await runGae(lab, { ...byHand, link: [0.5, 0] });
-  assertEquals(await runGae(lab, { ...byHand, link: [0.5, 7] }), closed);
-});
+testBackends(
+  "gae: nothing passes a closed border, and nothing follows the last segment",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    const values = Float32Array.of(0.5, 1, NaN);
+    const [advantages] = await runGae(lab, { ...byHand, values, link: [0, 0] });
+    assertEquals(advantages.subarray(0, 2), Float32Array.of(1.25, 1));
+    const closed = await runGae(lab, { ...byHand, link: [0.5, 0] });
+    assertEquals(await runGae(lab, { ...byHand, link: [0.5, 7] }), closed);
+  },
+);
 
 /** The definition as a double sum: the advantage of t is the discounted sum of all later deltas. */
 function naiveGae(
@@ -143,8 +150,8 @@ function randomProblem(rand: Rand, T: number): Parameters<typeof runGae>[1] {
   };
 }
 
-Deno.test("gae: random segments and links agree with the double sum", async () => {
-  using lab = await Lab.open();
+testBackends("gae: random segments and links agree with the double sum", async (backend) => {
+  using lab = await Lab.open({ backend });
   await seeded(async (rand) => {
     for (const T of [1, 3, 17, 65, 65, 65, 300]) {
       const problem = randomProblem(rand, T);
@@ -156,19 +163,22 @@ Deno.test("gae: random segments and links agree with the double sum", async () =
   });
 });
 
-Deno.test("gae: with gamma = lambda = 1 the return is the sum of the rewards to come", async () => {
-  using lab = await Lab.open();
-  await seeded(async (rand) => {
-    const problem = { ...randomProblem(rand, 40), gamma: 1, lambda: 1, segments: [0, 15, 40] };
-    const [, returns] = await runGae(lab, { ...problem, link: [0, 0] });
-    const togo = Float64Array.from(problem.rewards);
-    for (let t = 38; t >= 0; t--) if (t !== 14) togo[t] += togo[t + 1];
-    assertClose(returns, togo, 1e-6, "returns");
-  });
-});
+testBackends(
+  "gae: with gamma = lambda = 1 the return is the sum of the rewards to come",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      const problem = { ...randomProblem(rand, 40), gamma: 1, lambda: 1, segments: [0, 15, 40] };
+      const [, returns] = await runGae(lab, { ...problem, link: [0, 0] });
+      const togo = Float64Array.from(problem.rewards);
+      for (let t = 38; t >= 0; t--) if (t !== 14) togo[t] += togo[t + 1];
+      assertClose(returns, togo, 1e-6, "returns");
+    });
+  },
+);
 
-Deno.test("gae: segments that do not cover the tokens are refused", async () => {
-  using lab = await Lab.open();
+testBackends("gae: segments that do not cover the tokens are refused", async (backend) => {
+  using lab = await Lab.open({ backend });
   for (const segments of [[0, 2, 2], [1, 2, 3], [0, 4, 3]]) {
     await assertRejects(
       () => runGae(lab, { ...byHand, segments, link: [0, 0] }),
@@ -180,8 +190,8 @@ Deno.test("gae: segments that do not cover the tokens are refused", async () => 
   await assertRejects(() => runGae(lab, empty), NativeError, "gae: tokens without a segment");
 });
 
-Deno.test("whiten: mean 0 and variance 1, in float64 sums", async () => {
-  using lab = await Lab.open();
+testBackends("whiten: mean 0 and variance 1, in float64 sums", async (backend) => {
+  using lab = await Lab.open({ backend });
   await seeded(async (rand) => {
     for (const T of [2, 3, 17, 65, 9000]) {
       const x = rand.normal(T, 3).map((v) => v + 1000);
@@ -203,10 +213,10 @@ Deno.test("whiten: mean 0 and variance 1, in float64 sums", async () => {
   });
 });
 
-Deno.test("whiten: the number of threads changes no bit", async () => {
+testBackends("whiten: the number of threads changes no bit", async (backend) => {
   await seeded(async (rand) => {
     const x = rand.normal(150_001);
-    await assertSameForAnyThreads(async (lab) => {
+    await assertSameForAnyThreads(backend, async (lab) => {
       const xT = lab.put(x);
       whiten(lab.stream, xT);
       return [await lab.f32(xT)];
@@ -214,8 +224,8 @@ Deno.test("whiten: the number of threads changes no bit", async () => {
   });
 });
 
-Deno.test("losses: a wrong shape is named", async () => {
-  using lab = await Lab.open();
+testBackends("losses: a wrong shape is named", async (backend) => {
+  using lab = await Lab.open({ backend });
   const [T3, T4, stats] = [lab.zeros([3]), lab.zeros([4]), lab.zeros([stat.count])];
   const args = { stats, dvalues: T3, values: T3, oldValues: T3, returns: T4, weights: T3, clip: 1 };
   assertThrows(

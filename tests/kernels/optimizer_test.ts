@@ -1,6 +1,6 @@
 import { assertThrows } from "@std/assert";
 import { type AdamW, adamw, gradNorm, NativeError } from "../../ffi/mod.ts";
-import { assertClose, assertSameBits, Lab, seeded } from "../native.ts";
+import { assertClose, assertSameBits, Lab, seeded, testBackends } from "../native.ts";
 import { assertSameForAnyThreads } from "./threads.ts";
 
 const plain: AdamW = {
@@ -41,8 +41,8 @@ for (
     "a norm below the limit": { maxNorm: 1e6, weightDecay: 0.01 },
   })
 ) {
-  Deno.test(`adamw, ${name}: three steps agree with float64`, async () => {
-    using lab = await Lab.open();
+  testBackends(`adamw, ${name}: three steps agree with float64`, async (backend) => {
+    using lab = await Lab.open({ backend });
     await seeded(async (rand) => {
       for (const n of [1, 15, 17, 130, 20_001]) {
         const start = rand.normal(n);
@@ -67,20 +67,23 @@ for (
   });
 }
 
-Deno.test("adamw: the first step moves every parameter by lr against its gradient's sign", async () => {
-  using lab = await Lab.open();
-  await seeded(async (rand) => {
-    const n = 100, start = rand.normal(n), g = rand.normal(n, 1e-3);
-    const [params, grads, m, v] = [lab.put(start), lab.put(g), lab.zeros([n]), lab.zeros([n])];
-    const norm = lab.out([1]);
-    gradNorm(lab.stream, { norm, grads });
-    adamw(lab.stream, { params, grads, m, v, norm, ...plain, eps: 0 });
-    assertClose(await lab.f32(params), start.map((p, i) => p - 0.1 * Math.sign(g[i])), 1e-6);
-  });
-});
+testBackends(
+  "adamw: the first step moves every parameter by lr against its gradient's sign",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      const n = 100, start = rand.normal(n), g = rand.normal(n, 1e-3);
+      const [params, grads, m, v] = [lab.put(start), lab.put(g), lab.zeros([n]), lab.zeros([n])];
+      const norm = lab.out([1]);
+      gradNorm(lab.stream, { norm, grads });
+      adamw(lab.stream, { params, grads, m, v, norm, ...plain, eps: 0 });
+      assertClose(await lab.f32(params), start.map((p, i) => p - 0.1 * Math.sign(g[i])), 1e-6);
+    });
+  },
+);
 
-Deno.test("adamw: a norm that is not finite changes nothing", async () => {
-  using lab = await Lab.open();
+testBackends("adamw: a norm that is not finite changes nothing", async (backend) => {
+  using lab = await Lab.open({ backend });
   await seeded(async (rand) => {
     for (const bad of [NaN, Infinity, -Infinity]) {
       const n = 40, [p, g, m, v] = [1, 2, 3, 4].map(() => rand.normal(n));
@@ -96,8 +99,8 @@ Deno.test("adamw: a norm that is not finite changes nothing", async () => {
   });
 });
 
-Deno.test("adamw: a gradient of zeros decays moments and weights only", async () => {
-  using lab = await Lab.open();
+testBackends("adamw: a gradient of zeros decays moments and weights only", async (backend) => {
+  using lab = await Lab.open({ backend });
   const [params, m, v] = [1, 2, 4].map((x) => lab.put(Float32Array.of(x)));
   const [grads, norm] = [lab.zeros([1]), lab.out([1])];
   gradNorm(lab.stream, { norm, grads });
@@ -107,12 +110,12 @@ Deno.test("adamw: a gradient of zeros decays moments and weights only", async ()
   assertClose(state.map((a) => a[0]), [0, 1, 1, 1], 0);
 });
 
-Deno.test("grad_norm: agrees with float64 and does not depend on threads", async () => {
+testBackends("grad_norm: agrees with float64 and does not depend on threads", async (backend) => {
   await seeded(async (rand) => {
     for (const n of [1, 16, 33, 16_384, 16_385, 200_003]) {
       const g = rand.normal(n);
       const expected = Math.sqrt(g.reduce((a, x) => a + x * x, 0));
-      await assertSameForAnyThreads(async (lab) => {
+      await assertSameForAnyThreads(backend, async (lab) => {
         const norm = lab.out([1]);
         gradNorm(lab.stream, { norm, grads: lab.put(g) });
         const result = await lab.f32(norm);
@@ -123,10 +126,10 @@ Deno.test("grad_norm: agrees with float64 and does not depend on threads", async
   });
 });
 
-Deno.test("adamw: the number of threads changes no bit", async () => {
+testBackends("adamw: the number of threads changes no bit", async (backend) => {
   await seeded(async (rand) => {
     const [p, g, m, v] = [1, 2, 3, 4].map(() => rand.normal(100_003).map((x) => Math.abs(x)));
-    await assertSameForAnyThreads(async (lab) => {
+    await assertSameForAnyThreads(backend, async (lab) => {
       const [params, grads, mT, vT] = [p, g, m, v].map((a) => lab.put(a));
       const norm = lab.out([1]);
       gradNorm(lab.stream, { norm, grads });
@@ -136,8 +139,8 @@ Deno.test("adamw: the number of threads changes no bit", async () => {
   });
 });
 
-Deno.test("adamw: bad arguments are named", async () => {
-  using lab = await Lab.open();
+testBackends("adamw: bad arguments are named", async (backend) => {
+  using lab = await Lab.open({ backend });
   const [params, grads, m, v, norm] = [4, 4, 4, 5, 1].map((n) => lab.zeros([n]));
   assertThrows(
     () => adamw(lab.stream, { params, grads, m, v, norm, ...plain }),

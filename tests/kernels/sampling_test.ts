@@ -1,8 +1,9 @@
-import { lmHeadLogprobs, lmHeadSample } from "../../ffi/mod.ts";
+import { type Backend, lmHeadLogprobs, lmHeadSample } from "../../ffi/mod.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { assertClose, assertSameBits, Lab, type Rand, seeded } from "../native.ts";
+import { assertClose, assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import { logits64, logSoftmax64, putHead, randomHead } from "./head_reference.ts";
 import { philox4x32, uniformAt } from "./philox.ts";
+import { testPrecisions } from "./precision.ts";
 
 /** One row to sample: temperature, top-p, top-k, sequence id (low, high), position. */
 interface Row {
@@ -29,12 +30,13 @@ function randomRows(rand: Rand, n: number, settings: Partial<Row> = {}): Row[] {
 }
 
 async function sample(
+  backend: Backend,
   head: HostHead,
   rows: Row[],
   seed: bigint,
   options: { threads?: number; rows?: number } = {},
 ): Promise<{ tokens: Int32Array; logprobs: Float32Array }> {
-  using lab = await Lab.open(options);
+  using lab = await Lab.open({ backend, ...options });
   const B = rows.length, tokens = lab.out([B], "i32"), logprobs = lab.out([B]);
   lmHeadSample(lab.stream, {
     ...putHead(lab, head, options.rows),
@@ -75,8 +77,13 @@ function isAmbiguous(head: HostHead, t: number, row: Row): boolean {
 }
 
 /** Asserts that every row drew the token at quantile u of its distribution, with its log-prob. */
-async function assertDraws(head: HostHead, rows: Row[], seed: bigint): Promise<void> {
-  const { tokens, logprobs } = await sample(head, rows, seed);
+async function assertDraws(
+  backend: Backend,
+  head: HostHead,
+  rows: Row[],
+  seed: bigint,
+): Promise<void> {
+  const { tokens, logprobs } = await sample(backend, head, rows, seed);
   let checked = 0;
   rows.forEach((row, t) => {
     if (row.topP < 1 && isAmbiguous(head, t, row)) return;
@@ -109,143 +116,171 @@ Deno.test("philox: the reference gives the published known answers", () => {
   for (const [counter, key, expected] of answers) assertEquals(philox4x32(counter, key), expected);
 });
 
-Deno.test("lm_head_sample: the uniform number shows in a flat distribution", async () => {
-  await seeded(async (rand) => {
-    const V = 4096, B = 200, head = randomHead(rand, [B, 4, V], 0);
-    const rows = randomRows(rand, B);
-    rows[0] = { ...rows[0], id: [0, 0], position: 0 };
-    for (const seed of [0n, 1n, 0xffffffffffffffffn, BigInt(rand.int(1, 2 ** 31)) << 32n]) {
-      const { tokens, logprobs } = await sample(head, rows, seed);
-      rows.forEach((row, t) => {
-        const u = uniformAt(seed, row.id, row.position);
-        assert(
-          Math.abs((tokens[t] + 0.5) / V - u) <= 0.5 / V + EDGE,
-          `row ${t}: ${tokens[t]} at ${u}`,
-        );
-      });
-      assertClose(logprobs, Array(B).fill(-Math.log(V)), 1e-6, "logprobs");
-    }
-  });
-});
+testPrecisions(
+  "lm_head_sample: the uniform number shows in a flat distribution",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const V = 4096, B = 200, head = randomHead(rand, [B, 4, V], 0, dtype);
+      const rows = randomRows(rand, B);
+      rows[0] = { ...rows[0], id: [0, 0], position: 0 };
+      for (const seed of [0n, 1n, 0xffffffffffffffffn, BigInt(rand.int(1, 2 ** 31)) << 32n]) {
+        const { tokens, logprobs } = await sample(backend, head, rows, seed);
+        rows.forEach((row, t) => {
+          const u = uniformAt(seed, row.id, row.position);
+          assert(
+            Math.abs((tokens[t] + 0.5) / V - u) <= 0.5 / V + EDGE,
+            `row ${t}: ${tokens[t]} at ${u}`,
+          );
+        });
+        assertClose(logprobs, Array(B).fill(-Math.log(V)), 1e-6, "logprobs");
+      }
+    });
+  },
+);
 
 for (const V of [1, 5, 33, 513, 1100]) {
-  Deno.test(`lm_head_sample, V = ${V}: draws what the float64 reference predicts`, async () => {
-    await seeded(async (rand) => {
-      const seed = BigInt(rand.int(0, 2 ** 31)) * 0x100000001n,
-        head = randomHead(rand, [150, 12, V]);
-      for (
-        const settings of [
-          {},
-          { temperature: 0.7 },
-          { temperature: 1.5, topK: 3 },
-          { topP: 0.9 },
-          { temperature: 0.6, topP: 0.95, topK: 20 },
-          { topP: 0.01 },
-          { topK: V + 5 },
-        ]
-      ) await assertDraws(head, randomRows(rand, head.T, settings), seed);
-    });
-  });
+  testPrecisions(
+    `lm_head_sample, V = ${V}: draws what the float64 reference predicts`,
+    async (backend, dtype) => {
+      await seeded(async (rand) => {
+        const seed = BigInt(rand.int(0, 2 ** 31)) * 0x100000001n,
+          head = randomHead(rand, [150, 12, V], 2, dtype);
+        for (
+          const settings of [
+            {},
+            { temperature: 0.7 },
+            { temperature: 1.5, topK: 3 },
+            { topP: 0.9 },
+            { temperature: 0.6, topP: 0.95, topK: 20 },
+            { topP: 0.01 },
+            { topK: V + 5 },
+          ]
+        ) await assertDraws(backend, head, randomRows(rand, head.T, settings), seed);
+      });
+    },
+  );
 }
 
-Deno.test("lm_head_sample: greedy, top-k 1 and top-p 0 take the largest logit", async () => {
-  await seeded(async (rand) => {
-    const head = randomHead(rand, [40, 12, 700]);
-    const best = Array.from({ length: head.T }, (_, t) => {
-      const z = logits64(head, t, 1);
-      return z.indexOf(z.reduce((a, b) => Math.max(a, b)));
+testPrecisions(
+  "lm_head_sample: greedy, top-k 1 and top-p 0 take the largest logit",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [40, 12, 700], 2, dtype);
+      const best = Array.from({ length: head.T }, (_, t) => {
+        const z = logits64(head, t, 1);
+        return z.indexOf(z.reduce((a, b) => Math.max(a, b)));
+      });
+      const greedy = await sample(backend, head, randomRows(rand, head.T, { temperature: 0 }), 7n);
+      assertEquals([...greedy.tokens], best);
+      using lab = await Lab.open({ backend });
+      const [logprobs, targets] = [lab.out([head.T]), lab.put(greedy.tokens)];
+      lmHeadLogprobs(lab.stream, { ...putHead(lab, head), logprobs, targets, temperature: 1 });
+      assertSameBits(greedy.logprobs, await lab.f32(logprobs), "greedy log-probs");
+      for (const settings of [{ topK: 1 }, { topP: 0 }]) {
+        const sure = await sample(backend, head, randomRows(rand, head.T, settings), 7n);
+        assertEquals([...sure.tokens], best);
+        assertSameBits(sure.logprobs, new Float32Array(head.T), "log-probs of the only choice");
+      }
     });
-    const greedy = await sample(head, randomRows(rand, head.T, { temperature: 0 }), 7n);
-    assertEquals([...greedy.tokens], best);
-    using lab = await Lab.open();
-    const [logprobs, targets] = [lab.out([head.T]), lab.put(greedy.tokens)];
-    lmHeadLogprobs(lab.stream, { ...putHead(lab, head), logprobs, targets, temperature: 1 });
-    assertSameBits(greedy.logprobs, await lab.f32(logprobs), "greedy log-probs");
-    for (const settings of [{ topK: 1 }, { topP: 0 }]) {
-      const sure = await sample(head, randomRows(rand, head.T, settings), 7n);
-      assertEquals([...sure.tokens], best);
-      assertSameBits(sure.logprobs, new Float32Array(head.T), "log-probs of the only choice");
-    }
-  });
-});
+  },
+);
 
-Deno.test("lm_head_sample: frequencies follow the softmax over sequences and over positions", async () => {
-  await seeded(async (rand) => {
-    const [V, B] = [13, 20_000], one = randomHead(rand, [1, 6, V], 1);
-    const head = { ...one, T: B, h: Float32Array.from({ length: B * 6 }, (_, i) => one.h[i % 6]) };
-    const p = logSoftmax64(logits64(one, 0, 1)).map(Math.exp);
-    const seed = BigInt(rand.int(0, 2 ** 31));
-    const [row] = randomRows(rand, 1);
-    for (
-      const vary of [
-        (i: number): Partial<Row> => ({ id: [i, 0] }),
-        (i: number): Partial<Row> => ({ id: [7, i] }),
-        (i: number): Partial<Row> => ({ position: i }),
-      ]
-    ) {
-      const rows = Array.from({ length: B }, (_, i) => ({ ...row, ...vary(i) }));
-      const { tokens } = await sample(head, rows, seed, { rows: 1000 });
-      const counts = new Float64Array(V);
-      tokens.forEach((token) => counts[token]++);
-      const chiSquare = counts.reduce((sum, n, v) => sum + (n - B * p[v]) ** 2 / (B * p[v]), 0);
-      // 12 degrees of freedom: more than 60 happens by chance once in 40 million runs.
-      assert(chiSquare < 60, `chi-square ${chiSquare}`);
-    }
-  });
-});
-
-Deno.test("lm_head_sample: a row's draw ignores batch, order, workspace and threads", async () => {
-  await seeded(async (rand) => {
-    const [B, C, V] = [50, 24, 1100], head = randomHead(rand, [B, C, V]);
-    const settings = [{}, { topP: 0.8 }, { topK: 9, temperature: 0.7 }, { temperature: 0 }];
-    const rows = randomRows(rand, B).map((row, t) => ({ ...row, ...settings[t % 4] }));
-    const expected = await sample(head, rows, 99n);
-    const order = Array.from(rows.keys()).sort(() => rand.uniform() - 0.5);
-    for (const [size, threads, chunk] of [[B, 1, 1], [B, 3, 7], [17, 2, 17], [1, 3, 1]]) {
-      const chosen = order.slice(0, size);
-      const h = Float32Array.from(
-        { length: size * C },
-        (_, i) => head.h[chosen[Math.floor(i / C)] * C + i % C],
-      );
-      const batch = { ...head, T: size, h };
-      const actual = await sample(batch, chosen.map((t) => rows[t]), 99n, { threads, rows: chunk });
-      assertEquals([...actual.tokens], chosen.map((t) => expected.tokens[t]));
-      assertSameBits(
-        actual.logprobs,
-        Float32Array.from(chosen, (t) => expected.logprobs[t]),
-        "logprobs",
-      );
-    }
-  });
-});
-
-Deno.test("lm_head_sample: rows with a negative position stay untouched", async () => {
-  await seeded(async (rand) => {
-    const head = randomHead(rand, [9, 8, 50]);
-    const rows = randomRows(rand, 9).map((row, t) => t % 2 ? { ...row, position: -1 - t } : row);
-    const { tokens, logprobs } = await sample(head, rows, 5n);
-    rows.forEach((row, t) => {
-      const idle = row.position < 0;
-      assertEquals(Number.isNaN(logprobs[t]), idle, `log-prob of row ${t}`);
-      assertEquals(tokens[t] === -77777, idle, `token of row ${t}`);
+testBackends(
+  "lm_head_sample: frequencies follow the softmax over sequences and over positions",
+  async (backend) => {
+    await seeded(async (rand) => {
+      const [V, B] = [13, 20_000], one = randomHead(rand, [1, 6, V], 1);
+      const head = {
+        ...one,
+        T: B,
+        h: Float32Array.from({ length: B * 6 }, (_, i) => one.h[i % 6]),
+      };
+      const p = logSoftmax64(logits64(one, 0, 1)).map(Math.exp);
+      const seed = BigInt(rand.int(0, 2 ** 31));
+      const [row] = randomRows(rand, 1);
+      for (
+        const vary of [
+          (i: number): Partial<Row> => ({ id: [i, 0] }),
+          (i: number): Partial<Row> => ({ id: [7, i] }),
+          (i: number): Partial<Row> => ({ position: i }),
+        ]
+      ) {
+        const rows = Array.from({ length: B }, (_, i) => ({ ...row, ...vary(i) }));
+        const { tokens } = await sample(backend, head, rows, seed, { rows: 1000 });
+        const counts = new Float64Array(V);
+        tokens.forEach((token) => counts[token]++);
+        const chiSquare = counts.reduce((sum, n, v) => sum + (n - B * p[v]) ** 2 / (B * p[v]), 0);
+        // 12 degrees of freedom: more than 60 happens by chance once in 40 million runs.
+        assert(chiSquare < 60, `chi-square ${chiSquare}`);
+      }
     });
-  });
-});
+  },
+);
 
-Deno.test("lm_head_sample: NaN logits give some token and a NaN log-prob", async () => {
-  await seeded(async (rand) => {
-    const head = randomHead(rand, [12, 8, 700]);
-    rand.ints(12, 0, 8).forEach((c, t) => head.h[t * 8 + c] = NaN);
-    const settings = [{}, { topP: 0.5 }, { topK: 9 }, { temperature: 0 }];
-    const rows = randomRows(rand, 12).map((row, t) => ({ ...row, ...settings[t % 4] }));
-    const { tokens, logprobs } = await sample(head, rows, 5n);
-    assert(tokens.every((token) => token >= 0 && token < 700), `tokens ${tokens}`);
-    assert(logprobs.every(Number.isNaN), `log-probs ${logprobs}`);
-  });
-});
+testPrecisions(
+  "lm_head_sample: a row's draw ignores batch, order, workspace and threads",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const [B, C, V] = [50, 24, 1100], head = randomHead(rand, [B, C, V], 2, dtype);
+      const settings = [{}, { topP: 0.8 }, { topK: 9, temperature: 0.7 }, { temperature: 0 }];
+      const rows = randomRows(rand, B).map((row, t) => ({ ...row, ...settings[t % 4] }));
+      const expected = await sample(backend, head, rows, 99n);
+      const order = Array.from(rows.keys()).sort(() => rand.uniform() - 0.5);
+      for (const [size, threads, chunk] of [[B, 1, 1], [B, 3, 7], [17, 2, 17], [1, 3, 1]]) {
+        const chosen = order.slice(0, size);
+        const h = Float32Array.from(
+          { length: size * C },
+          (_, i) => head.h[chosen[Math.floor(i / C)] * C + i % C],
+        );
+        const batch = { ...head, T: size, h };
+        const actual = await sample(backend, batch, chosen.map((t) => rows[t]), 99n, {
+          threads,
+          rows: chunk,
+        });
+        assertEquals([...actual.tokens], chosen.map((t) => expected.tokens[t]));
+        assertSameBits(
+          actual.logprobs,
+          Float32Array.from(chosen, (t) => expected.logprobs[t]),
+          "logprobs",
+        );
+      }
+    });
+  },
+);
 
-Deno.test("lm_head_sample: a wrong shape is named", async () => {
-  using lab = await Lab.open();
+testPrecisions(
+  "lm_head_sample: rows with a negative position stay untouched",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [9, 8, 50], 2, dtype);
+      const rows = randomRows(rand, 9).map((row, t) => t % 2 ? { ...row, position: -1 - t } : row);
+      const { tokens, logprobs } = await sample(backend, head, rows, 5n);
+      rows.forEach((row, t) => {
+        const idle = row.position < 0;
+        assertEquals(Number.isNaN(logprobs[t]), idle, `log-prob of row ${t}`);
+        assertEquals(tokens[t] === -77777, idle, `token of row ${t}`);
+      });
+    });
+  },
+);
+
+testPrecisions(
+  "lm_head_sample: NaN logits give some token and a NaN log-prob",
+  async (backend, dtype) => {
+    await seeded(async (rand) => {
+      const head = randomHead(rand, [12, 8, 700], 2, dtype);
+      rand.ints(12, 0, 8).forEach((c, t) => head.h[t * 8 + c] = NaN);
+      const settings = [{}, { topP: 0.5 }, { topK: 9 }, { temperature: 0 }];
+      const rows = randomRows(rand, 12).map((row, t) => ({ ...row, ...settings[t % 4] }));
+      const { tokens, logprobs } = await sample(backend, head, rows, 5n);
+      assert(tokens.every((token) => token >= 0 && token < 700), `tokens ${tokens}`);
+      assert(logprobs.every(Number.isNaN), `log-probs ${logprobs}`);
+    });
+  },
+);
+
+testBackends("lm_head_sample: a wrong shape is named", async (backend) => {
+  using lab = await Lab.open({ backend });
   await seeded((rand) => {
     const args = {
       ...putHead(lab, randomHead(rand, [2, 4, 6])),

@@ -42,8 +42,10 @@ Deno.test("rollout: graders that answer at once, soon or late give identical epi
     for (const mode of ["train", "inference"] as const) {
       const equal = (answer: string, gold: string) => answer === gold;
       const expected = (await play(lab, { mode, grade: equal })).episodes.map(facts);
-      const late: Grader = (answer, gold) =>
-        new Promise((resolve) => setTimeout(() => resolve(equal(answer, gold)), rand.int(0, 15)));
+      const late = (answer: string, gold: string) =>
+        new Promise<boolean>((resolve) =>
+          setTimeout(() => resolve(equal(answer, gold)), rand.int(0, 15))
+        );
       const graders: Grader[] = [
         (answer, gold) => Promise.resolve(equal(answer, gold)),
         late,
@@ -71,7 +73,7 @@ Deno.test("rollout: a grader that throws or rejects, at once or late, rejects th
     for (const [name, fail] of Object.entries(failures)) {
       for (const from of [1, 8]) {
         let calls = 0;
-        const grade: Grader = (answer, gold) => ++calls < from ? false : fail(answer, gold);
+        const grade: Grader = (...asked) => ++calls < from ? false : fail(...asked);
         const run = playEpisodes(engine, groups(8, 4), { ...playing, mode, grade });
         await assertRejects(() => run, Error, "the grader broke", `${name} ${mode} ${from}`);
         await wait(40); // verdicts still on their way must not surface anywhere else

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import * as z from "npm:zod@^4";
 import { ppoSchema } from "../../src/ppo/mod.ts";
 import { presets } from "../../src/run/presets.ts";
@@ -46,4 +46,5 @@ Deno.test("config schemas refuse unknown keys at every depth and keep whole conf
     }
   }
   assertEquals(ppoSchema.parse({}).betas, [0.9, 0.95]);
+  assertThrows(() => ppoSchema.parse({ prompts: 2 ** 12, samples: 2 ** 12 + 1 }), "16777216");
 });

@@ -63,6 +63,13 @@ Deno.test("a system turn comes before the question, and only there", () => {
   assert(!codec.decode(chat.followUp("verify", true)).includes("system"));
 });
 
+Deno.test("what the model expects first stands before everything, once", () => {
+  const chat = new ChatEncoder({ ...codec, prefix: [7, 8] }, { ...tinyPrompts, system: "Hm." });
+  const plain = new ChatEncoder(codec, { ...tinyPrompts, system: "Hm." });
+  assertEquals(chat.opening("fast", "1?"), [7, 8, ...plain.opening("fast", "1?")]);
+  assertEquals(chat.followUp("slow", false), plain.followUp("slow", false));
+});
+
 Deno.test("dollar patterns in a question are left alone", () => {
   const chat = new ChatEncoder(codec, tinyPrompts);
   assertStringIncludes(

@@ -3,7 +3,13 @@ import { dirname } from "node:path";
 import { loadProblems } from "../../src/data/mod.ts";
 import { UserError } from "../../src/errors.ts";
 import { benchmarks } from "../../src/eval/benchmarks.ts";
-import { type DataSource, dataSources, fetchSet, findFile, importSet } from "../../src/hub/mod.ts";
+import {
+  type DataSource,
+  dataSources,
+  fetchSet,
+  findFile,
+  importSet,
+} from "../../src/datasets/mod.ts";
 import { FakeHub, gitBlob, sha256 } from "./server.ts";
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));

@@ -6,7 +6,7 @@
 import { basename, join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
 import { UserError } from "../errors.ts";
-import { writeAtomic } from "../run/atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 import { fileChecksum } from "./checksum.ts";
 import { download } from "./download.ts";
 import { formatLock, type Lock, lockKey, readLock } from "./lock.ts";
