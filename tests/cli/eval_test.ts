@@ -73,7 +73,7 @@ Deno.test("cli: Ctrl-C stops an evaluation, and what is finished stays", async (
   );
   await Deno.writeTextFile(`${path}/many.jsonl`, rows.join("\n"));
   const log = `${path}/out/answers.jsonl`;
-  const child = start([
+  const child = await start([
     ...["eval", "--model", `${path}/run/checkpoints/step-1`, "--data", path, "--bench", "many"],
     ...["--samples", "100", "--parallel", "4", "--out", `${path}/out`],
   ]);
