@@ -7,6 +7,7 @@ import {
   checkMemory,
   fittingChanges,
   formatPlan,
+  generationCache,
   type MemoryPlan,
   planMemory,
   type SettingChange,
@@ -244,4 +245,21 @@ Deno.test("plan: what leaves a device arrives in host memory or on the other ran
 
 Deno.test("plan: on a CPU no other devices are suggested", () => {
   assertEquals(fittingChanges(r7, known(r7), { ...gpu, backend: "cpu" }), []);
+});
+
+Deno.test("generationCache: room for all sequences, or what is left beside the weights", () => {
+  const perToken = 28 * 2 * 2 * 128 * 4;
+  const tokens = (parallel: number, usable: number) =>
+    generationCache(model, { ...limits, parallel, deviceBytes: deviceFor(usable) });
+  const longest = 16_112 + 16; // whole blocks, and one that is copied where prompts are shared
+  const roomy = 200e9;
+  assertEquals(tokens(8, roomy), 8 * longest);
+  const weights = 2 * 4 * 1_543_714_304; // flat and packed
+  for (const more of [2e9, 3e9, 5e9]) {
+    const cache = tokens(64, weights + more);
+    assert(cache >= longest && cache < 64 * longest && cache % 16 === 0, `${cache}`);
+    assert(cache * perToken < more, "the cache alone is larger than what is left");
+    assert(cache * perToken > more - 1.2e9, "buffers do not take that much");
+  }
+  assertThrows(() => tokens(64, weights + 1e8), UserError, "a sequence of 16100 tokens takes");
 });
