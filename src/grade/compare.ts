@@ -23,11 +23,21 @@ const MAX_ITEMS = 64;
  * @returns `unknown` when one cannot be read, or neither equality nor difference is established.
  */
 export function compareAnswers(a: string, b: string): Finding {
-  const x = parseAnswer(a);
-  const y = x && parseAnswer(b);
-  if (!x || !y) return "unknown";
   const work = { left: MAX_WORK };
-  return sameAnswer(canonical(x), canonical(y), work);
+  const x = read(a, work);
+  const y = x && read(b, work);
+  return x && y ? sameAnswer(x, y, work) : "unknown";
+}
+
+/** An answer in canonical form; one that is given twice (`x > 2 : (2, \infty)`) must agree with itself. */
+function read(source: string, work: Work): Canonical | undefined {
+  const [first, second, ...more] = source.split(":").map(parseAnswer);
+  if (source.includes(":") && more.length === 0 && first && second) {
+    const [one, other] = [canonical(first), canonical(second)];
+    return sameAnswer(one, other, work) === "equal" ? one : undefined;
+  }
+  const tree = parseAnswer(source);
+  return tree && canonical(tree);
 }
 
 function sameAnswer(a: Canonical, b: Canonical, work: Work): Finding {
@@ -260,6 +270,8 @@ function sameChain(a: Node, b: Node, work: Work): Finding {
   const [chain, other] = a.type === "relation" ? [a, b] : [b, a];
   if (chain.type !== "relation" || !isPlain(other)) return "unknown";
   if (chain.ops.some((op) => op !== "=")) return "unknown";
+  // "0 = 0" says nothing.
+  if (chain.sides.every((side) => side.type === "num")) return "unknown";
   const point = { values: new Map<string, number>(), complex: true };
   if (!chain.sides.every((side) => isPlain(side) && approximateValue(side, point, work))) {
     return "unknown";

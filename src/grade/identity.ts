@@ -125,6 +125,8 @@ export function sameExpression(a: Node, b: Node, work: Work): Finding {
  */
 export function proportional(a: Node, b: Node, positive: boolean, work: Work): Finding {
   if (!isExpression(a) || !isExpression(b)) return "unknown";
+  // Between constants every ratio is constant.
+  if (variables(a).size === 0 || variables(b).size === 0) return "unknown";
   let first: Approximate | undefined;
   const finding = compareAtPoints(a, b, work, (x, y) => {
     const ratio = over(x, y);
