@@ -201,24 +201,22 @@ function sameCollection(
 ): Finding {
   if (a.length > MAX_ITEMS || b.length > MAX_ITEMS) return "unknown";
   const xs = distinct ? unique(a, work) : a;
-  const rest = [...(distinct ? unique(b, work) : b)];
-  if (xs.length !== rest.length) return "different";
-  let unsure = false;
-  for (const x of xs) {
-    let hit = -1, doubt = false;
-    for (const [i, y] of rest.entries()) {
-      const finding = same(x, y, work);
-      if (finding === "equal") {
-        hit = i;
-        break;
-      }
-      if (finding === "unknown") doubt = true;
-    }
-    if (hit >= 0) rest.splice(hit, 1);
-    else if (!doubt) return "different";
-    else unsure = true;
-  }
-  return unsure ? "unknown" : "equal";
+  const ys = distinct ? unique(b, work) : b;
+  if (xs.length !== ys.length) return "different";
+  const findings = xs.map((x) => ys.map((y) => same(x, y, work)));
+  const taken = new Set<number>();
+  const matched = findings.every((row) => {
+    const hit = row.findIndex((finding, i) => finding === "equal" && !taken.has(i));
+    taken.add(hit);
+    return hit >= 0;
+  });
+  if (matched) return "equal";
+  // A member without any counterpart, on whichever side, settles it.
+  const isAlone = (row: readonly Finding[]) => row.every((finding) => finding === "different");
+  const columns = ys.map((_, i) => findings.map((row) => row[i]));
+  if (findings.some(isAlone) || columns.some(isAlone)) return "different";
+  // Without doubt anywhere a missing match is one of multiplicity: 2, 2, 3 against 2, 3, 3.
+  return findings.flat().includes("unknown") ? "unknown" : "different";
 }
 
 function unique(items: readonly Node[], work: Work): Node[] {

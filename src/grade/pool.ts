@@ -175,6 +175,7 @@ class Lane {
   readonly #options: Required<GradePoolOptions>;
   #worker: Worker | undefined;
   #ready: Promise<void> | undefined;
+  #loaded: (() => void) | undefined;
   #settle: ((outcome: Outcome) => void) | undefined;
   #ending: Promise<void> | undefined;
   readonly #onFree: () => void;
@@ -195,10 +196,12 @@ class Lane {
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       await this.#start();
+      const worker = this.#worker;
+      if (!worker) return "unknown"; // closed meanwhile
       const outcome = await new Promise<Outcome>((resolve) => {
         this.#settle = resolve;
         timer = setTimeout(() => resolve("time"), this.#options.timeLimit);
-        this.#worker!.postMessage(question);
+        worker.postMessage(question);
       });
       if (outcome === "time") void this.close();
       return outcome;
@@ -217,6 +220,7 @@ class Lane {
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = this.#ready = undefined;
+    this.#loaded?.();
     this.#settle?.("unknown");
     if (worker) {
       this.#ending = worker.terminate().then(() => {
@@ -232,6 +236,7 @@ class Lane {
   #start(): Promise<void> {
     this.#worker?.ref();
     this.#ready ??= new Promise((resolve, reject) => {
+      this.#loaded = resolve;
       // A worker takes no remote URL as its file, but may import one.
       const url = new URL("./worker.ts", import.meta.url).href;
       const worker = new Worker(`import(${JSON.stringify(url)})`, {

@@ -206,7 +206,7 @@ for (const [kind, { count, slowest }] of kinds) {
     `${kind.padEnd(24)} ${String(count).padStart(7)} pairs, slowest ${slowest.toFixed(0)} ms`,
   );
 }
-console.log("verdicts:", Object.fromEntries(reasons));
+console.log("verdicts:", Object.fromEntries([...reasons].sort()));
 console.log("symbolic stage:", pool.counts);
 console.log(`event loop still for at most ${stillness.toFixed(0)} ms`);
 console.log(`${problems.length} problems`);

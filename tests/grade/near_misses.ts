@@ -147,6 +147,8 @@ export const nearMisses: readonly (readonly [string, string])[] = [
   ["(n-1)!", "n!-1"],
   ["\\lfloor n/2 \\rfloor", "n/2"],
   ["\\lfloor n/2 \\rfloor", "\\lceil n/2 \\rceil"],
+  ["\\lfloor x \\rfloor", "x"],
+  ["\\lceil x \\rceil", "\\lfloor x \\rfloor"],
   ["0.33x", "\\frac{x}{3}"],
   ["1.41x", "\\sqrt2 x"],
   ["x^2+C", "x^2"],
