@@ -31,5 +31,6 @@ export const problemSchema: Schema<Problem> = z.object<Fields<Problem>>({
   id: TEXT,
   question: TEXT,
   answer: TEXT,
-  choices: z.record(z.string(), z.string()).optional(),
+  // In another layout it is one of the other keys.
+  choices: z.record(z.string(), z.string()).optional().catch(undefined),
 });
