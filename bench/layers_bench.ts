@@ -1,12 +1,14 @@
 /**
- * What lies between the matrix products: RMSNorm, SwiGLU and embedding of Qwen2.5-0.5B, bound by memory.
- * Their rows come from memory and go there, as in a training step.
+ * What lies between the matrix products: RMSNorm, SwiGLU and embedding of Qwen2.5-0.5B, bound by memory; and the
+ * per-head norm of Qwen3-0.6B. Their rows come from memory and go there, as in a training step.
  *
  * @module
  */
 import {
   embeddingBackward,
   embeddingForward,
+  qkNormBackward,
+  qkNormForward,
   rmsnormBackward,
   rmsnormForward,
   swigluBackward,
@@ -15,6 +17,8 @@ import {
 import { type Case, defineBenches } from "./harness.ts";
 
 const T = 2048, C = 896, F = 4864, V = 151_936;
+const heads = { H: 16, Hk: 8, D: 128 };
+const { H, Hk, D } = heads, W = (H + 2 * Hk) * D;
 
 const layer = (op: string, arrays: number, width: number, setup: Case["setup"]): Case => ({
   op,
@@ -39,6 +43,21 @@ export const cases: readonly Case[] = [
     return () => {
       const dx = bench.sink(T, C), dy = bench.cold(T, C), x = bench.cold(T, C);
       rmsnormBackward(bench.stream, { dx, dw, dy, x, rstd, w, accumulate: true });
+    };
+  }),
+  layer("qk norm forward", 2, W, (bench) => {
+    const [wq, wk] = [bench.full(1, D), bench.full(1, D)], rstd = bench.alloc("f32", T, H + Hk);
+    return () => {
+      const out = bench.sink(T, W), qkv = bench.cold(T, W);
+      qkNormForward(bench.stream, { out, rstd, qkv, wq, wk, heads, eps: 1e-6 });
+    };
+  }),
+  layer("qk norm backward", 3, (H + Hk) * D, (bench) => {
+    const [wq, wk, dwq, dwk] = [1, 1, 0, 0].map((value) => bench.full(value, D));
+    const rstd = bench.full(1, T, H + Hk);
+    return () => {
+      const dqkv = bench.sink(T, W), qkv = bench.cold(T, W);
+      qkNormBackward(bench.stream, { dqkv, dwq, dwk, qkv, rstd, wq, wk, heads });
     };
   }),
   layer("swiglu forward", 3, F, (bench) => () => {

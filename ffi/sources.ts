@@ -29,6 +29,7 @@ import cudaHeadCuh from "../kernels/cuda/head.cuh" with { type: "text" };
 import cudaHeadLossCuh from "../kernels/cuda/head_loss.cuh" with { type: "text" };
 import cudaHeadTileCuh from "../kernels/cuda/head_tile.cuh" with { type: "text" };
 import cudaLinearCuh from "../kernels/cuda/linear.cuh" with { type: "text" };
+import cudaNormCuh from "../kernels/cuda/norm.cuh" with { type: "text" };
 import cudaPackCuh from "../kernels/cuda/pack.cuh" with { type: "text" };
 import cudaPartitionCuh from "../kernels/cuda/partition.cuh" with { type: "text" };
 import cudaSequencesCuh from "../kernels/cuda/sequences.cuh" with { type: "text" };
@@ -48,12 +49,12 @@ import cudaLinearCu from "../kernels/cuda/linear.cu" with { type: "text" };
 import cudaLinearWeightGradCu from "../kernels/cuda/linear_weight_grad.cu" with { type: "text" };
 import cudaLossesCu from "../kernels/cuda/losses.cu" with { type: "text" };
 import cudaProductF32Cu from "../kernels/cuda/product_f32.cu" with { type: "text" };
+import cudaQkNormCu from "../kernels/cuda/qk_norm.cu" with { type: "text" };
 import cudaRmsnormCu from "../kernels/cuda/rmsnorm.cu" with { type: "text" };
 import cudaRopeCu from "../kernels/cuda/rope.cu" with { type: "text" };
 import cudaRowsCu from "../kernels/cuda/rows.cu" with { type: "text" };
 import cudaSampleCu from "../kernels/cuda/sample.cu" with { type: "text" };
 import cudaSwigluCu from "../kernels/cuda/swiglu.cu" with { type: "text" };
-import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
 import emuH from "../kernels/emu/emu.h" with { type: "text" };
 import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
 import emuConfigH from "../kernels/emu/config.h" with { type: "text" };
@@ -105,6 +106,7 @@ const kernelSources: readonly SourceFile[] = [
   { name: "head_loss.cuh", text: cudaHeadLossCuh },
   { name: "head_tile.cuh", text: cudaHeadTileCuh },
   { name: "linear.cuh", text: cudaLinearCuh },
+  { name: "norm.cuh", text: cudaNormCuh },
   { name: "pack.cuh", text: cudaPackCuh },
   { name: "partition.cuh", text: cudaPartitionCuh },
   { name: "sequences.cuh", text: cudaSequencesCuh },
@@ -124,12 +126,12 @@ const kernelSources: readonly SourceFile[] = [
   { name: "linear_weight_grad.cu", text: cudaLinearWeightGradCu },
   { name: "losses.cu", text: cudaLossesCu },
   { name: "product_f32.cu", text: cudaProductF32Cu },
+  { name: "qk_norm.cu", text: cudaQkNormCu },
   { name: "rmsnorm.cu", text: cudaRmsnormCu },
   { name: "rope.cu", text: cudaRopeCu },
   { name: "rows.cu", text: cudaRowsCu },
   { name: "sample.cu", text: cudaSampleCu },
   { name: "swiglu.cu", text: cudaSwigluCu },
-  { name: "unwritten.cu", text: cudaUnwrittenCu },
 ];
 
 /** Headers and translation units of the CUDA backend. */

@@ -12,7 +12,7 @@ const f32 = "f32";
 const buffer = "buffer";
 
 /** The version that the library must report; equals TK_ABI_VERSION. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 /** Parameters are handles and addresses (u64), sizes (i32), scalars (f32) and host buffers. */
 export const symbols = {
@@ -61,6 +61,14 @@ export const symbols = {
   },
   tk_rmsnorm_backward: {
     parameters: [u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, i32],
+    result: i32,
+  },
+  tk_qk_norm_forward: {
+    parameters: [u64, u64, u64, u64, u64, u64, i32, i32, i32, i32, f32, i32],
+    result: i32,
+  },
+  tk_qk_norm_backward: {
+    parameters: [u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, i32, i32],
     result: i32,
   },
   tk_rope: { parameters: [u64, u64, u64, u64, i32, i32, i32, i32, i32, i32, i32], result: i32 },

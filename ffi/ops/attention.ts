@@ -1,5 +1,5 @@
 /**
- * Rotary embedding, causal grouped-query attention, and the paged KV cache.
+ * Per-head norm of q and k, rotary embedding, causal grouped-query attention, and the paged KV cache.
  *
  * `qkv (T, (H + 2 Hk) D)` holds the query heads, then the key heads, then the value heads of a token.
  *
@@ -40,6 +40,92 @@ function expectCache(op: string, cache: PagedCache, { Hk, D }: Heads): void {
   expectTensor(op, "k_cache", cache.k, cache.k.dtype, [-1, Hk * cache.block * D]);
   expectTensor(op, "v_cache", cache.v, cache.k.dtype, cache.k.shape);
   expectTensor(op, "block_tables", cache.blockTables, "i32", [-1, -1]);
+}
+
+/**
+ * Per-head RMSNorm of q and k (Qwen3, arXiv 2505.09388): `out(T, (H + 2 Hk) D)` is `qkv` with each q
+ * head normalised and scaled by `wq(D)`, each k head by `wk(D)`; v is copied. `rstd(T, H + Hk)` is what
+ * the backward pass needs.
+ */
+export function qkNormForward(
+  stream: Stream,
+  args: {
+    out: Tensor;
+    qkv: Tensor;
+    wq: Tensor;
+    wk: Tensor;
+    heads: Heads;
+    eps: number;
+    rstd?: Tensor;
+  },
+): void {
+  const { out, qkv, wq, wk, heads, eps, rstd } = args;
+  const { H, Hk, D } = heads;
+  const T = expectQkv("qk_norm_forward", qkv, heads);
+  expectTensor("qk_norm_forward", "out", out, qkv.dtype, qkv.shape);
+  expectTensor("qk_norm_forward", "wq", wq, "f32", [D]);
+  expectTensor("qk_norm_forward", "wk", wk, "f32", [D]);
+  if (rstd) expectTensor("qk_norm_forward", "rstd", rstd, "f32", [T, H + Hk]);
+  const { device } = stream;
+  const status = device.symbols.tk_qk_norm_forward(
+    stream.handle,
+    out.address,
+    rstd?.address ?? 0n,
+    qkv.address,
+    wq.address,
+    wk.address,
+    T,
+    H,
+    Hk,
+    D,
+    eps,
+    dtypeCode(qkv.dtype),
+  );
+  device.check("qk_norm_forward", status);
+}
+
+/**
+ * Turns `dqkv`, the gradient of `out` above, into that of `qkv`, in place; `dwq(D)`, `dwk(D) +=` those of
+ * the weights.
+ */
+export function qkNormBackward(
+  stream: Stream,
+  args: {
+    dqkv: Tensor;
+    dwq: Tensor;
+    dwk: Tensor;
+    qkv: Tensor;
+    rstd: Tensor;
+    wq: Tensor;
+    wk: Tensor;
+    heads: Heads;
+  },
+): void {
+  const { dqkv, dwq, dwk, qkv, rstd, wq, wk, heads } = args;
+  const { H, Hk, D } = heads;
+  const T = expectQkv("qk_norm_backward", qkv, heads);
+  expectTensor("qk_norm_backward", "dqkv", dqkv, qkv.dtype, qkv.shape);
+  for (const [name, tensor] of Object.entries({ dwq, dwk, wq, wk })) {
+    expectTensor("qk_norm_backward", name, tensor, "f32", [D]);
+  }
+  expectTensor("qk_norm_backward", "rstd", rstd, "f32", [T, H + Hk]);
+  const { device } = stream;
+  const status = device.symbols.tk_qk_norm_backward(
+    stream.handle,
+    dqkv.address,
+    dwq.address,
+    dwk.address,
+    qkv.address,
+    rstd.address,
+    wq.address,
+    wk.address,
+    T,
+    H,
+    Hk,
+    D,
+    dtypeCode(qkv.dtype),
+  );
+  device.check("qk_norm_backward", status);
 }
 
 /**

@@ -1,6 +1,7 @@
-// layers.cpp: everything between the matrix products that is bound by memory: embedding, RMSNorm,
-// SwiGLU, row gathers and casts.
+// layers.cpp: everything between the matrix products that is bound by memory: embedding, RMSNorm
+// (of rows and of heads), SwiGLU, row gathers and casts.
 #include <algorithm>
+#include <initializer_list>
 #include <string>
 
 #include "lanes.h"
@@ -22,7 +23,22 @@ void check_ids(const int32_t* ids, int64_t T, int64_t V) {
                               ", but the table has " + std::to_string(V) + " rows");
 }
 
-// Gradient through one normalised row. With r = rstd and g = dy * w:
+// y = s * w / sqrt(mean(s^2) + eps) from the row's sum of squares; returns the reciprocal root. y may be s.
+float rmsnorm_scale_row(float* y, const float* s, float squares, const float* w, int64_t C, float eps) {
+  const float rstd = 1.0f / std::sqrt(squares / static_cast<float>(C) + eps);
+  const f32x16 r = f32x16::set1(rstd);
+  for_lanes(0, C, [&](int64_t i, auto lanes) { lanes.store(lanes.load(s + i) * r * lanes.load(w + i), y + i); });
+  return rstd;
+}
+
+float sum_of_squares(const float* s, int64_t C) {
+  return reduce_lanes(C, [&](f32x16 acc, int64_t i, auto lanes) {
+    const f32x16 v = lanes.load(s + i);
+    return fma(v, v, acc);
+  });
+}
+
+// Gradient through one normalised row; dx may be dy. With r = rstd and g = dy * w:
 //   dx = r (g - x r^2 mean(g x)),  dw_part += dy x r
 void rmsnorm_backward_row(float* dx, float* dw_part, const float* dy, const float* x, float rstd, const float* w,
                           int64_t C, bool accumulate) {
@@ -38,6 +54,44 @@ void rmsnorm_backward_row(float* dx, float* dw_part, const float* dy, const floa
     lanes.store(out, dx + i);
     lanes.store(fma(d, s * r, lanes.load(dw_part + i)), dw_part + i);
   });
+}
+
+// A gradient that sums over rows: n elements at an address.
+struct RowSum {
+  uint64_t into;
+  int64_t n;
+};
+
+// Runs body(t, part) for every row t; it adds the row's share of all the gradients, laid side by side, to
+// part. Rows are summed in chunks of a fixed size and the chunks merged in order: the same bits whatever the
+// number of threads. `work` is the number of elements of a row.
+template <class F>
+void sum_over_rows(std::initializer_list<RowSum> sums, int64_t T, int64_t work, F&& body) {
+  constexpr int64_t kChunk = 64;
+  const int64_t chunks = ceil_div(T, kChunk);
+  int64_t width = 0;
+  for (const RowSum& s : sums) width += s.n;
+  float* parts = scratch_f32(kScratchLocal, static_cast<size_t>(chunks * width));
+#pragma omp parallel if (8.0 * elements(T, work) > kSerialFlops)
+  {
+#pragma omp for schedule(static)
+    for (int64_t k = 0; k < chunks; ++k) {
+      float* part = parts + k * width;
+      std::fill_n(part, width, 0.0f);
+      for (int64_t t = k * kChunk; t < std::min<int64_t>(T, (k + 1) * kChunk); ++t) body(t, part);
+    }
+    const float* column = parts;
+    for (const RowSum& s : sums) {
+#pragma omp for schedule(static)
+      for (int64_t c = 0; c < s.n; c += kColumnBlock)
+        for_lanes(c, std::min<int64_t>(s.n, c + kColumnBlock), [&](int64_t i, auto lanes) {
+          f32x16 total = zero();
+          for (int64_t k = 0; k < chunks; ++k) total = total + lanes.load(column + k * width + i);
+          lanes.store(lanes.load(f32(s.into) + i) + total, f32(s.into) + i);
+        });
+      column += s.n;
+    }
+  }
 }
 
 f32x16 sigmoid(f32x16 x) {
@@ -130,44 +184,57 @@ int32_t tk_rmsnorm_forward(uint64_t stream, uint64_t y, uint64_t sum, uint64_t r
         }
         return fma(v, v, acc);
       });
-      const float scale = 1.0f / std::sqrt(squares / static_cast<float>(C) + eps);
+      const float scale = rmsnorm_scale_row(f32(y) + t * C, s ? s : in, squares, f32(w), C, eps);
       if (rstd) f32(rstd)[t] = scale;
-      const float* normed = s ? s : in;
-      float* out = f32(y) + t * C;
-      const f32x16 r = f32x16::set1(scale);
-      for_lanes(0, C, [&](int64_t i, auto lanes) {
-        lanes.store(lanes.load(normed + i) * r * lanes.load(f32(w) + i), out + i);
-      });
     }
   });
 }
 
-// dw is summed over chunks of rows of a fixed size, and the chunks are merged in order: the same bits
-// whatever the number of threads.
 int32_t tk_rmsnorm_backward(uint64_t stream, uint64_t dx, uint64_t dw, uint64_t dy, uint64_t x, uint64_t rstd,
                             uint64_t w, int32_t T, int32_t C, int32_t accumulate, int32_t dtype) {
   return launch(stream, dtype, [=] {
-    constexpr int64_t kChunk = 64;
-    const int64_t chunks = ceil_div(T, kChunk);
-    float* parts = scratch_f32(kScratchLocal, static_cast<size_t>(chunks * C));
-#pragma omp parallel if (8.0 * elements(T, C) > kSerialFlops)
-    {
-#pragma omp for schedule(static)
-      for (int64_t k = 0; k < chunks; ++k) {
-        float* part = parts + k * C;
-        std::fill_n(part, C, 0.0f);
-        for (int64_t t = k * kChunk; t < std::min<int64_t>(T, (k + 1) * kChunk); ++t)
-          rmsnorm_backward_row(f32(dx) + t * C, part, f32(dy) + t * C, f32(x) + t * C, f32(rstd)[t], f32(w), C,
-                               accumulate != 0);
+    sum_over_rows({{dw, C}}, T, C, [=](int64_t t, float* part) {
+      rmsnorm_backward_row(f32(dx) + t * C, part, f32(dy) + t * C, f32(x) + t * C, f32(rstd)[t], f32(w), C,
+                           accumulate != 0);
+    });
+  });
+}
+
+// 4 (H + Hk) D flops and 8 (H + 2 Hk) D bytes a token: bound by memory.
+int32_t tk_qk_norm_forward(uint64_t stream, uint64_t out, uint64_t rstd, uint64_t qkv, uint64_t wq, uint64_t wk,
+                           int32_t T, int32_t H, int32_t Hk, int32_t D, float eps, int32_t dtype) {
+  return guarded([&] {
+    require(D > 0, "D must be positive");
+    require(out != qkv, "out and qkv must be distinct");
+  }) || launch(stream, dtype, [=] {
+    const int64_t heads = H + Hk, row = (heads + Hk) * static_cast<int64_t>(D);
+#pragma omp parallel for schedule(static) if (4.0 * elements(T, row) > kSerialFlops)
+    for (int64_t t = 0; t < T; ++t) {
+      const float* in = f32(qkv) + t * row;
+      float* normed = f32(out) + t * row;
+      for (int64_t h = 0; h < heads; ++h) {
+        const float* head = in + h * D;
+        const float* w = f32(h < H ? wq : wk);
+        const float scale = rmsnorm_scale_row(normed + h * D, head, sum_of_squares(head, D), w, D, eps);
+        if (rstd) f32(rstd)[t * heads + h] = scale;
       }
-#pragma omp for schedule(static)
-      for (int64_t c = 0; c < C; c += kColumnBlock)
-        for_lanes(c, std::min<int64_t>(C, c + kColumnBlock), [&](int64_t i, auto lanes) {
-          f32x16 total = zero();
-          for (int64_t k = 0; k < chunks; ++k) total = total + lanes.load(parts + k * C + i);
-          lanes.store(lanes.load(f32(dw) + i) + total, f32(dw) + i);
-        });
+      std::memcpy(normed + heads * D, in + heads * D, static_cast<size_t>(Hk) * D * sizeof(float));
     }
+  });
+}
+
+// 12 (H + Hk) D flops and 12 (H + Hk) D bytes a token: bound by memory.
+int32_t tk_qk_norm_backward(uint64_t stream, uint64_t dqkv, uint64_t dwq, uint64_t dwk, uint64_t qkv, uint64_t rstd,
+                            uint64_t wq, uint64_t wk, int32_t T, int32_t H, int32_t Hk, int32_t D, int32_t dtype) {
+  return launch(stream, dtype, [=] {
+    const int64_t heads = H + Hk, row = (heads + Hk) * static_cast<int64_t>(D);
+    sum_over_rows({{dwq, D}, {dwk, D}}, T, heads * D, [=](int64_t t, float* part) {
+      for (int64_t h = 0; h < heads; ++h) {
+        float* d = f32(dqkv) + t * row + h * D;
+        rmsnorm_backward_row(d, h < H ? part : part + D, d, f32(qkv) + t * row + h * D, f32(rstd)[t * heads + h],
+                             f32(h < H ? wq : wk), D, false);
+      }
+    });
   });
 }
 

@@ -35,19 +35,24 @@ struct Backward {
   }
 };
 
-// acc(16, 64) = the warp's 16 rows of `left` times the 64 rows of `right`, transposed.
-template <int D>
-DEV void multiply_rows(float (&acc)[kRows / 8][4], const unsigned char* left, int row, const unsigned char* right) {
+template <int kPieces>
+DEV void clear(float (&acc)[kPieces][4]) {
 #pragma unroll
-  for (int i = 0; i < kRows / 8; ++i)
+  for (int i = 0; i < kPieces; ++i)
 #pragma unroll
     for (int j = 0; j < 4; ++j) acc[i][j] = 0.0f;
+}
+
+// acc(16, N) = the warp's 16 rows of `left` times the N rows of `right`, transposed.
+template <int D, int N>
+DEV void multiply_rows(float (&acc)[N / 8][4], const unsigned char* left, int row, const unsigned char* right) {
+  clear(acc);
 #pragma unroll
   for (int k = 0; k < D / 16; ++k) {
     uint32_t a[4];
     load_left<D>(a, left, row, k);
 #pragma unroll
-    for (int n = 0; n < kRows / 16; ++n) {
+    for (int n = 0; n < N / 16; ++n) {
       uint32_t b[4];
       load_right<D>(b, right, 16 * n, k);
       mma_m16n8k16(acc[2 * n], a, b[0], b[1]);
@@ -56,11 +61,11 @@ DEV void multiply_rows(float (&acc)[kRows / 8][4], const unsigned char* left, in
   }
 }
 
-// acc(16, D) += weights(16, 64), rounded, times the 64 rows of `right`.
-template <int D>
-DEV void add_product(float (&acc)[D / 8][4], const float (&weights)[kRows / 8][4], const unsigned char* right) {
+// acc(16, D) += weights(16, N), rounded, times the N rows of `right`.
+template <int D, int N>
+DEV void add_product(float (&acc)[D / 8][4], const float (&weights)[N / 8][4], const unsigned char* right) {
 #pragma unroll
-  for (int k = 0; k < kRows / 16; ++k) {
+  for (int k = 0; k < N / 16; ++k) {
     uint32_t a[4];
     as_left(a, weights, k);
 #pragma unroll
@@ -71,14 +76,6 @@ DEV void add_product(float (&acc)[D / 8][4], const float (&weights)[kRows / 8][4
       mma_m16n8k16(acc[2 * n + 1], a, b[2], b[3]);
     }
   }
-}
-
-template <int D>
-DEV void clear(float (&acc)[D / 8][4]) {
-#pragma unroll
-  for (int i = 0; i < D / 8; ++i)
-#pragma unroll
-    for (int j = 0; j < 4; ++j) acc[i][j] = 0.0f;
 }
 
 // A lane's share of row x, times `factor`.
@@ -95,20 +92,22 @@ DEV void store_gradient(bf16* row, const float (&acc)[D / 8][4], int x, float fa
 // Shared memory: keys, values, two stages of queries and of dout, two of the rows' statistics.
 template <int D>
 struct KeysMemory {
-  static constexpr int kStatistics = 6 * kTileBytes<D>;
-  static constexpr int kBytes = kStatistics + 2 * kRows * static_cast<int>(sizeof(float2));
+  static constexpr int kVisited = D == 128 ? 32 : 64;  // queries of a step: what the registers hold
+  static constexpr int kStage = kVisited * kPitch<D>, kStatistics = 2 * kTileBytes<D> + 4 * kStage;
+  static constexpr int kBytes = kStatistics + 2 * kVisited * static_cast<int>(sizeof(float2));
   unsigned char* memory;
   DEV unsigned char* keys() const { return memory; }
   DEV unsigned char* values() const { return memory + kTileBytes<D>; }
-  DEV unsigned char* queries(int stage) const { return memory + (2 + stage % 2) * kTileBytes<D>; }
-  DEV unsigned char* douts(int stage) const { return memory + (4 + stage % 2) * kTileBytes<D>; }
+  DEV unsigned char* queries(int stage) const { return values() + kTileBytes<D> + stage % 2 * kStage; }
+  DEV unsigned char* douts(int stage) const { return values() + kTileBytes<D> + (2 + stage % 2) * kStage; }
   DEV float2* statistics(int stage) const {
-    return reinterpret_cast<float2*>(memory + kStatistics) + stage % 2 * kRows;
+    return reinterpret_cast<float2*>(memory + kStatistics) + stage % 2 * kVisited;
   }
 };
 
 template <int D>
 __global__ void __launch_bounds__(kThreads) backward_keys(Backward b) {
+  constexpr int kVisited = KeysMemory<D>::kVisited;
   GPU_DYN_SMEM(bytes);
   const KeysMemory<D> memory{bytes};
   const Heads heads = b.heads;
@@ -121,14 +120,15 @@ __global__ void __launch_bounds__(kThreads) backward_keys(Backward b) {
   load_tile<D, kThreads>(memory.values(), b.row(begin, value_head), heads.row(), end - begin);
   cp_async_commit();
   float dk[D / 8][4], dv[D / 8][4];
-  clear<D>(dk);
-  clear<D>(dv);
+  clear(dk);
+  clear(dv);
 
   for (int row = begin; row < end;) {
     const Sequence sequence = b.sequences.of(row);
     if (sequence.begin > row) break;
     const int run_end = min(end, sequence.end), length = sequence.end - sequence.begin;
-    const int first_tile = (row - sequence.begin) / kRows, tiles = (length + kRows - 1) / kRows - first_tile;
+    const int first_tile = (row - sequence.begin) / kVisited;
+    const int tiles = (length + kVisited - 1) / kVisited - first_tile;
     const int steps = tiles * group;
     // Positions of the lane's two keys; keys of another sequence are seen by nobody.
     int position[2];
@@ -137,19 +137,21 @@ __global__ void __launch_bounds__(kThreads) backward_keys(Backward b) {
       const int r = begin + warp_row + lane / 4 + 8 * x;
       position[x] = r >= row && r < run_end ? r - sequence.begin : length;
     }
-    const bool has_keys = begin + warp_row + 16 > row && begin + warp_row < run_end;
-    const int warp_first = max(begin + warp_row, row) - sequence.begin;
+    // Position of the warp's first key; beyond all queries if it has none. (Every register counts here.)
+    const int warp_first = begin + warp_row + 16 > row && begin + warp_row < run_end
+                               ? max(begin + warp_row, row) - sequence.begin
+                               : length + kVisited;
     float2 next = {};
     const auto load = [&](int step) {
-      const int h = hk * group + step / tiles, at = (first_tile + step % tiles) * kRows, t = sequence.begin + at;
-      load_tile<D, kThreads>(memory.queries(step), b.row(t, h), heads.row(), length - at);
-      load_tile<D, kThreads>(memory.douts(step), b.dout_row(t, h), b.dout_stride(), length - at);
+      const int h = hk * group + step / tiles, at = (first_tile + step % tiles) * kVisited, t = sequence.begin + at;
+      load_tile<D, kThreads, kVisited>(memory.queries(step), b.row(t, h), heads.row(), length - at);
+      load_tile<D, kThreads, kVisited>(memory.douts(step), b.dout_row(t, h), b.dout_stride(), length - at);
       cp_async_commit();
       next = make_float2(0.0f, 0.0f);
-      if (thread < kRows && at + thread < length) next = b.statistics(t + thread, h);
+      if (thread < kVisited && at + thread < length) next = b.statistics(t + thread, h);
     };
     const auto put_statistics = [&](int step) {
-      if (thread < kRows) memory.statistics(step)[thread] = next;
+      if (thread < kVisited) memory.statistics(step)[thread] = next;
     };
     __syncthreads();  // the last run's stages are free
     load(0);
@@ -158,27 +160,27 @@ __global__ void __launch_bounds__(kThreads) backward_keys(Backward b) {
       cp_async_wait_group<0>();
       __syncthreads();  // this stage is there, and nobody reads the last one any more
       if (step + 1 < steps) load(step + 1);
-      const int at = (first_tile + step % tiles) * kRows;
-      if (has_keys && warp_first < at + kRows) {
+      const int at = (first_tile + step % tiles) * kVisited;
+      if (warp_first < at + kVisited) {
         const float2* statistics = memory.statistics(step);
-        float p[kRows / 8][4], ds[kRows / 8][4];
-        multiply_rows<D>(p, memory.keys(), warp_row, memory.queries(step));
+        float p[kVisited / 8][4], ds[kVisited / 8][4];
+        multiply_rows<D, kVisited>(p, memory.keys(), warp_row, memory.queries(step));
 #pragma unroll
-        for (int i = 0; i < kRows / 8; ++i)
+        for (int i = 0; i < kVisited / 8; ++i)
 #pragma unroll
           for (int j = 0; j < 4; ++j) {
             const int query = at + 8 * i + column + j % 2;
             const float e = exp2_approx(__fmaf_rn(p[i][j], rate, -statistics[8 * i + column + j % 2].x));
             p[i][j] = query >= position[j / 2] && query < length ? e : 0.0f;
           }
-        add_product<D>(dv, p, memory.douts(step));
-        multiply_rows<D>(ds, memory.values(), warp_row, memory.douts(step));
+        add_product<D, kVisited>(dv, p, memory.douts(step));
+        multiply_rows<D, kVisited>(ds, memory.values(), warp_row, memory.douts(step));
 #pragma unroll
-        for (int i = 0; i < kRows / 8; ++i)
+        for (int i = 0; i < kVisited / 8; ++i)
 #pragma unroll
           for (int j = 0; j < 4; ++j)
             ds[i][j] = __fmul_rn(p[i][j], __fsub_rn(ds[i][j], statistics[8 * i + column + j % 2].y));
-        add_product<D>(dk, ds, memory.queries(step));
+        add_product<D, kVisited>(dk, ds, memory.queries(step));
       }
       if (step + 1 < steps) put_statistics(step + 1);
     }
@@ -246,7 +248,7 @@ __global__ void __launch_bounds__(kThreads) backward_queries(Backward b) {
       cp_async_commit();
     };
     float dq[D / 8][4];
-    clear<D>(dq);
+    clear(dq);
     __syncthreads();  // the last run's stages are free
     load(0);
     for (int tile = 0; tile < tiles; ++tile) {
@@ -256,8 +258,8 @@ __global__ void __launch_bounds__(kThreads) backward_queries(Backward b) {
       if (tile + 1 < tiles) load(tile + 1);
       if (at >= warp_sees) continue;
       float p[kRows / 8][4], ds[kRows / 8][4];
-      multiply_rows<D>(p, memory.queries(), warp_row, memory.keys(tile));
-      multiply_rows<D>(ds, memory.douts(), warp_row, memory.values(tile));
+      multiply_rows<D, kRows>(p, memory.queries(), warp_row, memory.keys(tile));
+      multiply_rows<D, kRows>(ds, memory.douts(), warp_row, memory.values(tile));
 #pragma unroll
       for (int i = 0; i < kRows / 8; ++i)
 #pragma unroll
@@ -266,7 +268,7 @@ __global__ void __launch_bounds__(kThreads) backward_queries(Backward b) {
           const float weight = at + 8 * i + column + j % 2 < sees[j / 2] ? e : 0.0f;
           ds[i][j] = __fmul_rn(weight, __fsub_rn(ds[i][j], statistics[j / 2].y));
         }
-      add_product<D>(dq, ds, memory.keys(tile));
+      add_product<D, kRows>(dq, ds, memory.keys(tile));
     }
 #pragma unroll
     for (int x = 0; x < 2; ++x)

@@ -31,12 +31,12 @@ DEV int tile_offset(int row, int piece) {
   return row * kPitch<D> + ((piece ^ (row & 7)) << 4);
 }
 
-// Starts copying 64 rows of D elements; rows from `count` on become zeros and are not read.
-template <int D, int kThreads>
+// Starts copying kRows rows of D elements; rows from `count` on become zeros and are not read.
+template <int D, int kThreads, int kRows = kTileKeys>
 DEV void load_tile(unsigned char* tile, const bf16* rows, int64_t stride, int count) {
   constexpr int kPieces = D / 8;
 #pragma unroll
-  for (int i = static_cast<int>(threadIdx.x); i < kTileKeys * kPieces; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < kRows * kPieces; i += kThreads) {
     const int r = i / kPieces, piece = i % kPieces;
     const bool valid = r < count;
     cp_async16(tile + tile_offset<D>(r, piece), valid ? rows + r * stride + piece * 8 : rows, valid);

@@ -5,18 +5,18 @@
 // depends on C alone. Up to C = 8192 that is one, which stays in registers between the two passes over the
 // row; longer rows are read twice, the second time from a cache.
 #include "columns.cuh"
-#include "pack.cuh"
+#include "norm.cuh"
 
 namespace tk {
 namespace {
 
 constexpr int kLongRow = 4;  // packs a thread of a row beyond 8192 columns
-constexpr int kMostThreads(int packs) { return packs == 1 ? 1024 : 512; }
-constexpr int kMostColumns = kLongRow * kMostThreads(kLongRow) * kPack;
+constexpr int most_threads(int packs) { return packs == 1 ? 1024 : 512; }
+constexpr int kMostColumns = kLongRow * most_threads(kLongRow) * kPack;
 constexpr int kChunk = 16;  // rows that one block of the backward pass adds up for dw
 
 template <class T, bool kWhole, int kPacks>
-__global__ void __launch_bounds__(kMostThreads(kPacks)) rmsnorm_forward(T* y, T* sum, float* rstd, const T* x, const T* residual,
+__global__ void __launch_bounds__(most_threads(kPacks)) rmsnorm_forward(T* y, T* sum, float* rstd, const T* x, const T* residual,
                                                                 const float* w, int C, float eps) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * C;
   const int stride = static_cast<int>(blockDim.x) * kPack, first = static_cast<int>(threadIdx.x) * kPack;
@@ -34,29 +34,22 @@ __global__ void __launch_bounds__(kMostThreads(kPacks)) rmsnorm_forward(T* y, T*
       for (int k = 0; k < kPack; ++k) v.x[k] = rounded<T>(__fadd_rn(v.x[k], other.x[k]));
       store_pack<kWhole>(sum + row + c, v, count);
     }
-#pragma unroll
-    for (int k = 0; k < kPack; ++k) squares = __fmaf_rn(v.x[k], v.x[k], squares);
+    squares = add_squares(v, squares);
   }
-  squares = block_sum(squares);
-  const float scale = __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(__fdiv_rn(squares, static_cast<float>(C)), eps)));
-  if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = scale;
+  const float r = reciprocal_root(block_sum(squares), C, eps);
+  if (rstd && threadIdx.x == 0) rstd[blockIdx.x] = r;
 #pragma unroll
   for (int j = 0; j < kPacks; ++j) {
     const int c = first + j * stride, count = min(kPack, C - c);
     if (count <= 0) continue;
     if (kPacks > 1) v = load_pack<kWhole>((residual ? sum : x) + row + c, count);
-    const Pack weight = load_pack<kWhole>(w + c, count);
-    Pack out;
-#pragma unroll
-    for (int k = 0; k < kPack; ++k) out.x[k] = __fmul_rn(__fmul_rn(v.x[k], scale), weight.x[k]);
-    store_pack<kWhole>(y + row + c, out, count);
+    store_pack<kWhole>(y + row + c, normalised(v, r, load_pack<kWhole>(w + c, count)), count);
   }
 }
 
-// With r = rstd and g = dy * w:  dx = r (g - x r^2 mean(g x)),  dw += dy x r.
 // A block works on kChunk rows and leaves their part of dw in parts(blocks, C).
 template <class T, bool kWhole, int kPacks>
-__global__ void __launch_bounds__(kMostThreads(kPacks)) rmsnorm_backward(T* dx, float* parts, const T* dy, const T* x,
+__global__ void __launch_bounds__(most_threads(kPacks)) rmsnorm_backward(T* dx, float* parts, const T* dy, const T* x,
                                                                  const float* rstd, const float* w, int rows, int C,
                                                                  bool accumulate) {
   const int stride = static_cast<int>(blockDim.x) * kPack, first = static_cast<int>(threadIdx.x) * kPack;
@@ -72,13 +65,9 @@ __global__ void __launch_bounds__(kMostThreads(kPacks)) rmsnorm_backward(T* dx, 
       if (count <= 0) continue;
       d = load_pack<kWhole>(dy + row + c, count);
       s = load_pack<kWhole>(x + row + c, count);
-      const Pack weight = load_pack<kWhole>(w + c, count);
-#pragma unroll
-      for (int k = 0; k < kPack; ++k) dot = __fmaf_rn(__fmul_rn(d.x[k], weight.x[k]), s.x[k], dot);
+      dot = add_dot(d, load_pack<kWhole>(w + c, count), s, dot);
     }
-    dot = block_sum(dot);
-    const float r = rstd[t];
-    const float pull = __fmul_rn(__fmul_rn(-__fdiv_rn(dot, static_cast<float>(C)), r), r);
+    const float r = rstd[t], pull = norm_pull(block_sum(dot), C, r);
 #pragma unroll
     for (int j = 0; j < kPacks; ++j) {
       const int c = first + j * stride, count = min(kPack, C - c);
@@ -87,13 +76,8 @@ __global__ void __launch_bounds__(kMostThreads(kPacks)) rmsnorm_backward(T* dx, 
         d = load_pack<kWhole>(dy + row + c, count);
         s = load_pack<kWhole>(x + row + c, count);
       }
-      const Pack weight = load_pack<kWhole>(w + c, count);
-      Pack out;
-#pragma unroll
-      for (int k = 0; k < kPack; ++k) {
-        out.x[k] = __fmul_rn(r, __fmaf_rn(s.x[k], pull, __fmul_rn(d.x[k], weight.x[k])));
-        dw[j].x[k] = __fmaf_rn(d.x[k], __fmul_rn(s.x[k], r), dw[j].x[k]);
-      }
+      add_weight_gradient(dw[j], d, s, r);
+      Pack out = norm_gradient(d, load_pack<kWhole>(w + c, count), s, r, pull);
       if (accumulate) {
         const Pack old = load_pack<kWhole>(dx + row + c, count);
 #pragma unroll
@@ -116,7 +100,7 @@ struct Spread {
 };
 Spread spread(int32_t C) {
   const int64_t packs = ceil_div(C, kPack);
-  const bool one = packs <= kMostThreads(1);
+  const bool one = packs <= most_threads(1);
   return {static_cast<unsigned>(ceil_div(ceil_div(packs, one ? 1 : kLongRow), 32) * 32), one};
 }
 

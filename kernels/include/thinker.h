@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 #define TK_API __attribute__((visibility("default")))
-#define TK_ABI_VERSION 1
+#define TK_ABI_VERSION 2
 
 enum tk_dtype { TK_F32 = 0, TK_BF16 = 1, TK_I32 = 2 };
 
@@ -102,6 +102,16 @@ TK_API int32_t tk_rmsnorm_forward(uint64_t stream, uint64_t y, uint64_t sum, uin
 // dx(T, C) = [dx +] gradient through the norm;  dw(C) += ...  x is the normalised input s.
 TK_API int32_t tk_rmsnorm_backward(uint64_t stream, uint64_t dx, uint64_t dw, uint64_t dy, uint64_t x,
                                    uint64_t rstd, uint64_t w, int32_t T, int32_t C, int32_t accumulate, int32_t dtype);
+
+// Per-head RMSNorm of q and k (Qwen3), before RoPE. out(T, (H + 2 Hk) D) = qkv with each q head normalised
+// and scaled by wq(D), each k head by wk(D); v is copied. out and qkv are distinct. rstd(T, H + Hk) float32,
+// q heads first, is kept for the backward pass (optional).
+TK_API int32_t tk_qk_norm_forward(uint64_t stream, uint64_t out, uint64_t rstd, uint64_t qkv, uint64_t wq, uint64_t wk,
+                                  int32_t T, int32_t H, int32_t Hk, int32_t D, float eps, int32_t dtype);
+// dqkv, in place: the gradient through the norm on its q and k parts. dwq(D), dwk(D) += ...
+// qkv is the input of the forward pass.
+TK_API int32_t tk_qk_norm_backward(uint64_t stream, uint64_t dqkv, uint64_t dwq, uint64_t dwk, uint64_t qkv, uint64_t rstd,
+                                   uint64_t wq, uint64_t wk, int32_t T, int32_t H, int32_t Hk, int32_t D, int32_t dtype);
 
 // Rotary embedding, half-split pairs (i, i + D/2), in place on the q and k parts of
 // qkv(T, (H + 2 Hk) D). cos_sin(P, D): D/2 cosines then D/2 sines of each position.

@@ -14,6 +14,15 @@ import {
   layout,
   rope64,
 } from "./attention_reference.ts";
+import {
+  assertRounded,
+  floats,
+  outAs,
+  type Precision,
+  putAs,
+  roundTo,
+  testPrecisions,
+} from "./precision.ts";
 
 /** Packed lengths around the key tile (16) and the query block (8), with an empty sequence. */
 const LENGTHS = [1, 2, 15, 0, 16, 17, 33, 70];
@@ -23,7 +32,18 @@ const SHAPES: Heads[] = [
   { H: 4, Hk: 2, D: 32 },
   { H: 6, Hk: 2, D: 48 },
   { H: 7, Hk: 1, D: 64 },
+  { H: 2, Hk: 1, D: 128 },
 ];
+
+/**
+ * What rounding may do, as a share of the largest value. In bfloat16 the weights and their gradients are
+ * rounded to 8 bits before they meet values, keys and queries: an error of at most 2^-9 of the largest
+ * value in the output; the gradient adds up several such terms and the rounding of `out` itself.
+ */
+const TOLERANCE = {
+  f32: { out: 3e-6, lse: 3e-6, dqkv: 1e-5 },
+  bf16: { out: 2 ** -9, lse: 3e-6, dqkv: 2 ** -8 },
+};
 
 function offsets(lengths: number[]): Int32Array<ArrayBuffer> {
   const cu = new Int32Array(lengths.length + 1);
@@ -31,78 +51,100 @@ function offsets(lengths: number[]): Int32Array<ArrayBuffer> {
   return cu;
 }
 
-/** Forward and backward of one packed batch on a device with `threads`. */
+/** Forward and backward of one packed batch. */
 async function attention(
   backend: Backend,
+  dtype: Precision,
   { qkv, dout, cu, heads, scale }: ReturnType<typeof randomCase>,
   threads?: number,
 ): Promise<{ out: Float32Array; lse: Float32Array; dqkv: Float32Array }> {
   using lab = await Lab.open({ backend, threads });
   const { H, D } = heads, { row } = layout(heads), T = cu.at(-1)!;
-  const [out, bare, lse, dqkv] = [[T, H * D], [T, H * D], [T, H], [T, row]].map((s) => lab.out(s));
-  const packed = { qkv: lab.put(qkv, [T, row]), cuSeqlens: lab.put(cu), heads, scale };
+  const [out, bare, dqkv] = [H * D, H * D, row].map((n) => outAs(lab, dtype, [T, n]));
+  const lse = lab.out([T, H]), doutT = putAs(lab, dtype, dout, [T, H * D]);
+  const packed = { qkv: putAs(lab, dtype, qkv, [T, row]), cuSeqlens: lab.put(cu), heads, scale };
   attentionForward(lab.stream, { ...packed, out, lse });
   attentionForward(lab.stream, { ...packed, out: bare });
-  attentionBackward(lab.stream, { ...packed, dqkv, dout: lab.put(dout, [T, H * D]), out, lse });
-  assertSameBits(await lab.f32(bare), await lab.f32(out), "out without lse");
-  return { out: await lab.f32(out), lse: await lab.f32(lse), dqkv: await lab.f32(dqkv) };
+  attentionBackward(lab.stream, { ...packed, dqkv, dout: doutT, out, lse });
+  assertSameBits(await floats(lab, bare), await floats(lab, out), "out without lse");
+  return { out: await floats(lab, out), lse: await lab.f32(lse), dqkv: await floats(lab, dqkv) };
 }
 
-function randomCase(rand: Rand, lengths: number[], heads: Heads) {
+/** Compares with the float64 reference. */
+async function assertAttention(
+  backend: Backend,
+  dtype: Precision,
+  data: ReturnType<typeof randomCase>,
+  tolerance: { out: number; lse: number; dqkv: number },
+): Promise<void> {
+  const actual = await attention(backend, dtype, data);
+  const expected = attention64(data.qkv, data.cu, data.heads, data.scale);
+  assertRounded(dtype, actual.out, expected.out, tolerance.out, "out");
+  assertClose(actual.lse, expected.lse, tolerance.lse, "lse");
+  const gradient = attentionGradient64(data.dout, data.qkv, data.cu, data.heads, data.scale);
+  assertRounded(dtype, actual.dqkv, gradient, tolerance.dqkv, "dqkv");
+}
+
+function randomCase(rand: Rand, lengths: number[], heads: Heads, dtype: Precision = "f32") {
   const cu = offsets(lengths), T = cu.at(-1)!, { row } = layout(heads);
-  const qkv = rand.normal(T * row), dout = rand.normal(T * heads.H * heads.D);
+  const [qkv, dout] = [T * row, T * heads.H * heads.D].map((n) => roundTo(dtype, rand.normal(n)));
   return { qkv, dout, cu, heads, scale: 1 / Math.sqrt(heads.D) };
 }
 
 for (const heads of SHAPES) {
   const name = `(${heads.H}, ${heads.Hk}, ${heads.D})`;
-  testBackends(`attention ${name}: forward and backward agree with float64`, async (backend) => {
-    await seeded(async (rand) => {
-      const data = randomCase(rand, LENGTHS, heads);
-      const actual = await attention(backend, data);
-      const expected = attention64(data.qkv, data.cu, heads, data.scale);
-      assertClose(actual.out, expected.out, 3e-6, "out");
-      assertClose(actual.lse, expected.lse, 3e-6, "lse");
-      const gradient = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
-      assertClose(actual.dqkv, gradient, 1e-5, "dqkv");
-    });
-  });
+  testPrecisions(
+    `attention ${name}: forward and backward agree with float64`,
+    (backend, dtype) =>
+      seeded((rand) =>
+        assertAttention(
+          backend,
+          dtype,
+          randomCase(rand, LENGTHS, heads, dtype),
+          TOLERANCE[dtype],
+        )
+      ),
+  );
 
-  testBackends(`rope ${name}: agrees with float64, and its inverse undoes it`, async (backend) => {
-    using lab = await Lab.open({ backend });
-    await seeded(async (rand) => {
-      const T = 65, P = 300, { row } = layout(heads);
-      const qkv = rand.normal(T * row),
-        positions = rand.ints(T, 0, P),
-        table = cosSinTable(P, heads.D);
-      const args = {
-        qkv: lab.put(qkv, [T, row]),
-        positions: lab.put(positions),
-        cosSin: lab.put(table, [P, heads.D]),
-        heads,
-      };
-      rope(lab.stream, args);
-      assertClose(await lab.f32(args.qkv), rope64(qkv, positions, table, heads), 1e-6, "rope");
-      rope(lab.stream, { ...args, inverse: true });
-      assertClose(await lab.f32(args.qkv), qkv, 1e-6, "inverse");
-    });
-  });
+  testPrecisions(
+    `rope ${name}: agrees with float64, and its inverse undoes it`,
+    async (backend, dtype) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        const T = 65, P = 300, { row } = layout(heads);
+        const qkv = roundTo(dtype, rand.normal(T * row)), positions = rand.ints(T, 0, P);
+        const table = cosSinTable(P, heads.D);
+        const args = {
+          qkv: putAs(lab, dtype, qkv, [T, row]),
+          positions: lab.put(positions),
+          cosSin: lab.put(table, [P, heads.D]),
+          heads,
+        };
+        rope(lab.stream, args);
+        const rotated = rope64(qkv, positions, table, heads);
+        assertRounded(dtype, await floats(lab, args.qkv), rotated, 1e-6, "rope");
+        rope(lab.stream, { ...args, inverse: true });
+        // The second rotation mixes two values, up to sqrt(2) larger, that the first has rounded.
+        const mixed = dtype === "bf16" ? 3 * 2 ** -9 : 1e-6;
+        assertClose(await floats(lab, args.qkv), qkv, mixed, "inverse");
+      });
+    },
+  );
 }
 
-testBackends(
+testPrecisions(
   "attention: sequences longer than one parallel task, and large scores",
-  async (backend) => {
-    await seeded(async (rand) => {
-      const heads = { H: 2, Hk: 1, D: 16 };
-      const data = { ...randomCase(rand, [5, 300, 257], heads), scale: 3 };
-      const actual = await attention(backend, data);
-      const expected = attention64(data.qkv, data.cu, heads, data.scale);
-      assertClose(actual.out, expected.out, 3e-5, "out");
-      assertClose(actual.lse, expected.lse, 3e-6, "lse");
-      const gradient = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
-      assertClose(actual.dqkv, gradient, 3e-5, "dqkv");
-    });
-  },
+  (backend, dtype) =>
+    seeded((rand) => {
+      const heads = { H: 2, Hk: 1, D: 32 };
+      const data = { ...randomCase(rand, [5, 300, 257, 600], heads, dtype), scale: 2 };
+      // Scores up to 100: in float32 their own rounding shows in the weights. In bfloat16 a weight near 1
+      // meets dp - delta, where the rounding of `out` is all that is left; the large scale amplifies it.
+      const tolerance = dtype === "f32"
+        ? { out: 3e-5, lse: 3e-6, dqkv: 3e-5 }
+        : { ...TOLERANCE.bf16, dqkv: 2 ** -6 };
+      return assertAttention(backend, dtype, data, tolerance);
+    }),
 );
 
 testBackends(
@@ -124,47 +166,43 @@ testBackends(
       });
       const analytic = attentionGradient64(data.dout, data.qkv, data.cu, heads, data.scale);
       assertClose(analytic, slopes, 1e-7, "reference");
-      assertClose((await attention(backend, data)).dqkv, slopes, 1e-5, "kernel");
+      assertClose((await attention(backend, "f32", data)).dqkv, slopes, 1e-5, "kernel");
     });
   },
 );
 
-testBackends(
-  "attention: the bits depend on the sequence alone, not on threads or neighbours",
-  async (backend) => {
-    await seeded(async (rand) => {
-      const heads = { H: 6, Hk: 2, D: 48 }, { row } = layout(heads);
-      const data = randomCase(rand, LENGTHS, heads);
-      const expected = await attention(backend, data, 2);
-      for (const threads of [1, 3]) {
-        const actual = await attention(backend, data, threads);
-        for (const name of ["out", "lse", "dqkv"] as const) {
-          assertSameBits(actual[name], expected[name], `${name} with ${threads} threads`);
+for (const D of [48, 64, 128]) {
+  testPrecisions(
+    `attention, head_dim ${D}: the bits depend on the sequence alone, not on threads or neighbours`,
+    async (backend, dtype) => {
+      await seeded(async (rand) => {
+        const heads = { H: 4, Hk: 2, D }, { row } = layout(heads), width = heads.H * heads.D;
+        const data = randomCase(rand, LENGTHS, heads, dtype);
+        const expected = await attention(backend, dtype, data, 2);
+        for (const threads of [1, 3]) {
+          const actual = await attention(backend, dtype, data, threads);
+          for (const name of ["out", "lse", "dqkv"] as const) {
+            assertSameBits(actual[name], expected[name], `${name} with ${threads} threads`);
+          }
         }
-      }
-      for (let b = 0; b < LENGTHS.length; b++) {
-        const [begin, end] = [data.cu[b], data.cu[b + 1]], width = heads.H * heads.D;
-        if (begin === end) continue;
-        const alone = await attention(backend, {
-          ...data,
-          cu: offsets([end - begin]),
-          qkv: data.qkv.slice(begin * row, end * row),
-          dout: data.dout.slice(begin * width, end * width),
-        });
-        assertSameBits(
-          alone.out,
-          expected.out.slice(begin * width, end * width),
-          `out of ${b} alone`,
-        );
-        assertSameBits(
-          alone.dqkv,
-          expected.dqkv.slice(begin * row, end * row),
-          `dqkv of ${b} alone`,
-        );
-      }
-    });
-  },
-);
+        for (let b = 0; b < LENGTHS.length; b++) {
+          const [begin, end] = [data.cu[b], data.cu[b + 1]];
+          if (begin === end) continue;
+          const alone = await attention(backend, dtype, {
+            ...data,
+            cu: offsets([end - begin]),
+            qkv: data.qkv.slice(begin * row, end * row),
+            dout: data.dout.slice(begin * width, end * width),
+          });
+          const of = (all: Float32Array, n: number) => all.slice(begin * n, end * n);
+          assertSameBits(alone.out, of(expected.out, width), `out of ${b} alone`);
+          assertSameBits(alone.lse, of(expected.lse, heads.H), `lse of ${b} alone`);
+          assertSameBits(alone.dqkv, of(expected.dqkv, row), `dqkv of ${b} alone`);
+        }
+      });
+    },
+  );
+}
 
 testBackends("attention: wrong shapes and indices are named", async (backend) => {
   using lab = await Lab.open({ backend });

@@ -13,6 +13,8 @@ import {
   lmHeadLogprobs,
   lmHeadSample,
   ppoLoss,
+  qkNormBackward,
+  qkNormForward,
   rmsnormBackward,
   rmsnormForward,
   rope,
@@ -138,6 +140,26 @@ for (const [H, Hk, D] of [[4, 2, 32], [3, 1, 48]]) {
   swigluBackward(stream, { dgateUp, dy, gateUp });
   await print({ rmsnorm: y, rmsnorm_sum: sum, rmsnorm_rstd: rstd, rmsnorm_dx: dx, rmsnorm_dw: dw });
   await print({ swiglu: act, swiglu_dgate_up: dgateUp });
+}
+
+{
+  const T = 19, heads = { H: 3, Hk: 2, D: 40 }, row = 7 * 40;
+  const [qkv, dqkv, out, rstd] = [
+    random(T, row),
+    random(T, row),
+    lab.out([T, row]),
+    lab.out([T, 5]),
+  ];
+  const [wq, wk, dwq, dwk] = [random(40), random(40), random(40), random(40)];
+  qkNormForward(stream, { out, rstd, qkv, wq, wk, heads, eps: 1e-6 });
+  qkNormBackward(stream, { dqkv, dwq, dwk, qkv, rstd, wq, wk, heads });
+  await print({
+    qk_norm: out,
+    qk_norm_rstd: rstd,
+    qk_norm_dqkv: dqkv,
+    qk_norm_dwq: dwq,
+    qk_norm_dwk: dwk,
+  });
 }
 
 {

@@ -1,165 +1,51 @@
 import {
-  attentionForward,
   attentionPaged,
   type Heads,
   kvCopyBlocks,
   type PagedCache,
-  rope,
   ropeKvWrite,
 } from "../../ffi/mod.ts";
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
+import { assertSameBits, Lab, seeded, testBackends } from "../native.ts";
 import { cosSinTable, layout } from "./attention_reference.ts";
-
-const P = 256; // positions of the rotary table
-
-/** A row to run: position `at` of `sequence`; an inert row has no sequence. */
-type Row = { sequence: number; at: number } | undefined;
-
-/** Queries, keys and values of each sequence before rotation. */
-type Sequences = Float32Array<ArrayBuffer>[];
-
-const inert = -1;
-const scale = 0.25;
-
-/** Sequences with a paged cache, run in any order, and held to the packed training pass. */
-class PagedRun {
-  readonly cache: PagedCache;
-  readonly #lab: Lab;
-  readonly #heads: Heads;
-  readonly #tables: number[][];
-  #nextBlock: number;
-  readonly #order: number[];
-
-  /** Every sequence gets `maxBlocks` blocks, spread over the cache; block 0 is nobody's. */
-  constructor(
-    lab: Lab,
-    rand: Rand,
-    heads: Heads,
-    block: number,
-    sequences: number,
-    maxBlocks: number,
-  ) {
-    this.#lab = lab;
-    this.#heads = heads;
-    const blocks = 1 + sequences * maxBlocks;
-    const shape = [blocks, heads.Hk * block * heads.D];
-    this.#order = shuffled(rand, Array.from({ length: blocks - 1 }, (_, i) => i + 1));
-    this.#nextBlock = 0;
-    this.#tables = Array.from({ length: sequences }, () => []);
-    const blockTables = lab.alloc("i32", [sequences, maxBlocks]);
-    this.cache = { k: lab.out(shape), v: lab.out(shape), blockTables, block };
-  }
-
-  /** Gives the sequence a new block and returns it. */
-  grow(sequence: number): number {
-    const block = this.#order[this.#nextBlock++];
-    this.#tables[sequence].push(block);
-    return block;
-  }
-
-  /** Lets `sequence` begin with the same blocks as `other`, as many as hold whole blocks of `positions`. */
-  share(sequence: number, other: number, positions: number): void {
-    this.#tables[sequence] = this.#tables[other].slice(0, Math.floor(positions / this.cache.block));
-  }
-
-  /** The block of a sequence that holds the position. */
-  blockOf(sequence: number, position: number): number {
-    return this.#tables[sequence][Math.floor(position / this.cache.block)];
-  }
-
-  /** Writes and attends one batch; returns the outputs `(T, H D)` and the qkv rows afterwards. */
-  async step(rows: Row[], data: Sequences): Promise<{ out: Float32Array; qkv: Float32Array }> {
-    const lab = this.#lab, heads = this.#heads, { row } = layout(heads), T = rows.length;
-    const { blockTables } = this.cache, [, maxBlocks] = blockTables.shape;
-    for (const r of rows) {
-      while (r && this.blockOf(r.sequence, r.at) === undefined) this.grow(r.sequence);
-    }
-    // Entries that are not in use name block 0, which stays NaN: reading it shows.
-    const table = this.#tables.flatMap((t) => [...t, ...Array(maxBlocks - t.length).fill(0)]);
-    lab.stream.upload(blockTables, Int32Array.from(table));
-    const host = new Float32Array(T * row);
-    rows.forEach((r, t) =>
-      host.set(r ? data[r.sequence].subarray(r.at * row, (r.at + 1) * row) : inertRow(row), t * row)
-    );
-    const args = {
-      qkv: lab.put(host, [T, row]),
-      positions: lab.put(Int32Array.from(rows, (r) => r?.at ?? inert)),
-      rowSeq: lab.put(Int32Array.from(rows, (r) => r?.sequence ?? 0)),
-      cache: this.cache,
-      heads,
-    };
-    const out = lab.out([T, heads.H * heads.D]);
-    ropeKvWrite(lab.stream, { ...args, cosSin: lab.put(cosSinTable(P, heads.D), [P, heads.D]) });
-    attentionPaged(lab.stream, { ...args, out, scale });
-    return { out: await lab.f32(out), qkv: await lab.f32(args.qkv) };
-  }
-
-  /** How many cache elements have been written. */
-  async written(): Promise<{ k: number; v: number }> {
-    const count = (x: Float32Array) => x.reduce((n, value) => n + Number(!Number.isNaN(value)), 0);
-    return {
-      k: count(await this.#lab.f32(this.cache.k)),
-      v: count(await this.#lab.f32(this.cache.v)),
-    };
-  }
-}
-
-function inertRow(n: number): Float32Array {
-  return Float32Array.from({ length: n }, (_, i) => i);
-}
-
-function shuffled<T>(rand: Rand, items: T[]): T[] {
-  const result = [...items];
-  for (let i = result.length - 1; i > 0; i--) {
-    const j = rand.int(0, i + 1);
-    [result[i], result[j]] = [result[j], result[i]];
-  }
-  return result;
-}
-
-/** What training computes for each sequence: rope, then attention over the packed batch. */
-async function packedPass(lab: Lab, data: Sequences, heads: Heads): Promise<Float32Array[]> {
-  const { row } = layout(heads), lengths = data.map((x) => x.length / row);
-  const T = lengths.reduce((a, b) => a + b, 0), cu = Int32Array.of(0, ...lengths);
-  lengths.forEach((_, i) => cu[i + 1] += cu[i]);
-  const positions = Int32Array.from(lengths.flatMap((n) => Array.from({ length: n }, (_, t) => t)));
-  const host = new Float32Array(T * row);
-  data.forEach((x, b) => host.set(x, cu[b] * row));
-  const qkv = lab.put(host, [T, row]), out = lab.out([T, heads.H * heads.D]);
-  const cosSin = lab.put(cosSinTable(P, heads.D), [P, heads.D]);
-  rope(lab.stream, { qkv, positions: lab.put(positions), cosSin, heads });
-  attentionForward(lab.stream, { out, qkv, cuSeqlens: lab.put(cu), heads, scale });
-  const all = await lab.f32(out), width = heads.H * heads.D;
-  return lengths.map((n, b) => all.slice(cu[b] * width, (cu[b] + n) * width));
-}
-
-function sequencesOf(rand: Rand, lengths: number[], heads: Heads): Sequences {
-  return lengths.map((n) => rand.normal(n * layout(heads).row));
-}
+import {
+  inertRow,
+  P,
+  packedPass,
+  PagedRun,
+  type Row,
+  scale,
+  sequencesOf,
+  shuffled,
+} from "./paged_run.ts";
+import { testBf16, testPrecisions } from "./precision.ts";
 
 for (
-  const [heads, block, threads] of [
-    [{ H: 1, Hk: 1, D: 16 }, 16, 1],
-    [{ H: 4, Hk: 2, D: 32 }, 48, 2],
-    [{ H: 12, Hk: 1, D: 16 }, 16, 3],
-    [{ H: 6, Hk: 2, D: 48 }, 48, 3],
-    [{ H: 7, Hk: 1, D: 64 }, 16, 2],
+  const [heads, tiles, threads] of [
+    [{ H: 1, Hk: 1, D: 16 }, 1, 1],
+    [{ H: 4, Hk: 2, D: 32 }, 3, 2],
+    [{ H: 12, Hk: 1, D: 16 }, 1, 3],
+    [{ H: 6, Hk: 2, D: 48 }, 3, 3],
+    [{ H: 7, Hk: 1, D: 64 }, 1, 2],
+    [{ H: 2, Hk: 1, D: 128 }, 1, 2],
   ] as [Heads, number, number][]
 ) {
-  const name = `(${heads.H}, ${heads.Hk}, ${heads.D}), blocks of ${block}, ${threads} threads`;
-  testBackends(
+  const name =
+    `(${heads.H}, ${heads.Hk}, ${heads.D}), blocks of ${tiles} tiles, ${threads} threads`;
+  testPrecisions(
     `paged attention ${name}: prefill and decode have the bits of training`,
-    async (backend) => {
+    async (backend, dtype) => {
       using lab = await Lab.open({ backend, threads });
+      const block = tiles * lab.device.info.kvTile;
       await seeded(async (rand) => {
         const lengths = [1, 16, 17, 50, 90, 33], width = heads.H * heads.D, { row } = layout(heads);
-        const data = sequencesOf(rand, lengths, heads);
-        const expected = await packedPass(lab, data, heads);
+        const data = sequencesOf(rand, lengths, heads, dtype);
+        const expected = await packedPass(lab, data, heads, dtype);
         const run = new PagedRun(
           lab,
           rand,
           heads,
+          dtype,
           block,
           lengths.length,
           Math.ceil(90 / block) + 1,
@@ -200,20 +86,21 @@ for (
   );
 }
 
-for (const block of [16, 48]) {
-  testBackends(
-    `paged attention: a prefix in blocks of ${block} is shared, copied on write`,
-    async (backend) => {
+for (const tiles of [1, 3]) {
+  testPrecisions(
+    `paged attention: a prefix in blocks of ${tiles} tiles is shared, copied on write`,
+    async (backend, dtype) => {
       using lab = await Lab.open({ backend });
+      const block = tiles * lab.device.info.kvTile;
       await seeded(async (rand) => {
         const heads = { H: 4, Hk: 2, D: 32 }, { row } = layout(heads), width = heads.H * heads.D;
         const prefix = 2 * block + 5, length = prefix + 20;
-        const [one, tail] = sequencesOf(rand, [length, length - prefix], heads);
+        const [one, tail] = sequencesOf(rand, [length, length - prefix], heads, dtype);
         const two = new Float32Array(length * row);
         two.set(one.subarray(0, prefix * row));
         two.set(tail, prefix * row);
-        const expected = await packedPass(lab, [one, two], heads);
-        const run = new PagedRun(lab, rand, heads, block, 2, 4);
+        const expected = await packedPass(lab, [one, two], heads, dtype);
+        const run = new PagedRun(lab, rand, heads, dtype, block, 2, 4);
         await run.step(Array.from({ length: prefix }, (_, at) => ({ sequence: 0, at })), [
           one,
           two,
@@ -230,6 +117,41 @@ for (const block of [16, 48]) {
         }
         const elements = (length + length - 2 * block) * heads.Hk * heads.D;
         assertEquals(await run.written(), { k: elements, v: elements });
+      });
+    },
+  );
+}
+
+/** Contexts of more than one chunk of keys, in runs of rows and alone, on every path of the kernels. */
+for (const D of [32, 64, 128]) {
+  testBf16(
+    `paged attention, head_dim ${D}: long contexts have the bits of training`,
+    async (backend) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        const heads = { H: 3, Hk: 1, D }, width = heads.H * heads.D;
+        const lengths = [1040, 513, 70], data = sequencesOf(rand, lengths, heads, "bf16");
+        const expected = await packedPass(lab, data, heads, "bf16");
+        const check = (rows: Row[], out: Float32Array) =>
+          rows.forEach((r, t) => {
+            const actual = out.subarray(t * width, (t + 1) * width), at = r!.at * width;
+            const wanted = expected[r!.sequence].subarray(at, at + width);
+            assertSameBits(actual, wanted, `sequence ${r!.sequence}, position ${r!.at}`);
+          });
+        const rowsOf = (sequence: number, begin: number, end: number): Row[] =>
+          Array.from({ length: end - begin }, (_, i) => ({ sequence, at: begin + i }));
+        const run = new PagedRun(lab, rand, heads, "bf16", 128, 3, 10);
+        // One launch of long and short runs, many rows; then the same rows scattered; then few rows.
+        const steps = [
+          [...rowsOf(1, 0, 3), ...rowsOf(0, 0, 700), ...rowsOf(1, 3, 68)],
+          shuffled(rand, [...rowsOf(0, 100, 650), ...rowsOf(1, 0, 68)]),
+          [...rowsOf(0, 700, 730), ...rowsOf(2, 0, 70), ...rowsOf(1, 68, 500)],
+          ...[730, 731].map((at) => [{ sequence: 0, at }, { sequence: 1, at: at - 230 }]),
+          rowsOf(1, 502, 513),
+          [...rowsOf(0, 732, 1020), ...rowsOf(1, 511, 513)],
+          rowsOf(0, 1020, 1040),
+        ];
+        for (const rows of steps) check(rows, (await run.step(rows, data)).out);
       });
     },
   );
@@ -259,7 +181,7 @@ testBackends("kv_copy_blocks: copies the named blocks whole and nothing else", a
 
 testBackends("paged attention: wrong shapes, blocks and positions are named", async (backend) => {
   using lab = await Lab.open({ backend });
-  const heads = { H: 2, Hk: 1, D: 16 };
+  const heads = { H: 2, Hk: 1, D: 16 }, tile = lab.device.info.kvTile;
   const cache = (block: number): PagedCache => {
     const [k, v] = [lab.zeros([3, block * 16]), lab.zeros([3, block * 16])];
     return { k, v, blockTables: lab.put(Int32Array.of(1, 2), [1, 2]), block };
@@ -273,11 +195,11 @@ testBackends("paged attention: wrong shapes, blocks and positions are named", as
     cache: cache(block),
     heads,
   });
-  const paged = { ...write(16, 32), out: lab.out([1, 32]), scale };
+  const paged = { ...write(tile, 2 * tile), out: lab.out([1, 32]), scale };
   assertThrows(
-    () => ropeKvWrite(lab.stream, write(24, 0)),
+    () => ropeKvWrite(lab.stream, write(tile + 8, 0)),
     Error,
-    "the KV block size must be a multiple of 16",
+    `the KV block size must be a multiple of ${tile}`,
   );
   assertThrows(
     () => attentionPaged(lab.stream, { ...paged, rowSeq: lab.put(Int32Array.of(0, 0)) }),
@@ -288,7 +210,7 @@ testBackends("paged attention: wrong shapes, blocks and positions are named", as
   assertThrows(
     () => attentionPaged(lab.stream, { ...paged, cache: { ...paged.cache, k: narrow, v: narrow } }),
     TypeError,
-    "attention_paged: k_cache is f32[3, 8], expected f32[-1, 256]",
+    `attention_paged: k_cache is f32[3, 8], expected f32[-1, ${tile * 16}]`,
   );
   const pairs = lab.put(Int32Array.of(0, 1, 2));
   assertThrows(
@@ -296,12 +218,12 @@ testBackends("paged attention: wrong shapes, blocks and positions are named", as
     TypeError,
     "kv_copy_blocks: pairs is i32[3], expected i32[-1, 2]",
   );
-  const beyond = "token 0 has position 32, but the block table ends at 32";
+  const beyond = `token 0 has position ${2 * tile}, but the block table ends at ${2 * tile}`;
   attentionPaged(lab.stream, paged);
   await assertRejects(() => lab.stream.sync(), Error, beyond);
-  ropeKvWrite(lab.stream, write(16, 32));
+  ropeKvWrite(lab.stream, write(tile, 2 * tile));
   await assertRejects(() => lab.stream.sync(), Error, beyond);
-  ropeKvWrite(lab.stream, { ...write(16, 3), cosSin: cosSin.rows(3) });
+  ropeKvWrite(lab.stream, { ...write(tile, 3), cosSin: cosSin.rows(3) });
   await assertRejects(
     () => lab.stream.sync(),
     Error,
