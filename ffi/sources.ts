@@ -23,13 +23,13 @@ import cudaRuntimeCuh from "../kernels/cuda/runtime.cuh" with { type: "text" };
 import cudaAttentionCuh from "../kernels/cuda/attention.cuh" with { type: "text" };
 import cudaAttentionRowsCuh from "../kernels/cuda/attention_rows.cuh" with { type: "text" };
 import cudaAttentionTileCuh from "../kernels/cuda/attention_tile.cuh" with { type: "text" };
-import cudaNormCuh from "../kernels/cuda/norm.cuh" with { type: "text" };
 import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
 import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
 import cudaHeadCuh from "../kernels/cuda/head.cuh" with { type: "text" };
 import cudaHeadLossCuh from "../kernels/cuda/head_loss.cuh" with { type: "text" };
 import cudaHeadTileCuh from "../kernels/cuda/head_tile.cuh" with { type: "text" };
 import cudaLinearCuh from "../kernels/cuda/linear.cuh" with { type: "text" };
+import cudaNormCuh from "../kernels/cuda/norm.cuh" with { type: "text" };
 import cudaPackCuh from "../kernels/cuda/pack.cuh" with { type: "text" };
 import cudaPartitionCuh from "../kernels/cuda/partition.cuh" with { type: "text" };
 import cudaSequencesCuh from "../kernels/cuda/sequences.cuh" with { type: "text" };
@@ -55,7 +55,6 @@ import cudaRopeCu from "../kernels/cuda/rope.cu" with { type: "text" };
 import cudaRowsCu from "../kernels/cuda/rows.cu" with { type: "text" };
 import cudaSampleCu from "../kernels/cuda/sample.cu" with { type: "text" };
 import cudaSwigluCu from "../kernels/cuda/swiglu.cu" with { type: "text" };
-import cudaUnwrittenCu from "../kernels/cuda/unwritten.cu" with { type: "text" };
 import emuH from "../kernels/emu/emu.h" with { type: "text" };
 import emuTypesH from "../kernels/emu/types.h" with { type: "text" };
 import emuConfigH from "../kernels/emu/config.h" with { type: "text" };
@@ -101,13 +100,13 @@ const kernelSources: readonly SourceFile[] = [
   { name: "attention.cuh", text: cudaAttentionCuh },
   { name: "attention_rows.cuh", text: cudaAttentionRowsCuh },
   { name: "attention_tile.cuh", text: cudaAttentionTileCuh },
-  { name: "norm.cuh", text: cudaNormCuh },
   { name: "columns.cuh", text: cudaColumnsCuh },
   { name: "fault.cuh", text: cudaFaultCuh },
   { name: "head.cuh", text: cudaHeadCuh },
   { name: "head_loss.cuh", text: cudaHeadLossCuh },
   { name: "head_tile.cuh", text: cudaHeadTileCuh },
   { name: "linear.cuh", text: cudaLinearCuh },
+  { name: "norm.cuh", text: cudaNormCuh },
   { name: "pack.cuh", text: cudaPackCuh },
   { name: "partition.cuh", text: cudaPartitionCuh },
   { name: "sequences.cuh", text: cudaSequencesCuh },
@@ -133,7 +132,6 @@ const kernelSources: readonly SourceFile[] = [
   { name: "rows.cu", text: cudaRowsCu },
   { name: "sample.cu", text: cudaSampleCu },
   { name: "swiglu.cu", text: cudaSwigluCu },
-  { name: "unwritten.cu", text: cudaUnwrittenCu },
 ];
 
 /** Headers and translation units of the CUDA backend. */
