@@ -163,7 +163,7 @@ for (const backend of backends.filter((backend) => backend !== "cpu")) {
       const [x, w, dy, bias] = [M * K, N * K, M * N, N].map((n) => rand.normal(n));
       const run = async (backend: Backend) => {
         using lab = await Lab.open({ backend });
-        const packed = pack(lab, lab.put(w, [N, K]));
+        const packed = packWeight(lab, w, N, K);
         const [xt, dyt] = [lab.put(x, [M, K]), lab.put(dy, [M, N])];
         const [y, dx] = [lab.put(dy, [M, N]), lab.out([M, K])];
         const [dw, dbias] = [lab.put(w, [N, K]), lab.put(bias)];
