@@ -16,6 +16,9 @@ const MAX_CHARS = 4000;
 /** Nesting beyond this is no answer that a person would write; it bounds the call stack. */
 const MAX_DEPTH = 40;
 
+/** Operators of an answer at most: a chain of them makes a tree as deep as it is long. */
+const MAX_OPERATORS = 500;
+
 /** Thrown inside the parser, caught by {@linkcode parseAnswer}. */
 class Unreadable extends Error {}
 
@@ -71,6 +74,7 @@ class Parser {
   readonly #tokens: readonly Token[];
   #at = 0;
   #depth = 0;
+  #operators = 0;
   /** Inside `|...|`, where another bar closes. */
   #bars = 0;
 
@@ -114,6 +118,12 @@ class Parser {
     const value = read();
     this.#depth--;
     return value;
+  }
+
+  /** Counts an operator that makes the tree deeper. */
+  #call(fn: string, ...args: Node[]): Node {
+    if (++this.#operators > MAX_OPERATORS) throw new Unreadable();
+    return call(fn, ...args);
   }
 
   /** Clauses separated by commas, semicolons, "and", "or"; `"or"` joins regions into a union. */
@@ -182,18 +192,18 @@ class Parser {
 
   #sum(): Node {
     let left: Node;
-    if (this.#take("-")) left = call("neg", this.#product());
-    else if (this.#take("\\pm")) left = call("pm", integer(0), this.#product());
-    else if (this.#take("\\mp")) left = call("mp", integer(0), this.#product());
+    if (this.#take("-")) left = this.#call("neg", this.#product());
+    else if (this.#take("\\pm")) left = this.#call("pm", integer(0), this.#product());
+    else if (this.#take("\\mp")) left = this.#call("mp", integer(0), this.#product());
     else {
       this.#take("+");
       left = this.#product();
     }
     for (;;) {
-      if (this.#take("+")) left = call("+", left, this.#product());
-      else if (this.#take("-")) left = call("-", left, this.#product());
-      else if (this.#take("\\pm")) left = call("pm", left, this.#product());
-      else if (this.#take("\\mp")) left = call("mp", left, this.#product());
+      if (this.#take("+")) left = this.#call("+", left, this.#product());
+      else if (this.#take("-")) left = this.#call("-", left, this.#product());
+      else if (this.#take("\\pm")) left = this.#call("pm", left, this.#product());
+      else if (this.#take("\\mp")) left = this.#call("mp", left, this.#product());
       else return left;
     }
   }
@@ -202,16 +212,17 @@ class Parser {
     let left = this.#factor();
     for (;;) {
       if (this.#take("*") || this.#take("\\cdot") || this.#take("\\times") || this.#take("\\ast")) {
-        left = call("*", left, this.#signed());
-      } else if (this.#take("/") || this.#take("\\div")) left = call("/", left, this.#signed());
-      else if (this.#startsFactor()) left = this.#beside(left);
+        left = this.#call("*", left, this.#signed());
+      } else if (this.#take("/") || this.#take("\\div")) {
+        left = this.#call("/", left, this.#signed());
+      } else if (this.#startsFactor()) left = this.#beside(left);
       else return left;
     }
   }
 
   /** A factor that may carry a sign, as after an operator. */
   #signed(): Node {
-    if (this.#take("-")) return call("neg", this.#signed());
+    if (this.#take("-")) return this.#call("neg", this.#nested(() => this.#signed()));
     return this.#factor();
   }
 
@@ -226,10 +237,10 @@ class Parser {
       const [num, den] = right.type === "call" && right.fn === "/" ? right.args : [];
       if (num?.type === "num" && den?.type === "num") {
         if (left.value.den !== 1n || num.value.num >= den.value.num) throw new Unreadable();
-        return call("+", left, right);
+        return this.#call("+", left, right);
       }
     }
-    return call("*", left, right);
+    return this.#call("*", left, right);
   }
 
   #startsFactor(): boolean {
@@ -259,11 +270,19 @@ class Parser {
     let base = this.#nested(() => this.#primary());
     for (;;) {
       if (this.#take("^")) base = this.#power(base);
-      else if (this.#take("!")) base = call("factorial", base);
-      else if (this.#take("'")) base = prime(base);
-      else if (this.#take("\\%") || this.#take("%")) base = call("/", base, integer(100));
+      else if (this.#take("!")) base = this.#call("factorial", base);
+      else if (this.#take("'")) base = this.#prime(base);
+      else if (this.#take("\\%") || this.#take("%")) base = this.#call("/", base, integer(100));
       else return base;
     }
+  }
+
+  /** A derivative of an unknown function is another unknown function. */
+  #prime(base: Node): Node {
+    if (++this.#operators > MAX_OPERATORS) throw new Unreadable();
+    if (base.type === "sym") return { type: "sym", name: `${base.name}'` };
+    if (base.type === "call" && base.fn.startsWith("@")) return { ...base, fn: `${base.fn}'` };
+    throw new Unreadable();
   }
 
   #power(base: Node): Node {
@@ -271,16 +290,16 @@ class Parser {
     if (this.#tokens[this.#at + (braced ? 1 : 0)].text === "\\circ") {
       this.#at += braced ? 3 : 1;
       if (braced && this.#tokens[this.#at - 1].text !== "}") throw new Unreadable();
-      return call("degree", base);
+      return this.#call("degree", base);
     }
     if (this.#tokens[this.#at + (braced ? 1 : 0)].text === "\\prime") {
       let each = base;
       if (braced) this.#at++;
-      while (this.#take("\\prime")) each = prime(each);
+      while (this.#take("\\prime")) each = this.#prime(each);
       if (braced) this.#expect("}");
       return each;
     }
-    return call("^", base, this.#argument());
+    return this.#call("^", base, this.#argument());
   }
 
   /** What `\frac`, `^` and their like take: a braced expression, or one token. */
@@ -298,7 +317,7 @@ class Parser {
     }
     if (text === "-" && kind === "sign") {
       this.#at++;
-      return call("neg", this.#argument());
+      return call("neg", this.#nested(() => this.#argument()));
     }
     return this.#nested(() => this.#primary());
   }
@@ -507,7 +526,7 @@ class Parser {
     if (this.#is("(") || this.#is("[")) return this.#bracket(this.#next().text);
     if (this.#is("{")) return this.#argument();
     if (this.#is("|")) return this.#primary();
-    if (this.#take("-")) return call("neg", this.#functionArgument());
+    if (this.#take("-")) return call("neg", this.#nested(() => this.#functionArgument()));
     let value = this.#factor();
     for (;;) {
       const { text, kind } = this.#peek;
@@ -576,11 +595,4 @@ function number(text: string): Node {
 
 function isOne(node: Node): boolean {
   return node.type === "num" && node.value.num === node.value.den;
-}
-
-/** A derivative of an unknown function is another unknown function. */
-function prime(base: Node): Node {
-  if (base.type === "sym") return { type: "sym", name: `${base.name}'` };
-  if (base.type === "call" && base.fn.startsWith("@")) return { ...base, fn: `${base.fn}'` };
-  throw new Unreadable();
 }
