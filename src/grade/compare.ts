@@ -31,8 +31,9 @@ export function compareAnswers(a: string, b: string): Finding {
 
 /** An answer in canonical form; one that is given twice (`x > 2 : (2, \infty)`) must agree with itself. */
 function read(source: string, work: Work): Canonical | undefined {
-  const [first, second, ...more] = source.split(":").map(parseAnswer);
-  if (source.includes(":") && more.length === 0 && first && second) {
+  const halves = source.split(":", 3);
+  const [first, second] = halves.length === 2 ? halves.map(parseAnswer) : [];
+  if (first && second) {
     const [one, other] = [canonical(first), canonical(second)];
     return sameAnswer(one, other, work) === "equal" ? one : undefined;
   }

@@ -122,6 +122,7 @@ const KINDS: Record<string, () => string> = {
       .join(""),
   "long list": () =>
     times(pick([40, 70, 2000]), () => pick(["1", "x", "\\sqrt{2}", "(1,2)", "\\pm 3"])).join(", "),
+  "many terms": () => repeat(pick(["x+", "2x ", "x/", "x!", "x'", "^2", "x=", "1:", "-"]), 3900),
   "signs": () => repeat(pick(["\\pm 1", "x \\pm y", "\\pm\\pm", "1 \\mp 2 "]), pick([20, 400])),
   "wide matrix": () =>
     `\\begin{pmatrix}${repeat(pick(["1 & ", "1 \\\\ ", "& "]), pick([60, 3000]))}1\\end{pmatrix}`,

@@ -85,6 +85,7 @@ Deno.test("grade: equal as mathematical objects", () => {
     ["(3,\\infty) \\cup (-\\infty,2)", "(-\\infty,2) \\cup (3,\\infty)"],
     ["x \\neq 2", "(-\\infty,2) \\cup (2,\\infty)"],
     ["\\{x \\mid x \\ge 0\\}", "[0,\\infty)"],
+    ["\\{x : x \\ge 0\\}", "x \\geq 0"],
     ["\\mathbb{R}", "(-\\infty,\\infty)"],
     ["$-1<x \\leqslant 1:(-1,1]$", "(-1,1]"],
     // Equations.
@@ -166,7 +167,9 @@ Deno.test("grade: generated expressions equal their other spelling, and nothing 
 Deno.test("grade: work is bounded for answers made to be slow", () => {
   const hostile = [
     Array.from({ length: 64 }, (_, i) => `\\sqrt{${i}}`).join(", "),
-    Array.from({ length: 1900 }, () => "x").join("+"),
+    ...["x+", "2x ", "x/", "x^2", "!", "'", "\\%", "x=", "-"].map((each) =>
+      `x${each.repeat(1900)}x`
+    ),
     Array.from({ length: 300 }, (_, i) => `\\frac{1}{${i + 1}}`).join("+"),
     "99^{99^{9}}",
     "(((9!)!)!)!",

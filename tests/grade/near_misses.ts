@@ -228,6 +228,8 @@ export const nearMisses: readonly (readonly [string, string])[] = [
   ["(-\\infty,2) \\cup (3,\\infty)", "(-\\infty,2)"],
   ["(-\\infty,2) \\cup (3,\\infty)", "(-\\infty,2) \\cap (3,\\infty)"],
   ["x<2 \\text{ or } x>3", "2<x<3"],
+  ["x<2 \\text{ or } x>3", "x<2 \\text{ and } x>3"],
+  ["x>1 \\text{ and } x<3", "x>1 \\text{ or } x<3"],
   ["\\infty", "-\\infty"],
   ["\\infty", "10^{100}"],
   ["\\mathbb{R}", "\\mathbb{N}"],
