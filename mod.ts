@@ -76,6 +76,7 @@ export {
   type Verdict,
 } from "./src/grade/mod.ts";
 export {
+  type Architecture,
   type ChatMessage,
   ChatTemplate,
   type ChatTemplateFiles,
@@ -86,14 +87,18 @@ export {
   type ForwardPass,
   type HeadKind,
   initialise,
+  type LinearScaling,
+  type Llama3Scaling,
   loadModel,
   type LoadOptions,
   Model,
   type ModelConfig,
   type PackedBatch,
   type RenderOptions,
+  type RopeScaling,
   type StreamDecoder,
   Tokenizer,
+  type YarnScaling,
 } from "./src/model/mod.ts";
 export { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "./src/ppo/mod.ts";
 export {
@@ -106,6 +111,6 @@ export {
 export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "./src/schema.ts";
 export * from "./src/task/mod.ts";
 export { presets } from "./src/run/presets.ts";
-export { type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
+export { type PresetName, type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
 export type { Metrics } from "./src/run/mod.ts";
 export { train, type TrainHooks, type TrainOptions } from "./src/run/train.ts";

@@ -107,9 +107,9 @@ function chosenSources(text: string): { sources: DataSource[]; named: Set<string
 /** @throws {UserError} where the program may not connect to anything, as under `deno task thinker`. */
 async function checkNetwork(): Promise<void> {
   const { state } = await Deno.permissions.query({ name: "env", variable: "HF_ENDPOINT" });
-  const { host } = new URL(state === "granted" ? hubEndpoint() : publicEndpoints.hub);
+  const { host } = URL.parse(state === "granted" ? hubEndpoint() : publicEndpoints.hub) ?? {};
   const net = await Deno.permissions.query({ name: "net", host });
-  if (state === "granted" && net.state === "granted") return;
+  if (state === "granted" && (host === undefined || net.state === "granted")) return;
   throw new UserError(`thinker data may not connect to ${host}`, {
     hint: "run `deno task data`, which has the permission, or convert files with --from",
   });
@@ -121,7 +121,7 @@ function fetchOptions(out: string, signal: AbortSignal) {
     out,
     signal,
     endpoints: { ...publicEndpoints, hub: hubEndpoint() },
-    token: Deno.env.get("HF_TOKEN") || undefined,
+    token: Deno.env.get("HF_TOKEN")?.trim() || undefined,
     onProgress: (name: string, bytes: number, total: number | undefined) => {
       if (Date.now() - shownAt < 2000) return;
       if (shownAt > 0) {

@@ -1,27 +1,20 @@
 /**
- * Which hub to talk to.
+ * Which hub to talk to, and which hosts that means.
  *
  * @module
  */
-import { UserError } from "../src/errors.ts";
+import { publicEndpoints } from "../src/datasets/mod.ts";
 
-/** The hosts of GitHub's files and of the Hugging Face hub, which sends large files from elsewhere. */
-export const publicHosts: readonly string[] = [
-  "raw.githubusercontent.com",
-  "huggingface.co",
-  "*.huggingface.co",
-  "*.hf.co",
-];
-
-/**
- * The hub's address: HF_ENDPOINT names a mirror, as with Hugging Face's own tools.
- *
- * @throws {UserError} when it is no address.
- */
+/** The hub's address: HF_ENDPOINT names a mirror, as with Hugging Face's own tools. */
 export function hubEndpoint(): string {
-  const address = Deno.env.get("HF_ENDPOINT") || "https://huggingface.co";
-  if (!/^https?:$/.test(URL.parse(address)?.protocol ?? "")) {
-    throw new UserError(`HF_ENDPOINT: ${address} is not an address such as https://huggingface.co`);
-  }
-  return address.replace(/\/+$/, "");
+  return Deno.env.get("HF_ENDPOINT")?.trim() || publicEndpoints.hub;
+}
+
+/** Every host that data sets come from; the hub sends large files from hosts of their own. */
+export function dataHosts(): string[] {
+  const { hub, github } = publicEndpoints;
+  const hosts = [hub, github, hubEndpoint()].map((address) => URL.parse(address)?.host);
+  return [...new Set([...hosts, "*.huggingface.co", "*.hf.co"])].filter((host) =>
+    host !== undefined
+  );
 }

@@ -1,6 +1,5 @@
 /**
- * Data from the network: the table of published data sets, downloads that survive dropped connections,
- * checksums, and the conversion to rows. The only room that connects to anything.
+ * Published data sets: where each one comes from, its download, checksums, and the conversion to rows.
  *
  * @module
  */
@@ -20,5 +19,5 @@ export {
   dataSources,
   type Endpoints,
   publicEndpoints,
-  sourceUrl,
+  sourcePath,
 } from "./sources.ts";

@@ -6,11 +6,12 @@
 import { basename, join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
 import { UserError } from "../errors.ts";
+import { Hub } from "../hub/mod.ts";
 import { writeAtomic } from "../atomic.ts";
 import { fileChecksum } from "./checksum.ts";
 import { download } from "./download.ts";
 import { formatLock, type Lock, lockKey, readLock } from "./lock.ts";
-import { type DataSource, type Endpoints, publicEndpoints, sourceUrl } from "./sources.ts";
+import { type DataSource, type Endpoints, publicEndpoints, sourcePath } from "./sources.ts";
 
 /** How a file was found to be the published one. */
 export type Proof =
@@ -45,10 +46,10 @@ export interface PrepareOptions {
   readonly out: string;
   /** Other addresses of the hosts: a mirror. */
   readonly endpoints?: Endpoints;
-  /** Account for files that ask for one. */
+  /** Access token of the hub, for files that ask for one. */
   readonly token?: string;
-  /** Milliseconds before a dropped connection is made anew the first time; default 500. */
-  readonly pause?: number;
+  /** Seconds before a dropped connection is made anew the first time; default 1. */
+  readonly retrySeconds?: number;
   /** A set's download grows. */
   readonly onProgress?: (name: string, bytes: number, total: number | undefined) => void;
   /** Aborting stops the download; what has arrived stays for the next call. */
@@ -61,7 +62,7 @@ export interface PrepareOptions {
  * @throws {UserError} when it cannot be had, or is not what was published or locked.
  */
 export async function fetchSet(source: DataSource, options: PrepareOptions): Promise<PreparedSet> {
-  const { out, endpoints = publicEndpoints, token, pause, onProgress, signal } = options;
+  const { out, endpoints = publicEndpoints, retrySeconds, onProgress, signal } = options;
   const lockPath = join(out, "data.lock.json"), key = lockKey(source);
   const lock = await readLock(lockPath);
   const locked = lock[key];
@@ -74,11 +75,10 @@ export async function fetchSet(source: DataSource, options: PrepareOptions): Pro
     const revision = source.blob === undefined
       ? locked?.revision ?? source.revision
       : source.revision;
-    const got = await download(sourceUrl(source, revision, endpoints), raw, {
+    const token = source.host === "hub" ? options.token : undefined;
+    const host = new Hub({ endpoint: endpoints[source.host], token, retrySeconds, signal });
+    const got = await download(host, sourcePath(source, revision), raw, {
       checksum,
-      token,
-      pause,
-      signal,
       onProgress: (bytes, total) => onProgress?.(source.name, bytes, total),
     });
     if (!locked) {

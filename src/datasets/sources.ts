@@ -174,14 +174,11 @@ export const publicEndpoints: Endpoints = {
   github: "https://raw.githubusercontent.com",
 };
 
-/** Where a file is downloaded from. */
-export function sourceUrl(
-  source: Pick<DataSource, "host" | "repo" | "path">,
+/** Where a file lies below its host's address. */
+export function sourcePath(
+  { host, repo, path }: Pick<DataSource, "host" | "repo" | "path">,
   revision: string,
-  endpoints: Endpoints = publicEndpoints,
 ): string {
-  const path = source.path.split("/").map(encodeURIComponent).join("/");
-  return source.host === "hub"
-    ? `${endpoints.hub}/datasets/${source.repo}/resolve/${encodeURIComponent(revision)}/${path}`
-    : `${endpoints.github}/${source.repo}/${encodeURIComponent(revision)}/${path}`;
+  const file = path.split("/").map(encodeURIComponent).join("/"), at = encodeURIComponent(revision);
+  return host === "hub" ? `/datasets/${repo}/resolve/${at}/${file}` : `/${repo}/${at}/${file}`;
 }

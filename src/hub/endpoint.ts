@@ -24,6 +24,7 @@ export interface HubOptions {
 
 /** A failure that may pass: a dropped connection, a busy server. */
 export class Transient extends Error {
+  /** Tells it from other errors. */
   override readonly name = "Transient";
 
   /**
@@ -31,8 +32,24 @@ export class Transient extends Error {
    *
    * @param waitSeconds What the server asked for, if it did.
    */
-  constructor(message: string, readonly waitSeconds?: number) {
+  constructor(
+    message: string,
+    /** Seconds that the server asked to wait. */
+    readonly waitSeconds?: number,
+  ) {
     super(message);
+  }
+}
+
+/** A refusal that asking again does not change. */
+export class Refusal extends UserError {
+  /**
+   * What the server answered.
+   *
+   * @param status Of HTTP.
+   */
+  constructor(message: string, readonly status: number, options: { hint?: string } = {}) {
+    super(message, options);
   }
 }
 
@@ -115,10 +132,11 @@ export class Hub {
    *
    * @param path Below the endpoint, beginning with a slash.
    * @throws {Transient} for dropped connections and busy servers.
-   * @throws {UserError} for everything that asking again does not change.
+   * @throws {UserError} for everything that asking again does not change; a {@linkcode Refusal} where
+   *   the server answered.
    */
   async get(path: string, headers: Record<string, string> = {}): Promise<HubResponse> {
-    let url = new URL(this.endpoint + path);
+    let url = new URL(this.endpoint + path), first: Headers | undefined;
     const { origin } = url;
     for (let hop = 0; hop <= maxRedirects; hop++) {
       const sent: Record<string, string> = { "accept-encoding": "identity", ...headers };
@@ -133,6 +151,7 @@ export class Hub {
         watch.stop();
         throw this.#failure(cause, url);
       }
+      first ??= response.headers;
       if (response.status >= 300 && response.status < 400) {
         watch.stop();
         await response.body?.cancel();
@@ -140,7 +159,7 @@ export class Hub {
         continue;
       }
       if (response.ok) {
-        return new HubResponse(response, watch, (cause) => this.#failure(cause, url));
+        return new HubResponse(response, first, watch, (cause) => this.#failure(cause, url));
       }
       watch.stop();
       await response.body?.cancel();
@@ -154,7 +173,7 @@ export class Hub {
     if (this.#signal?.aborted) return this.#signal.reason;
     if (cause instanceof Deno.errors.NotCapable) {
       return new UserError(`no permission to reach ${url.host}`, {
-        hint: "use `deno task model download …`, the only task that may use the network",
+        hint: "only `deno task model download …` and `deno task data` may use the network",
         cause,
       });
     }
@@ -181,7 +200,7 @@ export class Hub {
       : status === 403
       ? "accept the model's terms on its page, and set HF_TOKEN to a token that may read it"
       : undefined;
-    return new UserError(said, { hint });
+    return new Refusal(said, status, { hint });
   }
 
   async #pause(seconds: number): Promise<void> {
@@ -204,12 +223,20 @@ export class HubResponse {
   readonly status: number;
   /** Its headers. */
   readonly headers: Headers;
+  /** The headers of the first answer: where it redirected, the hub told about the file only there. */
+  readonly first: Headers;
   readonly #response: Response;
   readonly #watch: Watch;
   readonly #failure: (cause: unknown) => unknown;
 
   /** Made by {@linkcode Hub.get}. */
-  constructor(response: Response, watch: Watch, failure: (cause: unknown) => unknown) {
+  constructor(
+    response: Response,
+    first: Headers,
+    watch: Watch,
+    failure: (cause: unknown) => unknown,
+  ) {
+    this.first = first;
     this.status = response.status;
     this.headers = response.headers;
     this.#response = response;

@@ -44,9 +44,9 @@ export interface Axis {
 /** The standard size of a chart. */
 export const standardSize: Size = { width: 500, height: 300 };
 
-/** About the width of a text of 11 pixels' height. */
+/** About the width of a text of 11 pixels' height, in a wide font. */
 export function textWidth(text: string): number {
-  return 6.1 * [...text].length;
+  return 6.8 * [...text].length;
 }
 
 /** Where a chart of this size has its plot. */
@@ -106,7 +106,7 @@ function legendOf(entries: readonly LegendEntry[], plot: Plot): Markup[] {
   let x = plot.left;
   return entries.map(({ name, color, mark = "line" }) => {
     const at = x, y = 32;
-    x += 24 + textWidth(name) + 14;
+    x += 24 + textWidth(name) + 12;
     const sample = {
       line: markup`<line x1="${px(at)}" x2="${
         px(at + 18)

@@ -21,10 +21,10 @@ const series: Record<string, readonly [light: string, dark: string]> = {
   "thinker-fast": ["#d98e00", "#f2b544"],
   right: ["#009e73", "#3fcf9f"],
   wrong: ["#b9bec4", "#5b636d"],
-  "other-0": ["#3a87b7", "#7cc4ea"],
+  "other-0": ["#7a5ab5", "#b39ae0"],
   "other-1": ["#8c564b", "#c99a8f"],
-  "other-2": ["#7a5ab5", "#b39ae0"],
-  "other-3": ["#6b7d2a", "#b3c765"],
+  "other-2": ["#6b7d2a", "#b3c765"],
+  "other-3": ["#3a87b7", "#7cc4ea"],
 };
 
 const surfaces = {
@@ -103,5 +103,6 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;margin:.35r
 background:var(--tint);border-radius:6px;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
 max-height:28rem;overflow-y:auto}
 .mark{display:inline-block;min-width:3.6rem;font-weight:600}.mark.c-wrong{color:var(--soft)}
+@media(max-width:44rem){th:first-child,td:first-child{white-space:normal;max-width:9rem}}
 @media print{body{max-width:none}pre{max-height:none}}
 ${chartStyle}`.replaceAll("\n", "");

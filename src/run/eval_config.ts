@@ -5,7 +5,7 @@
  */
 import * as z from "npm:zod@^4";
 import { join } from "node:path";
-import { UserError } from "../errors.ts";
+import { UserError, writeError } from "../errors.ts";
 import { readJson } from "../model/json_file.ts";
 import type { Fields, Schema } from "../schema.ts";
 import { parseSettings } from "../suggest.ts";
@@ -135,7 +135,11 @@ export class EvalFolder {
    */
   static async open(path: string, config: EvalConfig): Promise<EvalFolder> {
     const folder = new EvalFolder(path);
-    await Deno.mkdir(path, { recursive: true });
+    try {
+      await Deno.mkdir(path, { recursive: true });
+    } catch (cause) {
+      throw writeError(path, cause);
+    }
     const names = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name)
       .filter((name) => !name.startsWith("."));
     if (names.length > 0) {

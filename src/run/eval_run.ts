@@ -179,7 +179,13 @@ function openTask({ method }: EvalConfig, model: Model): { task: Task; stop: num
     return { task: new BaselineTask({ ...shared, budget: budgets.answer }), stop };
   }
   const only = mode === "fast" ? "fast" as const : undefined;
-  const task = new ThinkerTask({ ...shared, budgets, only, summarizeAtInference: summary });
+  const task = new ThinkerTask({
+    ...shared,
+    // A summary that is not asked for needs no room in cache and positions.
+    budgets: summary ? budgets : { ...budgets, summary: 1 },
+    only,
+    summarizeAtInference: summary,
+  });
   return { task, stop };
 }
 

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { UserError } from "../errors.ts";
 
 /** Bytes that are read at each place, and places per file. */
 const pieceBytes = 64 * 1024, pieces = 64;
@@ -15,11 +16,16 @@ const pieceBytes = 64 * 1024, pieces = 64;
  * longer.
  *
  * @returns 16 hex digits.
+ * @throws {UserError} when the folder has no weights.
  */
 export function weightsFingerprint(dir: string): string {
   const hash = createHash("sha256");
-  const names = [...Deno.readDirSync(dir)].map((entry) => entry.name)
-    .filter((name) => name.endsWith(".safetensors")).sort();
+  const names = weightFiles(dir);
+  if (names.length === 0) {
+    throw new UserError(`${dir} holds no model`, {
+      hint: "name a folder with config.json, tokenizer.json and *.safetensors with --model",
+    });
+  }
   const buffer = new Uint8Array(pieceBytes);
   for (const name of names) {
     using file = Deno.openSync(join(dir, name));
@@ -33,4 +39,17 @@ export function weightsFingerprint(dir: string): string {
     }
   }
   return hash.digest("hex").slice(0, 16);
+}
+
+/** Names of a folder's weight files, sorted; none where there is no folder. */
+function weightFiles(dir: string): string[] {
+  try {
+    return [...Deno.readDirSync(dir)].map((entry) => entry.name)
+      .filter((name) => name.endsWith(".safetensors")).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return [];
+    }
+    throw error;
+  }
 }

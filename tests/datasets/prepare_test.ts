@@ -57,7 +57,7 @@ async function withFolder(test: (dir: string, hub: FakeHub) => Promise<void>): P
 const optionsFor = (dir: string, hub: FakeHub) => ({
   out: `${dir}/data`,
   endpoints: { hub: hub.url, github: hub.url },
-  pause: 1,
+  retrySeconds: 0.001,
 });
 
 Deno.test("fetchSet: a pinned file, through dropped connections, checked and converted", () =>
