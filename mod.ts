@@ -111,6 +111,6 @@ export {
 export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "./src/schema.ts";
 export * from "./src/task/mod.ts";
 export { presets } from "./src/run/presets.ts";
-export { type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
+export { type PresetName, type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
 export type { Metrics } from "./src/run/mod.ts";
 export { train, type TrainHooks, type TrainOptions } from "./src/run/train.ts";

@@ -38,6 +38,28 @@ export const qwen05b: ModelConfig = {
   maxPositions: 512,
 };
 
+/** Qwen2.5-1.5B, for sequences of up to 16,384 tokens. */
+export const qwen15b: ModelConfig = {
+  ...qwen05b,
+  hidden: 1536,
+  ffn: 8960,
+  layers: 28,
+  heads: 12,
+  headDim: 128,
+  maxPositions: 16_384,
+};
+
+/** Qwen2.5-7B, likewise. */
+export const qwen7b: ModelConfig = {
+  ...qwen15b,
+  hidden: 3584,
+  ffn: 18_944,
+  heads: 28,
+  kvHeads: 4,
+  vocab: 152_064,
+  tiedHead: false,
+};
+
 /** Work of one step, and how many tokens it makes or trains on. */
 export interface StepCost {
   readonly tokens: number;
@@ -52,14 +74,22 @@ export function productWeights(config: ModelConfig): number {
   return layers * ((heads + 2 * kvHeads) * D * C + heads * D * C + 3 * F * C) + vocab * C;
 }
 
-/** A decode step of `batch` sequences that hold `context` tokens each. */
-export function decodeCost(config: ModelConfig, batch: number, context: number): StepCost {
+/**
+ * A decode step of `batch` sequences that hold `context` tokens each; weights and cache have elements of
+ * `elementBytes`.
+ */
+export function decodeCost(
+  config: ModelConfig,
+  batch: number,
+  context: number,
+  elementBytes = 4,
+): StepCost {
   const { layers, heads, kvHeads, headDim: D } = config;
   const weights = productWeights(config);
   return {
     tokens: batch,
     flops: batch * (2 * weights + layers * 4 * D * heads * context),
-    bytes: 4 * (weights + batch * layers * 2 * kvHeads * D * context),
+    bytes: elementBytes * (weights + batch * layers * 2 * kvHeads * D * context),
   };
 }
 

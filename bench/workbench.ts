@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { type Allocation, Device, type DType, type Stream, type Tensor } from "../ffi/mod.ts";
+import {
+  type Allocation,
+  type Backend,
+  Device,
+  type DType,
+  type Stream,
+  type Tensor,
+} from "../ffi/mod.ts";
 import { lastLevelCacheBytes } from "./machine.ts";
 
 /** Elements of the block of random numbers that fills everything. */
@@ -33,9 +40,11 @@ export class Workbench implements Disposable {
     this.poolBytes = poolBytes;
   }
 
-  /** Opens the CPU device. `poolBytes`: by default what makes memory cold on this machine. */
-  static async open(options: { poolBytes?: number } = {}): Promise<Workbench> {
-    const device = await Device.open("cpu", { onBuild: (text) => console.error(text) });
+  /** Opens a device (default: the CPU). `poolBytes`: by default what makes memory cold on this machine. */
+  static async open(options: { backend?: Backend; poolBytes?: number } = {}): Promise<Workbench> {
+    const device = await Device.open(options.backend ?? "cpu", {
+      onBuild: (text) => console.error(text),
+    });
     return new Workbench(device, options.poolBytes ?? await coldBytes(device.info.memoryBytes));
   }
 

@@ -31,6 +31,8 @@ interface Toolchain {
   readonly link: readonly string[];
   /** Everything about compiler and machine that changes the produced code. */
   readonly identity: string;
+  /** Keep what the compiler says beside the library, as `<library>.log`. */
+  readonly log?: boolean;
 }
 
 /**
@@ -112,6 +114,7 @@ async function cudaToolchain(): Promise<Toolchain> {
   const compiler = "nvcc";
   const targets = cudaTargets.flatMap((target) => ["-gencode", target]);
   const compile = ["-std=c++17", "-O3", "-Xcompiler", "-fPIC,-fvisibility=hidden", ...targets];
+  compile.push("-Xptxas", "-v"); // registers and spills of every kernel, for bench/ptxas.ts
   // A static runtime loads on machines without a driver, and then says so.
   const link = ["-shared", "-cudart", "static", ...targets];
   const version = await run(compiler, ["--version"]);
@@ -120,7 +123,8 @@ async function cudaToolchain(): Promise<Toolchain> {
       hint: "install the CUDA toolkit and put its bin folder on PATH",
     });
   }
-  return { compiler, compile, link, identity: [...compile, ...link, version.stdout].join("\n") };
+  const identity = [...compile, ...link, version.stdout].join("\n");
+  return { compiler, compile, link, identity, log: true };
 }
 
 async function buildLocked(
@@ -140,7 +144,8 @@ async function buildLocked(
   );
   const temporary = await Deno.makeTempDir({ dir, prefix: "build-" });
   try {
-    await build(temporary, backend, sources, toolchain);
+    const log = await build(temporary, backend, sources, toolchain);
+    if (toolchain.log) await Deno.writeTextFile(`${path}.log`, log);
     await Deno.rename(`${temporary}/library.so`, path);
   } finally {
     await Deno.remove(temporary, { recursive: true });
@@ -152,17 +157,17 @@ async function build(
   backend: Backend,
   sources: readonly SourceFile[],
   toolchain: Toolchain,
-): Promise<void> {
+): Promise<string> {
   for (const source of sources) await Deno.writeTextFile(`${dir}/${source.name}`, source.text);
   const units = sources.filter((s) => /\.(cpp|cu)$/.test(s.name)).map((s) => s.name);
   const objects = units.map((name) => `${dir}/${name}.o`);
-  const queue = units.keys();
+  const queue = units.keys(), said: string[] = [];
   let failed = false;
   const worker = async () => {
     for (const i of queue) {
       if (failed) return;
       const args = [...toolchain.compile, "-c", `${dir}/${units[i]}`, "-o", objects[i]];
-      await compile(backend, toolchain.compiler, args).catch((error) => {
+      said[i] = await compile(backend, toolchain.compiler, args).catch((error) => {
         failed = true;
         throw error;
       });
@@ -178,13 +183,16 @@ async function build(
     "-o",
     `${dir}/library.so`,
   ]);
+  return said.join("");
 }
 
-async function compile(backend: Backend, compiler: string, args: string[]): Promise<void> {
+/** Runs the compiler and returns its messages. */
+async function compile(backend: Backend, compiler: string, args: string[]): Promise<string> {
   const result = await run(compiler, args);
   if (!result?.success) {
     throw buildError(backend, compiler, result?.stderr ?? "the compiler vanished");
   }
+  return result.stderr;
 }
 
 function buildError(backend: Backend, compiler: string, stderr: string): UserError {

@@ -45,6 +45,8 @@ class Stream {
 
   // Runs the op on the worker, or records it while a graph is open.
   void submit(Op op);
+  // True while nothing is queued, running, recorded or wrong: the caller may do the next op itself.
+  bool idle();
   // Waits until the queue is empty; throws the first error that an op raised since the last wait.
   void wait();
   // Waits until the queue is empty; errors stay for `wait`.

@@ -70,7 +70,10 @@ __global__ void __launch_bounds__(kBlock) qk_norm_backward(T* dqkv, float* parts
     }
     const float pull = norm_pull(n.sum(add_dot(d, w, s, 0.0f)), n.D, r);
     if (!mine) continue;
-    add_weight_gradient(head < n.H ? dwq : dwk, d, s, r);
+    if (head < n.H)
+      add_weight_gradient(dwq, d, s, r);
+    else
+      add_weight_gradient(dwk, d, s, r);
     store_pack<kWhole>(dqkv + at, norm_gradient(d, w, s, r, pull), count);
   }
 #pragma unroll

@@ -28,6 +28,7 @@ function bits(value: bigint): number {
 
 function reduced(num: bigint, den: bigint): Rational | undefined {
   if (den === 0n) return undefined;
+  if (den === 1n) return { num, den };
   const factor = gcd(num, den) * (den < 0n ? -1n : 1n);
   return { num: num / factor, den: den / factor };
 }
@@ -109,10 +110,20 @@ function floor(a: Rational): Rational {
 /** The exact value of a constant expression, reduced, or `undefined` when none is found. */
 export function exactValue(node: Node, work: Work): Rational | undefined {
   if (--work.left < 0) return undefined;
+  const value = exactResult(node, work);
+  if (!value) return undefined;
+  const length = bits(value.num) + bits(value.den);
+  // Reducing a fraction takes time by the square of its length.
+  work.left -= length >> 5;
+  if (value.den !== 1n) work.left -= (length >> 7) ** 2;
+  return length <= MAX_BITS ? value : undefined;
+}
+
+function exactResult(node: Node, work: Work): Rational | undefined {
   if (node.type === "num") return reduced(node.value.num, node.value.den);
   if (node.type !== "call") return undefined;
   const a = exactValue(node.args[0], work);
-  if (!a || bits(a.num) > MAX_BITS || bits(a.den) > MAX_BITS) return undefined;
+  if (!a) return undefined;
   switch (node.fn) {
     case "neg":
       return negate(a);
@@ -129,7 +140,7 @@ export function exactValue(node: Node, work: Work): Rational | undefined {
   }
   if (node.args.length !== 2) return undefined;
   const b = exactValue(node.args[1], work);
-  if (!b || bits(b.num) > MAX_BITS || bits(b.den) > MAX_BITS) return undefined;
+  if (!b) return undefined;
   switch (node.fn) {
     case "+":
       return add(a, b);

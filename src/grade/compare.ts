@@ -23,11 +23,22 @@ const MAX_ITEMS = 64;
  * @returns `unknown` when one cannot be read, or neither equality nor difference is established.
  */
 export function compareAnswers(a: string, b: string): Finding {
-  const x = parseAnswer(a);
-  const y = x && parseAnswer(b);
-  if (!x || !y) return "unknown";
   const work = { left: MAX_WORK };
-  return sameAnswer(canonical(x), canonical(y), work);
+  const x = read(a, work);
+  const y = x && read(b, work);
+  return x && y ? sameAnswer(x, y, work) : "unknown";
+}
+
+/** An answer in canonical form; one that is given twice (`x > 2 : (2, \infty)`) must agree with itself. */
+function read(source: string, work: Work): Canonical | undefined {
+  const halves = source.split(":", 3);
+  const [first, second] = halves.length === 2 ? halves.map(parseAnswer) : [];
+  if (first && second) {
+    const [one, other] = [canonical(first), canonical(second)];
+    return sameAnswer(one, other, work) === "equal" ? one : undefined;
+  }
+  const tree = parseAnswer(source);
+  return tree && canonical(tree);
 }
 
 function sameAnswer(a: Canonical, b: Canonical, work: Work): Finding {
@@ -191,24 +202,22 @@ function sameCollection(
 ): Finding {
   if (a.length > MAX_ITEMS || b.length > MAX_ITEMS) return "unknown";
   const xs = distinct ? unique(a, work) : a;
-  const rest = [...(distinct ? unique(b, work) : b)];
-  if (xs.length !== rest.length) return "different";
-  let unsure = false;
-  for (const x of xs) {
-    let hit = -1, doubt = false;
-    for (const [i, y] of rest.entries()) {
-      const finding = same(x, y, work);
-      if (finding === "equal") {
-        hit = i;
-        break;
-      }
-      if (finding === "unknown") doubt = true;
-    }
-    if (hit >= 0) rest.splice(hit, 1);
-    else if (!doubt) return "different";
-    else unsure = true;
-  }
-  return unsure ? "unknown" : "equal";
+  const ys = distinct ? unique(b, work) : b;
+  if (xs.length !== ys.length) return "different";
+  const findings = xs.map((x) => ys.map((y) => same(x, y, work)));
+  const taken = new Set<number>();
+  const matched = findings.every((row) => {
+    const hit = row.findIndex((finding, i) => finding === "equal" && !taken.has(i));
+    taken.add(hit);
+    return hit >= 0;
+  });
+  if (matched) return "equal";
+  // A member without any counterpart, on whichever side, settles it.
+  const isAlone = (row: readonly Finding[]) => row.every((finding) => finding === "different");
+  const columns = ys.map((_, i) => findings.map((row) => row[i]));
+  if (findings.some(isAlone) || columns.some(isAlone)) return "different";
+  // Without doubt anywhere a missing match is one of multiplicity: 2, 2, 3 against 2, 3, 3.
+  return findings.flat().includes("unknown") ? "unknown" : "different";
 }
 
 function unique(items: readonly Node[], work: Work): Node[] {
@@ -260,6 +269,8 @@ function sameChain(a: Node, b: Node, work: Work): Finding {
   const [chain, other] = a.type === "relation" ? [a, b] : [b, a];
   if (chain.type !== "relation" || !isPlain(other)) return "unknown";
   if (chain.ops.some((op) => op !== "=")) return "unknown";
+  // "0 = 0" says nothing.
+  if (chain.sides.every((side) => side.type === "num")) return "unknown";
   const point = { values: new Map<string, number>(), complex: true };
   if (!chain.sides.every((side) => isPlain(side) && approximateValue(side, point, work))) {
     return "unknown";

@@ -66,6 +66,8 @@ function compatible(a: string, b: string): boolean {
 }
 
 const CHOICE = /^[A-Z]$/;
+/** Longer texts are no answers: they are not looked at. */
+const MAX_CHARS = 20_000;
 
 /**
  * Compares an answer with the gold answer. Symmetric: `grade(a, b)` equals `grade(b, a)`.
@@ -86,6 +88,9 @@ export function grade(
   { choices }: GradeOptions = {},
 ): Verdict {
   if (answer === undefined) return { equal: false, reason: "no-answer" };
+  if (answer.length > MAX_CHARS || gold.length > MAX_CHARS) {
+    return { equal: false, reason: "undecided" };
+  }
   if (choices) {
     const right = pickedChoices(gold, choices, gradeValues);
     // Without a right option among the choices the gold answer is compared as it is.

@@ -21,6 +21,10 @@ export type Finding = "equal" | "different" | "unknown";
 
 /** Points at which both sides must have a value before agreement counts. */
 const ENOUGH = 5;
+/** After so many agreements the rest of the points is not looked at. */
+const CONVINCING = 14;
+/** Points tried, for the sake of expressions that have a value in few places only. */
+const POINTS = 48;
 /** Values whose error bound is not this small relative to their size tell nothing. */
 const SHARP = 1e-7;
 /** An error bound this small is the noise around a zero, whatever the relative size. */
@@ -31,17 +35,21 @@ const MAX_DECIMAL = 10n ** 9n;
 /** The golden ratio's and its kin's fractional parts: an even spread that repeats nowhere. */
 const STRIDES = [0.6180339887498949, 0.4142135623730951, 0.7320508075688772, 0.23606797749978969];
 
-/** Points of the real line: sizes from 0.05 to 12, signs mixed in the later ones. */
-function samplePoints(names: readonly string[], whole: boolean, complex: boolean): Point[] {
-  const scales = [1, 3, 0.4, 12, 2, 0.7, 5, 1.5];
-  return Array.from({ length: 20 }, (_, i) => {
+/** Points of the real line: sizes from 0.05 to 40, with signs mixed in. */
+function samplePoints(
+  names: readonly string[],
+  isWhole: (name: string) => boolean,
+  complex: boolean,
+): Point[] {
+  const scales = [1, 3, 0.4, 12, 2, 40, 5, 0.7];
+  return Array.from({ length: POINTS }, (_, i) => {
     const values = new Map<string, number>();
     for (const [j, name] of names.entries()) {
       const spread = ((i + 1) * STRIDES[j % 4] + (j + 1) * 0.3819660112501051) % 1;
       const negative = i % 5 === 4 || (i % 5 === 2 && (j + i) % 2 === 0);
       const size = 0.05 + spread * scales[(i + j) % scales.length];
       const natural = 1 + Math.floor(spread * (4 + i)) + (j % 3);
-      values.set(name, whole ? natural : negative ? -size : size);
+      values.set(name, isWhole(name) ? natural : negative ? -size : size);
     }
     return { values, complex };
   });
@@ -55,12 +63,21 @@ function agree(a: Approximate, b: Approximate): Finding {
   return bound <= SHARP * scale || bound <= NOISE ? "equal" : "unknown";
 }
 
-/** Functions that only make sense for whole numbers, so that equality is asked of those alone. */
-function needsWhole(node: Node): boolean {
-  return some(node, (part) =>
-    part.type === "call" &&
-    (part.fn === "factorial" || part.fn === "binom" || part.fn === "floor" || part.fn === "ceil" ||
-      (part.fn === "^" && isNegativeConstant(part.args[0]))));
+/** Letters that stand for whole numbers where one rounds. */
+const WHOLE_LETTER = /^[i-npqKMN](?:_|$)/;
+
+/**
+ * Which variables are whole numbers, so that equality is asked of those alone: all beside factorials
+ * and powers of negative numbers, those with the usual letters beside floor and ceiling.
+ */
+function wholeVariables(...nodes: Node[]): (name: string) => boolean {
+  const has = (test: (part: Extract<Node, { type: "call" }>) => boolean) =>
+    nodes.some((node) => some(node, (part) => part.type === "call" && test(part)));
+  const all = has(({ fn, args }) =>
+    fn === "factorial" || fn === "binom" || (fn === "^" && isNegativeConstant(args[0]))
+  );
+  const rounded = has(({ fn }) => fn === "floor" || fn === "ceil");
+  return (name) => all || (rounded && WHOLE_LETTER.test(name));
 }
 
 function isNegativeConstant(node: Node): boolean {
@@ -90,7 +107,7 @@ function compareAtPoints(
   const strict = hasAbs(a) !== hasAbs(b);
   const points = names.length === 0
     ? [{ values: new Map(), complex }]
-    : samplePoints(names, needsWhole(a) || needsWhole(b), complex);
+    : samplePoints(names, wholeVariables(a, b), complex);
   let equal = 0, onlyOne = 0;
   for (const point of points) {
     const x = approximateValue(a, point, work);
@@ -100,7 +117,7 @@ function compareAtPoints(
     if (!x || !y) continue;
     const finding = visit(x, y);
     if (finding === "different") return "different";
-    if (finding === "equal") equal++;
+    if (finding === "equal" && ++equal === CONVINCING) break;
   }
   if (strict && onlyOne > 0) return "different";
   return equal >= Math.min(ENOUGH, points.length) ? "equal" : "unknown";
@@ -125,6 +142,8 @@ export function sameExpression(a: Node, b: Node, work: Work): Finding {
  */
 export function proportional(a: Node, b: Node, positive: boolean, work: Work): Finding {
   if (!isExpression(a) || !isExpression(b)) return "unknown";
+  // Between constants every ratio is constant.
+  if (variables(a).size === 0 || variables(b).size === 0) return "unknown";
   let first: Approximate | undefined;
   const finding = compareAtPoints(a, b, work, (x, y) => {
     const ratio = over(x, y);

@@ -129,11 +129,14 @@ export function unitName(words: string, power = ""): string {
   return (UNIT_SPELLING.get(name) ?? UNIT_SPELLING.get(singular) ?? singular) + exponent;
 }
 
+const DEGREES = / ?\^ ?(?:\{ ?\\circ ?\}|\\circ)/g;
+const TRIGONOMETRIC = /\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])/;
+
 /** Splits a unit from the right (or a currency sign from the left) of a respelled answer. */
 function splitUnit(text: string): { rest: string; unit: string } {
   const circle = /^(.*\S) ?\^ ?(?:\{ ?\\circ ?\}|\\circ)$/.exec(text);
   // The degrees of "\sin 30^\circ" are no unit of the whole.
-  if (circle && !/\\(?:sin|cos|tan|cot|sec|csc)/.test(circle[1])) {
+  if (circle && !TRIGONOMETRIC.test(circle[1])) {
     return { rest: circle[1], unit: "degree" };
   }
   const percent = /^(.*[^ \\]) ?\\?%$/.exec(text);
@@ -196,7 +199,10 @@ function braceArguments(text: string): string {
 function fixBraces(text: string): string {
   return braceArguments(text)
     .replace(/([_^]) ?\{ ?([0-9a-zA-Z]) ?\}/g, "$1$2")
-    .replace(/^([+-]?)(\\?[0-9a-zA-Z]+) ?\/ ?(\\?[0-9a-zA-Z]+)$/, "$1\\frac{$2}{$3}");
+    .replace(
+      /^([+-]?)(\d+|[a-zA-Z]|\\[a-zA-Z]+) ?\/ ?(\d+|[a-zA-Z]|\\[a-zA-Z]+)$/,
+      "$1\\frac{$2}{$3}",
+    );
 }
 
 /** Drops spaces except where they separate: a command from a letter, one number from the next. */
@@ -218,7 +224,8 @@ const NAMED =
 export function normalForm(latex: string): NormalForm {
   const { rest, unit } = splitUnit(respell(latex));
   // Replaced by a space, lest the numbers on both sides become one.
-  const bare = rest.replace(/ ?\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\[%$]|%/g, " ");
+  const bare = (TRIGONOMETRIC.test(rest) ? rest : rest.replace(DEGREES, " "))
+    .replace(/\\[%$]|%/g, " ");
   const text = fixBraces(dropPeriod(unwrapText(bare)));
   const parts = text.length < 500 ? NAMED.exec(text) : null;
   // "x = 1, y = 2" and "x = 1, 2" name no single value; "n = 1,234" does.

@@ -7,49 +7,23 @@
  * @module
  */
 import { parseExact } from "./exact.ts";
+import { Cursor, Unreadable } from "./cursor.ts";
 import { call, integer, type Node, type RelationOp } from "./node.ts";
 import { isUnit, unitName } from "./normalize.ts";
-import { type Token, tokenize } from "./tokens.ts";
+import { tokenize } from "./tokens.ts";
+import {
+  ACCENTS,
+  CLOSING,
+  FUNCTION_LETTERS,
+  FUNCTIONS,
+  GREEK,
+  INVERSE,
+  MATRIX,
+  RELATIONS,
+} from "./vocabulary.ts";
 
 /** Longer answers are compared as text only. */
 const MAX_CHARS = 4000;
-/** Nesting beyond this is no answer that a person would write; it bounds the call stack. */
-const MAX_DEPTH = 40;
-
-/** Thrown inside the parser, caught by {@linkcode parseAnswer}. */
-class Unreadable extends Error {}
-
-const RELATIONS = new Map<string, RelationOp>([
-  ["=", "="],
-  ["<", "<"],
-  [">", ">"],
-  ["\\lt", "<"],
-  ["\\gt", ">"],
-  ["\\leq", "<="],
-  ["\\geq", ">="],
-  ["\\neq", "!="],
-  ["\\in", "in"],
-]);
-const FUNCTIONS = new Set(
-  ("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log lg exp").split(" ").map((
-    name,
-  ) => `\\${name}`),
-);
-const INVERSE = new Map([["\\sin", "\\arcsin"], ["\\cos", "\\arccos"], ["\\tan", "\\arctan"]]);
-/** Letters that name functions when a bracket follows; others are factors: `n(n-1)`. */
-const FUNCTION_LETTERS = new Set(["f", "g", "h", "F", "G", "H"]);
-const GREEK = new RegExp(
-  "^\\\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|" +
-    "nu|xi|rho|varrho|sigma|tau|upsilon|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|" +
-    "Sigma|Upsilon|Phi|Psi|Omega|ell|hbar|emptyset|aleph)$",
-);
-const ACCENTS = new Set(
-  ("dot ddot hat widehat bar overline vec tilde mathbf mathcal mathbb boldsymbol overrightarrow")
-    .split(" ").map((name) => `\\${name}`),
-);
-const CLOSING = new Map([["(", ")"], ["[", "]"], ["\\{", "\\}"], ["\\langle", "\\rangle"]]);
-const MATRIX = /^\\begin\{([pbB]?matrix|smallmatrix|array)\}$/;
-
 /**
  * The tree of an answer, or `undefined` where it cannot be read.
  *
@@ -67,66 +41,30 @@ export function parseAnswer(source: string): Node | undefined {
   }
 }
 
-class Parser {
-  readonly #tokens: readonly Token[];
-  #at = 0;
-  #depth = 0;
+/** The grammar, one method per level. */
+class Parser extends Cursor {
   /** Inside `|...|`, where another bar closes. */
   #bars = 0;
 
-  constructor(tokens: readonly Token[]) {
-    this.#tokens = tokens;
-  }
-
   answer(): Node {
     const items = this.#clauses("end");
-    if (this.#peek.kind !== "end") throw new Unreadable();
+    if (this.peek.kind !== "end") throw new Unreadable();
     return items.length === 1 ? items[0] : { type: "list", items };
-  }
-
-  get #peek(): Token {
-    return this.#tokens[this.#at];
-  }
-
-  #next(): Token {
-    const token = this.#tokens[this.#at];
-    if (token.kind !== "end") this.#at++;
-    return token;
-  }
-
-  #is(text: string): boolean {
-    const { kind, text: own } = this.#peek;
-    return own === text && (kind === "sign" || kind === "command");
-  }
-
-  #take(text: string): boolean {
-    if (!this.#is(text)) return false;
-    this.#at++;
-    return true;
-  }
-
-  #expect(text: string): void {
-    if (!this.#take(text)) throw new Unreadable();
-  }
-
-  #nested<T>(read: () => T): T {
-    if (++this.#depth > MAX_DEPTH) throw new Unreadable();
-    const value = read();
-    this.#depth--;
-    return value;
   }
 
   /** Clauses separated by commas, semicolons, "and", "or"; `"or"` joins regions into a union. */
   #clauses(end: string): Node[] {
     const items = [this.#clause()];
-    while (this.#peek.kind !== "end" && !this.#is(end)) {
+    while (this.peek.kind !== "end" && !this.is(end)) {
       let separated = false;
-      while (this.#take(",") || this.#take(";")) separated = true;
-      const { kind, text } = this.#peek;
-      if (kind === "text" && /^(?:and|or)$/.test(text)) {
-        this.#at++;
+      while (this.take(",") || this.take(";")) separated = true;
+      const { kind, text } = this.peek;
+      if (kind === "text" && (text === "and" || text === "or")) {
+        // "x > 1 and x < 3" is an intersection; a list of them means either.
+        if (text === "and" && isInequality(items.at(-1)!)) throw new Unreadable();
+        this.at++;
         separated = true;
-      } else if (this.#take("\\vee") || this.#take("\\lor")) separated = true;
+      } else if (this.take("\\vee") || this.take("\\lor")) separated = true;
       if (!separated) throw new Unreadable();
       items.push(this.#clause());
     }
@@ -137,8 +75,8 @@ class Parser {
   #clause(): Node {
     const sides = [this.#union()];
     const ops: RelationOp[] = [];
-    for (let op = RELATIONS.get(this.#peek.text); op; op = RELATIONS.get(this.#peek.text)) {
-      this.#at++;
+    for (let op = RELATIONS.get(this.peek.text); op; op = RELATIONS.get(this.peek.text)) {
+      this.at++;
       ops.push(op);
       sides.push(this.#union());
     }
@@ -151,21 +89,21 @@ class Parser {
   #unit(): string {
     let unit = "";
     for (let join = "";;) {
-      const { kind, text } = this.#peek;
+      const { kind, text } = this.peek;
       if (kind !== "text" || text === "and" || text === "or" || !isUnit(text)) break;
-      this.#at++;
+      this.at++;
       let power = "";
-      if (this.#take("^")) {
-        const braced = this.#take("{");
-        const digits = this.#next();
+      if (this.take("^")) {
+        const braced = this.take("{");
+        const digits = this.next();
         if (digits.kind !== "number") throw new Unreadable();
         power = `^${digits.text}`;
-        if (braced) this.#expect("}");
+        if (braced) this.expect("}");
       }
       unit += join + unitName(text, power);
-      const after = this.#tokens[this.#at + 1];
-      const joint = this.#is("/") || this.#is("\\cdot") || this.#is("-");
-      if (joint && after.kind === "text") join = this.#next().text === "/" ? "/" : "";
+      const after = this.tokens[this.at + 1];
+      const joint = this.is("/") || this.is("\\cdot") || this.is("-");
+      if (joint && after.kind === "text") join = this.next().text === "/" ? "/" : "";
       else join = "";
     }
     return unit;
@@ -173,27 +111,27 @@ class Parser {
 
   /** Intervals and sets joined by \cup; otherwise a sum. */
   #union(): Node {
-    return this.#nested(() => {
+    return this.nested(() => {
       const items = [this.#sum()];
-      while (this.#take("\\cup")) items.push(this.#sum());
+      while (this.take("\\cup")) items.push(this.#sum());
       return items.length === 1 ? items[0] : { type: "union", items };
     });
   }
 
   #sum(): Node {
     let left: Node;
-    if (this.#take("-")) left = call("neg", this.#product());
-    else if (this.#take("\\pm")) left = call("pm", integer(0), this.#product());
-    else if (this.#take("\\mp")) left = call("mp", integer(0), this.#product());
+    if (this.take("-")) left = this.call("neg", this.#product());
+    else if (this.take("\\pm")) left = this.call("pm", integer(0), this.#product());
+    else if (this.take("\\mp")) left = this.call("mp", integer(0), this.#product());
     else {
-      this.#take("+");
+      this.take("+");
       left = this.#product();
     }
     for (;;) {
-      if (this.#take("+")) left = call("+", left, this.#product());
-      else if (this.#take("-")) left = call("-", left, this.#product());
-      else if (this.#take("\\pm")) left = call("pm", left, this.#product());
-      else if (this.#take("\\mp")) left = call("mp", left, this.#product());
+      if (this.take("+")) left = this.call("+", left, this.#product());
+      else if (this.take("-")) left = this.call("-", left, this.#product());
+      else if (this.take("\\pm")) left = this.call("pm", left, this.#product());
+      else if (this.take("\\mp")) left = this.call("mp", left, this.#product());
       else return left;
     }
   }
@@ -201,24 +139,25 @@ class Parser {
   #product(): Node {
     let left = this.#factor();
     for (;;) {
-      if (this.#take("*") || this.#take("\\cdot") || this.#take("\\times") || this.#take("\\ast")) {
-        left = call("*", left, this.#signed());
-      } else if (this.#take("/") || this.#take("\\div")) left = call("/", left, this.#signed());
-      else if (this.#startsFactor()) left = this.#beside(left);
+      if (this.take("*") || this.take("\\cdot") || this.take("\\times") || this.take("\\ast")) {
+        left = this.call("*", left, this.#signed());
+      } else if (this.take("/") || this.take("\\div")) {
+        left = this.call("/", left, this.#signed());
+      } else if (this.#startsFactor()) left = this.#beside(left);
       else return left;
     }
   }
 
   /** A factor that may carry a sign, as after an operator. */
   #signed(): Node {
-    if (this.#take("-")) return call("neg", this.#signed());
+    if (this.take("-")) return this.call("neg", this.nested(() => this.#signed()));
     return this.#factor();
   }
 
   /** What stands beside a value without an operator: a product, or the fraction of a mixed number. */
   #beside(left: Node): Node {
-    const before = this.#tokens[this.#at - 1];
-    const { kind, text } = this.#peek;
+    const before = this.tokens[this.at - 1];
+    const { kind, text } = this.peek;
     // "(-1) 7" and "2^{k} 2" are products, "1 7" nothing that one could be sure of.
     if (kind === "number" && before.text !== ")" && before.text !== "}") throw new Unreadable();
     const right = this.#factor();
@@ -226,14 +165,14 @@ class Parser {
       const [num, den] = right.type === "call" && right.fn === "/" ? right.args : [];
       if (num?.type === "num" && den?.type === "num") {
         if (left.value.den !== 1n || num.value.num >= den.value.num) throw new Unreadable();
-        return call("+", left, right);
+        return this.call("+", left, right);
       }
     }
-    return call("*", left, right);
+    return this.call("*", left, right);
   }
 
   #startsFactor(): boolean {
-    const { kind, text } = this.#peek;
+    const { kind, text } = this.peek;
     if (kind === "number" || kind === "letter") return true;
     if (kind === "text") return text.length === 1 && !this.#isUnitLetter();
     if (kind === "sign") return text === "(" || text === "[" || text === "{" || this.#opensBar();
@@ -244,67 +183,75 @@ class Parser {
   }
 
   #opensBar(): boolean {
-    return this.#is("|") && this.#bars === 0;
+    return this.is("|") && this.#bars === 0;
   }
 
   /** An upright letter that is the unit of a number: `450 \mathrm{~m}`. */
   #isUnitLetter(): boolean {
-    const before = this.#tokens[this.#at - 1];
-    return this.#peek.spaced && "mgshAVWNJKCFL".includes(this.#peek.text) &&
+    const before = this.tokens[this.at - 1];
+    return this.peek.spaced && "mgshAVWNJKCFL".includes(this.peek.text) &&
       (before?.kind === "number" || before?.text === "}" || before?.text === ")");
   }
 
   /** A primary with its powers, factorials and degree signs. */
   #factor(): Node {
-    let base = this.#nested(() => this.#primary());
+    let base = this.nested(() => this.#primary());
     for (;;) {
-      if (this.#take("^")) base = this.#power(base);
-      else if (this.#take("!")) base = call("factorial", base);
-      else if (this.#take("'")) base = prime(base);
-      else if (this.#take("\\%") || this.#take("%")) base = call("/", base, integer(100));
+      if (this.take("^")) base = this.#power(base);
+      else if (this.take("!")) base = this.call("factorial", base);
+      else if (this.take("'")) base = this.#prime(base);
+      else if (this.take("\\%") || this.take("%")) base = this.call("/", base, integer(100));
       else return base;
     }
   }
 
+  /** A derivative of an unknown function is another unknown function. */
+  #prime(base: Node): Node {
+    this.count();
+    if (base.type === "sym") return { type: "sym", name: `${base.name}'` };
+    if (base.type === "call" && base.fn.startsWith("@")) return { ...base, fn: `${base.fn}'` };
+    throw new Unreadable();
+  }
+
   #power(base: Node): Node {
-    const braced = this.#is("{");
-    if (this.#tokens[this.#at + (braced ? 1 : 0)].text === "\\circ") {
-      this.#at += braced ? 3 : 1;
-      if (braced && this.#tokens[this.#at - 1].text !== "}") throw new Unreadable();
-      return call("degree", base);
+    const braced = this.is("{");
+    if (this.tokens[this.at + (braced ? 1 : 0)].text === "\\circ") {
+      this.at += braced ? 3 : 1;
+      if (braced && this.tokens[this.at - 1].text !== "}") throw new Unreadable();
+      return this.call("degree", base);
     }
-    if (this.#tokens[this.#at + (braced ? 1 : 0)].text === "\\prime") {
+    if (this.tokens[this.at + (braced ? 1 : 0)].text === "\\prime") {
       let each = base;
-      if (braced) this.#at++;
-      while (this.#take("\\prime")) each = prime(each);
-      if (braced) this.#expect("}");
+      if (braced) this.at++;
+      while (this.take("\\prime")) each = this.#prime(each);
+      if (braced) this.expect("}");
       return each;
     }
-    return call("^", base, this.#argument());
+    return this.call("^", base, this.#argument());
   }
 
   /** What `\frac`, `^` and their like take: a braced expression, or one token. */
   #argument(): Node {
-    if (this.#take("{")) {
-      const inner = this.#nested(() => this.#union());
-      this.#expect("}");
+    if (this.take("{")) {
+      const inner = this.nested(() => this.#union());
+      this.expect("}");
       return inner;
     }
-    const { kind, text } = this.#peek;
+    const { kind, text } = this.peek;
     if (kind === "number") {
       // TeX takes one digit, but "2^10" is written for 2^{10}, and "\frac12" is respelled before.
-      this.#at++;
+      this.at++;
       return number(text);
     }
     if (text === "-" && kind === "sign") {
-      this.#at++;
-      return call("neg", this.#argument());
+      this.at++;
+      return call("neg", this.nested(() => this.#argument()));
     }
-    return this.#nested(() => this.#primary());
+    return this.nested(() => this.#primary());
   }
 
   #primary(): Node {
-    const token = this.#next();
+    const token = this.next();
     const { kind, text } = token;
     switch (kind) {
       case "number":
@@ -317,7 +264,7 @@ class Parser {
       case "sign":
         if (text === "{") {
           const inner = this.#union();
-          this.#expect("}");
+          this.expect("}");
           return inner;
         }
         if (text === "|") return this.#absolute("|");
@@ -331,46 +278,33 @@ class Parser {
   }
 
   #number(text: string): Node {
-    if (this.#is("\\overline")) {
-      this.#at++;
-      this.#expect("{");
-      const { kind, text: period } = this.#next();
-      this.#expect("}");
+    if (this.is("\\overline")) {
+      this.at++;
+      this.expect("{");
+      const { kind, text: period } = this.next();
+      this.expect("}");
       if (kind !== "number" || !/^\d+$/.test(period) || !text.includes(".")) throw new Unreadable();
       const shift = 10n ** BigInt(text.length - text.indexOf(".") - 1);
       const den = shift * (10n ** BigInt(period.length) - 1n);
       return call("+", number(text), { type: "num", value: { num: BigInt(period), den } });
     }
-    if (this.#take("_")) return { type: "based", digits: text, base: this.#script() };
+    if (this.take("_")) return { type: "based", digits: text, base: this.script() };
     return number(text);
-  }
-
-  /** The text of a subscript. */
-  #script(): string {
-    if (!this.#take("{")) return this.#next().text;
-    let text = "";
-    while (!this.#is("}")) {
-      const token = this.#next();
-      if (token.kind === "end" || token.text === "{") throw new Unreadable();
-      text += token.text;
-    }
-    this.#at++;
-    return text;
   }
 
   /** A variable with its subscript, or an unknown function of what stands in the bracket behind. */
   #symbol(letter: string): Node {
     let name = letter;
-    if (this.#take("_")) name += `_${this.#script()}`;
+    if (this.take("_")) name += `_${this.script()}`;
     let inverse = false;
-    if (FUNCTION_LETTERS.has(letter) && this.#matches("^", "{", "-", "1", "}", "(")) {
-      this.#at += 5;
+    if (FUNCTION_LETTERS.has(letter) && this.matches("^", "{", "-", "1", "}", "(")) {
+      this.at += 5;
       inverse = true;
     }
-    if (this.#is("(") && (FUNCTION_LETTERS.has(letter) || this.#isApplied())) {
-      this.#at++;
-      const args = this.#nested(() => this.#clauses(")"));
-      this.#expect(")");
+    if (this.is("(") && (FUNCTION_LETTERS.has(letter) || this.#isApplied())) {
+      this.at++;
+      const args = this.nested(() => this.#clauses(")"));
+      this.expect(")");
       return call(`@${name}${inverse ? "^-1" : ""}`, ...args);
     }
     return { type: "sym", name };
@@ -378,19 +312,15 @@ class Parser {
 
   /** `u(t)` and `I(0)`: a bracket around a single symbol or number makes a product unlikely. */
   #isApplied(): boolean {
-    const [, inner, close] = this.#tokens.slice(this.#at, this.#at + 3);
+    const [, inner, close] = this.tokens.slice(this.at, this.at + 3);
     return close?.text === ")" && (inner.kind === "letter" || inner.kind === "number");
-  }
-
-  #matches(...texts: string[]): boolean {
-    return texts.every((text, i) => this.#tokens[this.#at + i]?.text === text);
   }
 
   #absolute(close: string): Node {
     this.#bars++;
-    const inner = this.#nested(() => this.#sum());
+    const inner = this.nested(() => this.#sum());
     this.#bars--;
-    this.#expect(close);
+    this.expect(close);
     return call("abs", inner);
   }
 
@@ -398,9 +328,9 @@ class Parser {
   #bracket(open: string): Node {
     const bars = this.#bars;
     this.#bars = 0;
-    const items = this.#nested(() => this.#items());
+    const items = this.nested(() => this.#items());
     this.#bars = bars;
-    const close = this.#next().text;
+    const close = this.next().text;
     if (close !== ")" && close !== "]") throw new Unreadable();
     if (items.length === 1) {
       if (close !== CLOSING.get(open) || items[0].type === "relation") throw new Unreadable();
@@ -412,26 +342,26 @@ class Parser {
   /** Clauses up to a closing bracket, separated by commas or semicolons only. */
   #items(): Node[] {
     const items = [this.#clause()];
-    while (this.#take(",") || this.#take(";")) items.push(this.#clause());
+    while (this.take(",") || this.take(";")) items.push(this.#clause());
     return items;
   }
 
   #set(): Node {
-    if (this.#take("\\}")) return { type: "set", items: [] };
+    if (this.take("\\}")) return { type: "set", items: [] };
     const bars = this.#bars;
     this.#bars = 1;
-    const items = this.#nested(() => this.#items());
+    const items = this.nested(() => this.#items());
     this.#bars = bars;
-    if (items.length === 1 && (this.#take("\\mid") || this.#take("|") || this.#take(":"))) {
+    if (items.length === 1 && (this.take("\\mid") || this.take("|") || this.take(":"))) {
       // {x | x > 2}: the condition says it all.
       const [variable] = items;
       const name = variable.type === "relation" ? variable.sides[0] : variable;
       const condition = this.#clause();
       if (name.type !== "sym" || condition.type !== "relation") throw new Unreadable();
-      this.#expect("\\}");
+      this.expect("\\}");
       return condition;
     }
-    this.#expect("\\}");
+    this.expect("\\}");
     return { type: "set", items };
   }
 
@@ -453,8 +383,8 @@ class Parser {
       }
       case "\\lfloor":
       case "\\lceil": {
-        const inner = this.#nested(() => this.#sum());
-        this.#expect(text === "\\lfloor" ? "\\rfloor" : "\\rceil");
+        const inner = this.nested(() => this.#sum());
+        this.expect(text === "\\lfloor" ? "\\rfloor" : "\\rceil");
         return call(text === "\\lfloor" ? "floor" : "ceil", inner);
       }
       case "\\lvert":
@@ -462,17 +392,17 @@ class Parser {
       case "\\{":
         return this.#set();
       case "\\langle": {
-        const items = this.#nested(() => this.#items());
-        this.#expect("\\rangle");
+        const items = this.nested(() => this.#items());
+        this.expect("\\rangle");
         return { type: "tuple", open: "(", close: ")", items };
       }
       case "\\mathbb": {
-        const set = this.#script();
+        const set = this.script();
         return { type: "sym", name: `\\mathbb{${set}}` };
       }
       default:
         if (MATRIX.test(text)) return this.#matrix(MATRIX.exec(text)![1]);
-        if (ACCENTS.has(text)) return { type: "sym", name: `${text}{${this.#script()}}` };
+        if (ACCENTS.has(text)) return { type: "sym", name: `${text}{${this.script()}}` };
         throw new Unreadable();
     }
   }
@@ -483,8 +413,8 @@ class Parser {
     let base: Node | undefined;
     let power: Node | undefined;
     for (;;) {
-      if (base === undefined && (name === "\\log") && this.#take("_")) base = this.#argument();
-      else if (power === undefined && this.#take("^")) power = this.#argument();
+      if (base === undefined && (name === "\\log") && this.take("_")) base = this.#argument();
+      else if (power === undefined && this.take("^")) power = this.#argument();
       else break;
     }
     const isInverse = power?.type === "call" && power.fn === "neg" && isOne(power.args[0]);
@@ -504,13 +434,13 @@ class Parser {
 
   /** A bracket is the whole argument; without one it runs over factors up to an operator. */
   #functionArgument(): Node {
-    if (this.#is("(") || this.#is("[")) return this.#bracket(this.#next().text);
-    if (this.#is("{")) return this.#argument();
-    if (this.#is("|")) return this.#primary();
-    if (this.#take("-")) return call("neg", this.#functionArgument());
+    if (this.is("(") || this.is("[")) return this.#bracket(this.next().text);
+    if (this.is("{")) return this.#argument();
+    if (this.is("|")) return this.#primary();
+    if (this.take("-")) return call("neg", this.nested(() => this.#functionArgument()));
     let value = this.#factor();
     for (;;) {
-      const { text, kind } = this.#peek;
+      const { text, kind } = this.peek;
       const opens = text === "(" || text === "[" || text === "{" || text === "|";
       if (opens || FUNCTIONS.has(text) || !this.#startsFactor() || kind === "text") return value;
       value = this.#beside(value);
@@ -519,30 +449,30 @@ class Parser {
 
   /** `\frac{a}{b}`; that of two differentials is one unknown symbol, no quotient. */
   #fraction(): Node {
-    const start = this.#at;
+    const start = this.at;
     const isDifferential = () => {
-      const token = this.#tokens[this.#is("{") ? this.#at + 1 : this.#at];
+      const token = this.tokens[this.is("{") ? this.at + 1 : this.at];
       return token.text === "d" || token.text === "\\partial";
     };
     const first = isDifferential();
-    const num = this.#nested(() => this.#argument());
+    const num = this.nested(() => this.#argument());
     const second = isDifferential();
-    const den = this.#nested(() => this.#argument());
+    const den = this.nested(() => this.#argument());
     if (!first || !second) return call("/", num, den);
     // An operator: what it is applied to stands behind it.
     if (num.type === "sym") throw new Unreadable();
-    const text = this.#tokens.slice(start, this.#at).map((token) => token.text).join("");
+    const text = this.tokens.slice(start, this.at).map((token) => token.text).join("");
     return { type: "sym", name: `\\frac${text.replaceAll(/[{}]/g, "")}` };
   }
 
   #root(): Node {
     let degree: Node | undefined;
-    if (this.#take("[")) {
+    if (this.take("[")) {
       degree = this.#sum();
-      this.#expect("]");
+      this.expect("]");
     }
-    if (this.#is("(")) {
-      this.#at++;
+    if (this.is("(")) {
+      this.at++;
       const inner = this.#bracket("(");
       return degree ? call("root", inner, degree) : call("sqrt", inner);
     }
@@ -551,15 +481,15 @@ class Parser {
   }
 
   #matrix(name: string): Node {
-    if (name === "array" && this.#is("{")) this.#script();
+    if (name === "array" && this.is("{")) this.script();
     const rows: Node[][] = [[]];
-    while (!this.#take(`\\end{${name}}`)) {
-      if (this.#take("\\\\")) {
-        if (!this.#is(`\\end{${name}}`)) rows.push([]);
+    while (!this.take(`\\end{${name}}`)) {
+      if (this.take("\\\\")) {
+        if (!this.is(`\\end{${name}}`)) rows.push([]);
         continue;
       }
-      if (rows.at(-1)!.length > 0) this.#expect("&");
-      rows.at(-1)!.push(this.#nested(() => this.#sum()));
+      if (rows.at(-1)!.length > 0) this.expect("&");
+      rows.at(-1)!.push(this.nested(() => this.#sum()));
     }
     if (rows.some((row) => row.length === 0 || row.length !== rows[0].length)) {
       throw new Unreadable();
@@ -574,13 +504,10 @@ function number(text: string): Node {
   return { type: "num", value };
 }
 
-function isOne(node: Node): boolean {
-  return node.type === "num" && node.value.num === node.value.den;
+function isInequality(node: Node): boolean {
+  return node.type === "relation" && node.ops.some((op) => op !== "=");
 }
 
-/** A derivative of an unknown function is another unknown function. */
-function prime(base: Node): Node {
-  if (base.type === "sym") return { type: "sym", name: `${base.name}'` };
-  if (base.type === "call" && base.fn.startsWith("@")) return { ...base, fn: `${base.fn}'` };
-  throw new Unreadable();
+function isOne(node: Node): boolean {
+  return node.type === "num" && node.value.num === node.value.den;
 }

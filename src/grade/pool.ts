@@ -74,7 +74,10 @@ export class GradePool implements AsyncDisposable {
   constructor(options: GradePoolOptions = {}) {
     const { workers = 2, timeLimit = 10_000, memoryLimit = 512, queueLimit = 65_536 } = options;
     this.#options = { workers, timeLimit, memoryLimit, queueLimit };
-    this.#lanes = Array.from({ length: workers }, () => new Lane(this.#options));
+    this.#lanes = Array.from(
+      { length: workers },
+      () => new Lane(this.#options, () => this.#dispatch()),
+    );
   }
 
   /** What has been done so far. */
@@ -140,6 +143,7 @@ export class GradePool implements AsyncDisposable {
   }
 
   #dispatch(): void {
+    if (this.#closed) return;
     // A warm worker before a new one: starting costs more than most questions.
     const idle = this.#lanes.filter((lane) => !lane.busy)
       .sort((a, b) => Number(b.running) - Number(a.running));
@@ -159,7 +163,7 @@ export class GradePool implements AsyncDisposable {
     } catch (error) {
       reject(error as Error);
     }
-    if (!this.#closed) this.#dispatch();
+    this.#dispatch();
   }
 }
 
@@ -171,49 +175,68 @@ class Lane {
   readonly #options: Required<GradePoolOptions>;
   #worker: Worker | undefined;
   #ready: Promise<void> | undefined;
+  #loaded: (() => void) | undefined;
   #settle: ((outcome: Outcome) => void) | undefined;
+  #ending: Promise<void> | undefined;
+  readonly #onFree: () => void;
   busy = false;
 
-  constructor(options: Required<GradePoolOptions>) {
+  constructor(options: Required<GradePoolOptions>, onFree: () => void) {
     this.#options = options;
+    this.#onFree = onFree;
   }
 
   get running(): boolean {
     return this.#worker !== undefined;
   }
 
+  /** What comes of a question, after the time limit at the latest, plus loading. */
   async ask(question: SymbolicQuestion): Promise<Outcome> {
     this.busy = true;
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       await this.#start();
-      const worker = this.#worker!;
+      const worker = this.#worker;
+      if (!worker) return "unknown"; // closed meanwhile
       const outcome = await new Promise<Outcome>((resolve) => {
         this.#settle = resolve;
         timer = setTimeout(() => resolve("time"), this.#options.timeLimit);
         worker.postMessage(question);
       });
-      if (outcome === "time") await this.close();
+      if (outcome === "time") void this.close();
       return outcome;
     } finally {
       clearTimeout(timer);
       this.#settle = undefined;
-      this.busy = false;
       this.#worker?.unref();
+      this.busy = this.#ending !== undefined;
     }
   }
 
+  /**
+   * Ends the worker. A thread inside of one long operation on a huge integer ends only after it: until
+   * then the lane takes no question, so that there are never more threads than lanes.
+   */
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = this.#ready = undefined;
+    this.#loaded?.();
     this.#settle?.("unknown");
-    await worker?.terminate();
+    if (worker) {
+      this.#ending = worker.terminate().then(() => {
+        this.#ending = undefined;
+        this.busy = false;
+        this.#onFree();
+      });
+    }
+    await this.#ending;
   }
 
   /** A worker that has loaded compute-engine; loading is not on the question's clock. */
   #start(): Promise<void> {
     this.#worker?.ref();
     this.#ready ??= new Promise((resolve, reject) => {
+      this.#loaded = resolve;
       // A worker takes no remote URL as its file, but may import one.
       const url = new URL("./worker.ts", import.meta.url).href;
       const worker = new Worker(`import(${JSON.stringify(url)})`, {
@@ -222,7 +245,8 @@ class Lane {
       });
       this.#worker = worker;
       const gone = (error?: Error) => {
-        if (this.#worker === worker) this.#worker = this.#ready = undefined;
+        if (this.#worker !== worker) return;
+        this.#worker = this.#ready = undefined;
         reject(
           new UserError(`the grading worker did not start: ${error?.message ?? "it ended"}`, {
             hint: `allow reading or importing ${url} and npm:@cortex-js/compute-engine`,
@@ -233,6 +257,7 @@ class Lane {
       worker.on("error", gone);
       worker.on("exit", () => gone());
       worker.on("message", (message: WorkerMessage) => {
+        if (this.#worker !== worker) return;
         if (message === "ready") resolve();
         else this.#settle?.(message);
       });

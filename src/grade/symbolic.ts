@@ -19,6 +19,12 @@ const BEYOND = new RegExp(
   "\\\\(?:sum|prod|int|lim|max|min|gcd|lcm|bmod|mod|choose|arcsec|arccsc|arccot|arsinh|arcosh|" +
     "artanh|coth|sech|csch|Re|Im|frac ?\\{ ?d ?\\})(?![a-zA-Z])",
 );
+/** What no answer needs and what takes compute-engine forever: long numbers, towers, many loops. */
+const ENDLESS = /\d{6}|\^[^^]*\^[^^]*\^[^^]*\^|!\s*\)?\s*!|\d{3} ?!/;
+const LOOP = /\\(?:sum|prod|int|lim)(?![a-zA-Z])/g;
+const MAX_LOOPS = 2;
+/** Terms of a sum or product that are added one by one. */
+const MAX_TERMS = 2000;
 /** Relative difference up to which two values are the same. */
 const TOLERANCE = 1e-10;
 /** A plain number with more digits than this cannot be told from a value near it. */
@@ -53,7 +59,8 @@ function question({ source, name }: NormalForm): string | undefined {
   if (value.length > MAX_CHARS || value.trim() === "" || NO_VALUE.test(outermost(value))) {
     return undefined;
   }
-  return value;
+  const loops = value.match(LOOP)?.length ?? 0;
+  return loops > MAX_LOOPS || ENDLESS.test(value) ? undefined : value;
 }
 
 /** What stands outside of all brackets and braces. */
@@ -92,14 +99,19 @@ function isUsableJson(json: unknown): boolean {
   if (!Array.isArray(json)) return true;
   const [head, body, ...rest] = json;
   if (head === "D" && !JSON.stringify(body).includes(JSON.stringify(rest[0]))) return false;
-  if (head === "Power" && !isSmall(rest[0])) return false;
-  if (head === "Factorial" && !isSmall(body)) return false;
+  if (head === "Power" && !isSmall(rest[0], 1000)) return false;
+  if (head === "Factorial" && !isSmall(body, 1000)) return false;
+  if (head === "Limits" && rest.some((bound) => !isSmall(bound, MAX_TERMS))) return false;
   return json.slice(1).every(isUsableJson);
 }
 
-/** Exponents and factorials beyond this would be built digit by digit. */
-function isSmall(json: unknown): boolean {
-  return typeof json !== "number" || Math.abs(json) <= 1000;
+/** No number beyond the limit, and no power or factorial that could make one of small numbers. */
+function isSmall(json: unknown, limit: number): boolean {
+  if (typeof json === "number") return Math.abs(json) <= limit;
+  if (!Array.isArray(json)) return true;
+  const [head, ...args] = json;
+  const grows = (head === "Power" || head === "Factorial") && typeof args[0] === "number";
+  return !grows && args.every((arg) => isSmall(arg, limit));
 }
 
 function isLongNumber({ json }: BoxedExpression): boolean {

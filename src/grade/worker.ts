@@ -11,7 +11,9 @@ import { sameSymbolic, type SymbolicQuestion } from "./symbolic.ts";
 /** What a worker says: that it is ready, or what it found. */
 export type WorkerMessage = "ready" | Finding;
 
-// compute-engine reads an environment variable; the worker shall need no permission for that.
+// compute-engine reports what it cannot parse; that is a verdict here, no news.
+console.error = console.warn = () => {};
+// It also reads an environment variable; the worker shall need no permission for that.
 Object.defineProperty(process, "env", { value: {} });
 const { ComputeEngine } = await import("npm:@cortex-js/compute-engine@0.140.0");
 const engine = new ComputeEngine();

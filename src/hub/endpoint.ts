@@ -24,7 +24,7 @@ export interface HubOptions {
 
 /** A failure that may pass: a dropped connection, a busy server. */
 export class Transient extends Error {
-  /** Tells it from other errors where classes are lost. */
+  /** Tells it from other errors. */
   override readonly name = "Transient";
 
   /**
@@ -32,7 +32,11 @@ export class Transient extends Error {
    *
    * @param waitSeconds What the server asked for, if it did.
    */
-  constructor(message: string, readonly waitSeconds?: number) {
+  constructor(
+    message: string,
+    /** Seconds that the server asked to wait. */
+    readonly waitSeconds?: number,
+  ) {
     super(message);
   }
 }

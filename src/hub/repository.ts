@@ -57,7 +57,7 @@ export async function openRepository(
       hint: "write OWNER/NAME, for example Qwen/Qwen2.5-1.5B",
     });
   }
-  if (revision === "" || /[\s\p{Cc}]/u.test(revision)) {
+  if (revision === "" || /[^\x21-\x7e]/.test(revision)) {
     throw new UserError(`${JSON.stringify(revision)} is no revision`, {
       hint: "write a branch, a tag or a commit",
     });

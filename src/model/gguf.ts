@@ -16,6 +16,8 @@ const maxHeader = 64 * 2 ** 20;
 const windowBytes = 2 ** 18;
 const maxDimensions = 4;
 const maxNesting = 3;
+/** Longest key or tensor name, in characters. */
+const maxName = 1024;
 const hint = "the file is damaged, incomplete or not a GGUF file: get it again";
 
 /** A metadata value. Arrays of numbers are typed arrays, 64-bit integers are bigints. */
@@ -185,6 +187,16 @@ class Reader {
     }
   }
 
+  /** A key or a tensor's name: short text that can stand in a message of one line. */
+  name(what: string): string {
+    const name = this.string(what);
+    // deno-lint-ignore no-control-regex
+    if (name.length > maxName || /[\x00-\x1f\x7f]/.test(name)) {
+      this.refuse(`${what} is not a name: ${JSON.stringify(name.slice(0, 40))}`);
+    }
+    return name;
+  }
+
   /** One number, as its type says. */
   number(type: NumberType, what: string): number | bigint {
     const { size, get } = numberTypes[type];
@@ -255,7 +267,7 @@ function readHeader(reader: Reader): Header {
 
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < pairCount; i++) {
-    const key = reader.string("a metadata key");
+    const key = reader.name("a metadata key");
     if (metadata.has(key)) reader.refuse(`metadata key ${key} stands there twice`);
     metadata.set(key, readValue(reader, reader.u32(key), `metadata ${key}`, 0));
   }
@@ -281,7 +293,7 @@ function readHeader(reader: Reader): Header {
 
 /** One entry of the tensor list; `begin` counts from the beginning of the data. */
 function readTensor(reader: Reader, alignment: number): GgufTensor {
-  const name = reader.string("a tensor's name");
+  const name = reader.name("a tensor's name");
   const dimensions = reader.u32(`tensor ${name}`);
   if (dimensions > maxDimensions) reader.refuse(`tensor ${name} has ${dimensions} dimensions`);
   const sizes = Array.from({ length: dimensions }, () => reader.size(`a size of tensor ${name}`));

@@ -12,7 +12,7 @@ import { dequantise, formatOf, isPlain } from "./gguf_blocks.ts";
 import { ggufModelConfig, ggufTokenizer } from "./gguf_metadata.ts";
 import { parameterLayout, type ParameterSlot } from "./parameters.ts";
 import { writeSafetensors } from "./safetensors.ts";
-import { parseTokenizerJson } from "./tokenizer_json.ts";
+import { Tokenizer } from "./tokenizer.ts";
 
 /** Bytes of quantised data that are converted at a time. */
 const pieceBytes = 2 ** 20;
@@ -40,7 +40,12 @@ export async function importGguf(path: string, dir: string): Promise<GgufImport>
   // Checked as any other folder's files are, before anything is written.
   const config = parseModelConfig(toHfConfig(ggufModelConfig(file)), path);
   const { tokenizer, tokenizerConfig } = ggufTokenizer(file);
-  parseTokenizerJson(tokenizer, path);
+  const { vocabSize } = Tokenizer.fromJson(tokenizer, path);
+  if (vocabSize > config.vocab) {
+    throw new UserError(`${path}: ${vocabSize} tokens, but ${config.vocab} rows of the embedding`, {
+      hint: "the file is damaged: get it again",
+    });
+  }
   const sources = matchTensors(file, config);
   expectEmpty(dir);
   const temporary = join(dirname(dir), `.${basename(dir)}.${crypto.randomUUID()}.tmp`);

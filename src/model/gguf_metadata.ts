@@ -105,7 +105,7 @@ export function ggufModelConfig(file: GgufFile): ModelConfig {
   const name = meta.needText("general.architecture");
   if (!Object.hasOwn(architectures, name)) {
     const hint = `supported: ${Object.keys(architectures).join(", ")}`;
-    return meta.refuse(`architecture ${name} is not supported`, hint);
+    return meta.refuse(`architecture ${JSON.stringify(name)} is not supported`, hint);
   }
   const architecture = architectures[name], at = (key: string) => `${name}.${key}`;
   const hidden = meta.needCount(at("embedding_length"));
@@ -168,7 +168,10 @@ function ggufRopeScaling(
   const factor = meta.needReal(at("factor"));
   if (type === "linear") return { type, factor };
   if (type !== "yarn") {
-    return meta.refuse(`RoPE scaling ${type} is not supported`, "supported: linear, yarn");
+    return meta.refuse(
+      `RoPE scaling ${JSON.stringify(type)} is not supported`,
+      "supported: linear, yarn",
+    );
   }
   return {
     type,
@@ -225,7 +228,8 @@ export function ggufTokenizer(
   const model = meta.needText("tokenizer.ggml.model"), pre = meta.needText("tokenizer.ggml.pre");
   if (model !== "gpt2" || !Object.hasOwn(preTokenizers, pre)) {
     const hint = `supported: gpt2 with ${Object.keys(preTokenizers).join(", ")}`;
-    return meta.refuse(`tokenizer ${model} with pre-tokenizer ${pre} is not supported`, hint);
+    const name = `${JSON.stringify(model)} with pre-tokenizer ${JSON.stringify(pre)}`;
+    return meta.refuse(`tokenizer ${name} is not supported`, hint);
   }
   const { nfc, steps } = preTokenizers[pre];
   const tokens = meta.needTexts("tokenizer.ggml.tokens");

@@ -124,14 +124,25 @@ export class Tokenizer {
    * Text of token ids. Bytes that are not UTF-8 become U+FFFD; ids without a token, such as the
    * padding rows of an embedding, are left out.
    */
-  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
-    const decoder = this.streamDecoder(options);
-    let text = "";
-    for (const id of ids) text += decoder.push(id);
-    return text + decoder.end();
+  decode(ids: Iterable<number>, { skipSpecial = false }: DecodeOptions = {}): string {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (const id of ids) {
+      if (skipSpecial && this.specialIds.has(id)) continue;
+      const bytes = this.#bytesOf(id);
+      parts.push(bytes);
+      length += bytes.length;
+    }
+    const joined = new Uint8Array(length);
+    let at = 0;
+    for (const bytes of parts) {
+      joined.set(bytes, at);
+      at += bytes.length;
+    }
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(joined);
   }
 
-  /** Decode ids as they are sampled. */
+  /** Decode ids as they are sampled; all pieces together are what {@linkcode Tokenizer.decode} gives. */
   streamDecoder({ skipSpecial = false }: DecodeOptions = {}): StreamDecoder {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     return {

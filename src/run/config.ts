@@ -12,10 +12,16 @@ import { parseSettings } from "../suggest.ts";
 
 const count = z.int().positive();
 
+/** Name of a preset: `tiny` makes its model here, the others start from one that is downloaded first. */
+export type PresetName = "tiny" | "q1.5b" | "r1.5b" | "r7b";
+
+/** The presets' names. */
+export const presetNames: readonly PresetName[] = ["tiny", "q1.5b", "r1.5b", "r7b"];
+
 /** A resolved training config: what a preset, a config file and options come to. */
 export interface TrainConfig {
   /** The preset that the rest started from. */
-  readonly preset: "tiny";
+  readonly preset: PresetName;
   /** Four stages (default), or the plain question. */
   readonly task: "thinker" | "baseline";
   /** Seed of everything random; default 1. */
@@ -25,7 +31,15 @@ export interface TrainConfig {
    * GPU, is for tests.
    */
   readonly device: DeviceChoice;
-  /** A model folder to start from; null (default): a small model made here and warm-started. */
+  /**
+   * The repository on the hub that `model` is to be downloaded from; null (default): the run needs no
+   * model from elsewhere.
+   */
+  readonly repository: string | null;
+  /**
+   * A model folder to start from; null (default): a small model made here and warm-started, where there
+   * is no `repository`.
+   */
   readonly model: string | null;
   /** Shape of the model made here: widths in floats per token, lengths in tokens. */
   readonly shape: {
@@ -37,7 +51,7 @@ export interface TrainConfig {
     readonly headDim: number;
     readonly maxPositions: number;
   };
-  /** A file of problems; null (default): generated arithmetic. */
+  /** A file of problems; null (default): generated arithmetic, for a model made here only. */
   readonly data: string | null;
   /** Wording of the stages: `tiny` (default), `default`, or a file. */
   readonly prompts: string;
@@ -73,6 +87,21 @@ export interface TrainConfig {
    * traffic; null (the default): f32 on a CPU, bf16 on a GPU. The optimizer works on float32 either way.
    */
   readonly weights: Precision | null;
+  /**
+   * How a run is spread over devices. `plan` counts it; so far only the defaults run, and `train`
+   * refuses others.
+   */
+  readonly parallel: {
+    /** GPUs, each with its share of the questions; default 1. */
+    readonly ranks: number;
+    /**
+     * What each rank holds a part of only: nothing (default), the optimizer's float32 weights and moments,
+     * or the gradients too (stages 0, 1 and 2 of ZeRO, arXiv 1910.02054).
+     */
+    readonly shard: "none" | "optimizer" | "gradients";
+    /** Whether float32 weights and moments lie in host memory (`optimizer`); default `none`. */
+    readonly offload: "none" | "optimizer";
+  };
   /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
   readonly engine: {
     readonly maxSequences: number;
@@ -86,12 +115,15 @@ export interface TrainConfig {
   readonly ppo: PpoConfig;
 }
 
+const oneDevice: TrainConfig["parallel"] = { ranks: 1, shard: "none", offload: "none" };
+
 /** Checks a training config and fills in defaults; unknown keys do not fit. */
 export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<TrainConfig>>({
-  preset: z.enum(["tiny"]),
+  preset: z.enum(presetNames),
   task: z.enum(["thinker", "baseline"]).default("thinker"),
   seed: z.int().nonnegative().default(1),
   device: z.enum(["auto", "cpu", "cuda", "emu"]).default("auto"),
+  repository: z.string().nullable().default(null),
   model: z.string().nullable().default(null),
   shape: z.strictObject<Fields<TrainConfig["shape"]>>({
     hidden: count,
@@ -120,6 +152,11 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
   weights: z.enum(["f32", "bf16"]).nullable().default(null),
+  parallel: z.strictObject<Fields<TrainConfig["parallel"]>>({
+    ranks: count.default(1),
+    shard: z.enum(["none", "optimizer", "gradients"]).default("none"),
+    offload: z.enum(["none", "optimizer"]).default("none"),
+  }).default(oneDevice),
   engine: z.strictObject<Fields<TrainConfig["engine"]>>({
     maxSequences: count,
     cacheTokens: count,
@@ -138,6 +175,34 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
  */
 export function parseTrainConfig(value: unknown, where: string): TrainConfig {
   return parseSettings(trainConfigSchema, value, where, "see config.json of any run folder");
+}
+
+/**
+ * Checks that a config can run: that it has all it starts from, and asks for nothing that is only planned.
+ *
+ * @throws {UserError} naming what is missing and how to get it.
+ */
+export function checkRunnable(config: TrainConfig): void {
+  const { preset, repository, model, data, parallel } = config;
+  if (repository !== null && model === null) {
+    const folder = `models/${repository.split("/").pop()}`;
+    throw new UserError(`preset ${preset} starts from ${repository}, and no --model is given`, {
+      hint: `get it with \`deno task model download ${repository}\`, then add --model ${folder}`,
+    });
+  }
+  if (repository !== null && data === null) {
+    throw new UserError(`preset ${preset} needs problems to train on, and no --data is given`, {
+      hint: "name a file with --data: JSONL rows {id, question, answer}, or ORZ JSON",
+    });
+  }
+  const difference = firstDifference(oneDevice, parallel, "parallel");
+  if (difference) {
+    const [setting] = difference.split(" ");
+    const value = JSON.stringify(parallel[setting.split(".")[1] as keyof typeof parallel]);
+    throw new UserError(`${setting} is ${value}: that can be planned, but does not run yet`, {
+      hint: "train on one device: leave the settings under parallel out",
+    });
+  }
 }
 
 /**

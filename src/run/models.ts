@@ -33,6 +33,7 @@ import {
   tinyPrompts,
 } from "../task/mod.ts";
 import type { TrainConfig } from "./config.ts";
+import { knownModels } from "./known_models.ts";
 
 /** A tokenizer with the files it came from. */
 export interface LoadedTokenizer {
@@ -109,17 +110,24 @@ export function tinyModelConfig(shape: TrainConfig["shape"], tokenizer: Tokenize
 }
 
 /**
- * The shape of the policy: of the config's model folder, or of the small model made here.
+ * The shape of the policy: of the config's model folder, of the repository that it is to be downloaded
+ * from, or of the small model made here.
  *
- * @throws {UserError} when the folder's config.json is missing or asks for what is not supported.
+ * @throws {UserError} when the folder's config.json is missing or asks for what is not supported, or
+ *   the repository's shape is not known here.
  */
 export function openModelConfig(
-  config: Pick<TrainConfig, "model" | "shape">,
+  config: Pick<TrainConfig, "model" | "repository" | "shape">,
   tokenizer: Tokenizer,
 ): ModelConfig {
-  return config.model === null
-    ? tinyModelConfig(config.shape, tokenizer)
-    : loadModelConfig(config.model);
+  const { model, repository, shape } = config;
+  if (model !== null) return loadModelConfig(model);
+  if (repository === null) return tinyModelConfig(shape, tokenizer);
+  const known = knownModels[repository];
+  if (known) return known;
+  throw new UserError(`the shape of ${repository} is not known before it is downloaded`, {
+    hint: "name its folder with --model",
+  });
 }
 
 /** The policy before training: loaded, or freshly initialised for a warm start. */

@@ -12,7 +12,7 @@ import { GradePool } from "../grade/mod.ts";
 import { actionsOf, PpoTrainer } from "../ppo/mod.ts";
 import type { Grader } from "../rollout/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
-import { checkResumed, type TrainConfig } from "./config.ts";
+import { checkResumed, checkRunnable, type TrainConfig } from "./config.ts";
 import { RunFolder } from "./folder.ts";
 import { JsonlWriter } from "./jsonl.ts";
 import { type Metrics, orderMetrics, readMetrics } from "./metrics.ts";
@@ -59,6 +59,7 @@ export interface TrainOptions extends TrainHooks {
 export async function train(config: TrainConfig, options: TrainOptions): Promise<void> {
   const { signal, resume = false } = options;
   if (resume) checkResumed(await RunFolder.savedConfig(options.out), config);
+  checkRunnable(config);
   const { tokenizer, files } = openTokenizer(config);
   let fallback: string | undefined;
   using device = await openDevice(config.device, {

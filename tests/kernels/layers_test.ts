@@ -12,6 +12,7 @@ import {
   swigluForward,
 } from "../../ffi/mod.ts";
 import { assertClose, assertSameBits, Lab, seeded, testBackends } from "../native.ts";
+import { assertRounded, floats, outAs, putAs, roundTo, testPrecisions } from "./precision.ts";
 import { assertSameForAnyThreads } from "./threads.ts";
 
 const shapes = [1, 3, 17, 65].flatMap((T) => [1, 16, 33, 130].map((C) => [T, C] as const));
@@ -39,28 +40,29 @@ function rmsnormRow(s: ArrayLike<number>, w: ArrayLike<number>, eps: number): Fl
 
 const swiglu = (gate: number, up: number) => gate / (1 + Math.exp(-gate)) * up;
 
-testBackends(
+testPrecisions(
   "embedding: rows are copied, negative ids give zeros and no gradient",
-  async (backend) => {
+  async (backend, dtype) => {
     using lab = await Lab.open({ backend });
     await seeded(async (rand) => {
-      for (const [T, C] of shapes) {
+      for (const [T, C] of [...shapes, [700, 20], [5, 2064], [3, 2051]]) {
         const V = 9;
         const ids = rand.ints(T, -2, V), table = rand.normal(V * C);
-        const dout = rand.normal(T * C), before = rand.normal(V * C);
-        const out = lab.out([T, C]), dtable = lab.put(before, [V, C]), idsT = lab.put(ids);
+        const dout = roundTo(dtype, rand.normal(T * C)), before = rand.normal(V * C);
+        const out = outAs(lab, dtype, [T, C]), dtable = lab.put(before, [V, C]);
+        const idsT = lab.put(ids);
         embeddingForward(lab.stream, { out, ids: idsT, table: lab.put(table, [V, C]) });
-        embeddingBackward(lab.stream, { dtable, ids: idsT, dout: lab.put(dout, [T, C]) });
+        embeddingBackward(lab.stream, { dtable, ids: idsT, dout: putAs(lab, dtype, dout, [T, C]) });
 
-        const rows = new Float32Array(T * C), sums = Float64Array.from(before);
+        const rows = new Float32Array(T * C), sums = before.slice();
         ids.forEach((id, t) => {
           for (let c = 0; c < C && id >= 0; c++) {
             rows[t * C + c] = table[id * C + c];
-            sums[id * C + c] += dout[t * C + c];
+            sums[id * C + c] += dout[t * C + c]; // float32, in order of t
           }
         });
-        assertSameBits(await lab.f32(out), rows, `rows (${T}, ${C})`);
-        assertClose(await lab.f32(dtable), sums, 1e-6, `dtable (${T}, ${C})`);
+        assertSameBits(await floats(lab, out), roundTo(dtype, rows), `rows (${T}, ${C})`);
+        assertSameBits(await lab.f32(dtable), sums, `dtable (${T}, ${C})`);
       }
     });
   },
@@ -74,91 +76,132 @@ testBackends("embedding: an id outside the table is reported, not read", async (
 });
 
 for (const [T, C] of shapes) {
-  testBackends(`rmsnorm (${T}, ${C}): forward, residual and gradients`, async (backend) => {
+  testPrecisions(
+    `rmsnorm (${T}, ${C}): forward, residual and gradients`,
+    async (backend, dtype) => {
+      using lab = await Lab.open({ backend });
+      await seeded(async (rand) => {
+        const eps = C === 1 ? 0.5 : 1e-3; // without eps, one element is normalised to its sign
+        const [x, residual, dy] = [1, 2, 3].map(() => roundTo(dtype, rand.normal(T * C)));
+        const [w, dw0] = [rand.normal(C), rand.normal(C)];
+        const row = <A extends Float32Array | Float64Array>(a: A, t: number) =>
+          a.subarray(t * C, (t + 1) * C);
+        const reference = (s: Float32Array) =>
+          Float64Array.from({ length: T }, (_, t) => t).reduce<number[]>(
+            (all, t) => [...all, ...rmsnormRow(row(s, t), w, eps)],
+            [],
+          );
+        const put = (a: Float32Array) => putAs(lab, dtype, a, [T, C]);
+        const out = () => outAs(lab, dtype, [T, C]);
+        const [xT, wT] = [put(x), lab.put(w)];
+
+        const y = out(), rstd = lab.out([T]);
+        rmsnormForward(lab.stream, { y, x: xT, w: wT, eps, rstd });
+        assertRounded(dtype, await floats(lab, y), reference(x), 2e-6, "y");
+        const rstds = Array.from({ length: T }, (_, t) => {
+          return 1 / Math.sqrt(dot(row(x, t), row(x, t)) / C + eps);
+        });
+        assertClose(await lab.f32(rstd), rstds, 1e-6, "rstd");
+
+        const s = roundTo(dtype, x.map((v, i) => Math.fround(v + residual[i])));
+        const sum = out(), fused = out(), residualT = put(residual);
+        rmsnormForward(lab.stream, { y: fused, x: xT, w: wT, eps, residual: residualT, sum });
+        assertSameBits(await floats(lab, sum), s, "sum");
+        assertRounded(dtype, await floats(lab, fused), reference(s), 2e-6, "y of the sum");
+        const unfused = out();
+        rmsnormForward(lab.stream, { y: unfused, x: sum, w: wT, eps });
+        assertSameBits(await floats(lab, unfused), await floats(lab, fused), "fused and unfused");
+        rmsnormForward(lab.stream, {
+          y: unfused,
+          x: xT,
+          w: wT,
+          eps,
+          residual: residualT,
+          sum: residualT,
+        });
+        assertSameBits(await floats(lab, residualT), s, "sum in place");
+        assertSameBits(await floats(lab, unfused), await floats(lab, fused), "y with sum in place");
+
+        const dx = out(), dw = lab.put(dw0), dyT = put(dy);
+        rmsnormBackward(lab.stream, { dx, dw, dy: dyT, x: xT, rstd, w: wT });
+        const slope = Array.from({ length: T }, (_, t) => [
+          ...numericGradient((r) => dot(rmsnormRow(r, w, eps), row(dy, t)), row(x, t)),
+        ]).flat();
+        assertRounded(dtype, await floats(lab, dx), slope, 1e-5, "dx");
+        const columns = Float64Array.from(dw0);
+        for (let t = 0; t < T; t++) {
+          const part = numericGradient((v) => dot(rmsnormRow(row(x, t), v, eps), row(dy, t)), w);
+          part.forEach((v, c) => columns[c] += v);
+        }
+        assertClose(await lab.f32(dw), columns, 1e-5, "dw");
+        const dx1 = put(residual);
+        rmsnormBackward(lab.stream, {
+          dx: dx1,
+          dw,
+          dy: dyT,
+          x: xT,
+          rstd,
+          w: wT,
+          accumulate: true,
+        });
+        const both = slope.map((v, i) => v + residual[i]);
+        assertRounded(dtype, await floats(lab, dx1), both, 1e-5, "dx accumulated");
+      });
+    },
+  );
+}
+
+/** Rows that a block of the CUDA kernels visits in several passes, with and without a tail. */
+for (const C of [8200, 8203]) {
+  testPrecisions(`rmsnorm (3, ${C}): long rows`, async (backend, dtype) => {
     using lab = await Lab.open({ backend });
     await seeded(async (rand) => {
-      const eps = C === 1 ? 0.5 : 1e-3; // without eps, one element is normalised to its sign
-      const [x, residual, dy] = [1, 2, 3].map(() => rand.normal(T * C));
-      const [w, dw0] = [rand.normal(C), rand.normal(C)];
-      const row = <A extends Float32Array | Float64Array>(a: A, t: number) =>
-        a.subarray(t * C, (t + 1) * C);
-      const reference = (s: Float32Array) =>
-        Float64Array.from({ length: T }, (_, t) => t).reduce<number[]>(
-          (all, t) => [...all, ...rmsnormRow(row(s, t), w, eps)],
-          [],
-        );
-      const [xT, wT] = [lab.put(x, [T, C]), lab.put(w)];
+      const T = 3, eps = 1e-3;
+      const [x, residual, dy] = [1, 2, 3].map(() => roundTo(dtype, rand.normal(T * C)));
+      const w = rand.normal(C);
+      const [xT, residualT, dyT] = [x, residual, dy].map((a) => putAs(lab, dtype, a, [T, C]));
+      const [y, sum, dx] = [1, 2, 3].map(() => outAs(lab, dtype, [T, C]));
+      const wT = lab.put(w), rstd = lab.out([T]), dw = lab.zeros([C]);
+      rmsnormForward(lab.stream, { y, x: xT, w: wT, eps, residual: residualT, sum, rstd });
+      rmsnormBackward(lab.stream, { dx, dw, dy: dyT, x: sum, rstd, w: wT });
 
-      const y = lab.out([T, C]), rstd = lab.out([T]);
-      rmsnormForward(lab.stream, { y, x: xT, w: wT, eps, rstd });
-      const plain = await lab.f32(y);
-      assertClose(plain, reference(x), 2e-6, "y");
-      const rstds = Array.from({ length: T }, (_, t) => {
-        return 1 / Math.sqrt(dot(row(x, t), row(x, t)) / C + eps);
-      });
-      assertClose(await lab.f32(rstd), rstds, 1e-6, "rstd");
-
-      const s = x.map((v, i) => Math.fround(v + residual[i]));
-      const sum = lab.out([T, C]), fused = lab.out([T, C]), residualT = lab.put(residual, [T, C]);
-      rmsnormForward(lab.stream, { y: fused, x: xT, w: wT, eps, residual: residualT, sum });
-      assertSameBits(await lab.f32(sum), s, "sum");
-      assertClose(await lab.f32(fused), reference(s), 2e-6, "y of the sum");
-      const unfused = lab.out([T, C]);
-      rmsnormForward(lab.stream, { y: unfused, x: sum, w: wT, eps });
-      assertSameBits(await lab.f32(unfused), await lab.f32(fused), "fused and unfused");
-      rmsnormForward(lab.stream, {
-        y: unfused,
-        x: xT,
-        w: wT,
-        eps,
-        residual: residualT,
-        sum: residualT,
-      });
-      assertSameBits(await lab.f32(residualT), s, "sum in place");
-      assertSameBits(await lab.f32(unfused), await lab.f32(fused), "y with sum in place");
-
-      const dx = lab.out([T, C]), dw = lab.put(dw0), dyT = lab.put(dy, [T, C]);
-      rmsnormBackward(lab.stream, { dx, dw, dy: dyT, x: xT, rstd, w: wT });
-      const slope = Array.from({ length: T }, (_, t) => [
-        ...numericGradient((r) => dot(rmsnormRow(r, w, eps), row(dy, t)), row(x, t)),
-      ]).flat();
-      assertClose(await lab.f32(dx), slope, 1e-5, "dx");
-      const columns = Float64Array.from(dw0);
+      const s = roundTo(dtype, x.map((v, i) => Math.fround(v + residual[i])));
+      const norm = new Float64Array(T * C), slope = norm.slice(), columns = new Float64Array(C);
       for (let t = 0; t < T; t++) {
-        const part = numericGradient((v) => dot(rmsnormRow(row(x, t), v, eps), row(dy, t)), w);
-        part.forEach((v, c) => columns[c] += v);
+        const [row, g] = [s, dy].map((a) => a.subarray(t * C, (t + 1) * C));
+        const r = 1 / Math.sqrt(dot(row, row) / C + eps);
+        norm.set(rmsnormRow(row, w, eps), t * C);
+        const mean = dot(Float64Array.from(g, (v, c) => v * w[c]), row) / C;
+        g.forEach((v, c) => {
+          slope[t * C + c] = r * (v * w[c] - row[c] * r * r * mean);
+          columns[c] += v * row[c] * r;
+        });
       }
+      assertRounded(dtype, await floats(lab, y), norm, 2e-6, "y");
+      assertRounded(dtype, await floats(lab, dx), slope, 1e-5, "dx");
       assertClose(await lab.f32(dw), columns, 1e-5, "dw");
-      const dx1 = lab.put(residual, [T, C]);
-      rmsnormBackward(lab.stream, {
-        dx: dx1,
-        dw,
-        dy: dyT,
-        x: xT,
-        rstd,
-        w: wT,
-        accumulate: true,
-      });
-      assertClose(await lab.f32(dx1), slope.map((v, i) => v + residual[i]), 1e-5, "dx accumulated");
     });
   });
 }
 
-testBackends("rmsnorm: the bits of a row do not depend on the number of rows", async (backend) => {
-  using lab = await Lab.open({ backend });
-  await seeded(async (rand) => {
-    const [T, C] = [300, 130];
-    const x = rand.normal(T * C), w = lab.put(rand.normal(C));
-    const run = async (rows: number) => {
-      const y = lab.out([rows, C]);
-      const xT = lab.put(x.slice(0, rows * C), [rows, C]);
-      rmsnormForward(lab.stream, { y, x: xT, w, eps: 1e-6 });
-      return await lab.f32(y);
-    };
-    const all = await run(T);
-    for (const rows of [1, 2, 65]) assertSameBits(await run(rows), all.slice(0, rows * C));
-  });
-});
+testPrecisions(
+  "rmsnorm: the bits of a row do not depend on the number of rows",
+  async (backend, dtype) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      const [T, C] = [300, 130];
+      const x = rand.normal(T * C), w = lab.put(rand.normal(C));
+      const run = async (rows: number) => {
+        const y = outAs(lab, dtype, [rows, C]);
+        const xT = putAs(lab, dtype, x.slice(0, rows * C), [rows, C]);
+        rmsnormForward(lab.stream, { y, x: xT, w, eps: 1e-6 });
+        return await floats(lab, y);
+      };
+      const all = await run(T);
+      for (const rows of [1, 2, 65]) assertSameBits(await run(rows), all.slice(0, rows * C));
+    });
+  },
+);
 
 testBackends("rmsnorm: residual without sum is refused", async (backend) => {
   using lab = await Lab.open({ backend });
@@ -167,18 +210,20 @@ testBackends("rmsnorm: residual without sum is refused", async (backend) => {
   assertThrows(call, NativeError, "rmsnorm_forward: residual and sum go together");
 });
 
-testBackends(
+testPrecisions(
   "swiglu: forward and gradients agree with float64, also far from zero",
-  async (backend) => {
+  async (backend, dtype) => {
     using lab = await Lab.open({ backend });
     await seeded(async (rand) => {
       for (const [T, F] of shapes) {
-        const gateUp = rand.normal(T * 2 * F, 4), dy = rand.normal(T * F);
+        const gateUp = roundTo(dtype, rand.normal(T * 2 * F, 4));
+        const dy = roundTo(dtype, rand.normal(T * F));
         const at = (t: number, f: number) => [gateUp[t * 2 * F + f], gateUp[t * 2 * F + F + f]];
-        const y = lab.out([T, F]), dgateUp = lab.out([T, 2 * F]);
-        const gateUpT = lab.put(gateUp, [T, 2 * F]);
+        const y = outAs(lab, dtype, [T, F]), dgateUp = outAs(lab, dtype, [T, 2 * F]);
+        const gateUpT = putAs(lab, dtype, gateUp, [T, 2 * F]);
         swigluForward(lab.stream, { y, gateUp: gateUpT });
-        swigluBackward(lab.stream, { dgateUp, dy: lab.put(dy, [T, F]), gateUp: gateUpT });
+        const dyT = putAs(lab, dtype, dy, [T, F]);
+        swigluBackward(lab.stream, { dgateUp, dy: dyT, gateUp: gateUpT });
 
         const expected = new Float64Array(T * F), slope = new Float64Array(T * 2 * F);
         for (let t = 0; t < T; t++) {
@@ -190,18 +235,18 @@ testBackends(
             slope[t * 2 * F + F + f] = dup * dy[t * F + f];
           }
         }
-        assertClose(await lab.f32(y), expected, 1e-6, `y (${T}, ${F})`);
-        assertClose(await lab.f32(dgateUp), slope, 2e-6, `dgateUp (${T}, ${F})`);
+        assertRounded(dtype, await floats(lab, y), expected, 1e-6, `y (${T}, ${F})`);
+        assertRounded(dtype, await floats(lab, dgateUp), slope, 2e-6, `dgateUp (${T}, ${F})`);
       }
-      const far = lab.put(Float32Array.of(-200, 200, -88, 1e30, 2, 3, 4, 1), [1, 8]);
-      const y = lab.out([1, 4]);
-      swigluForward(lab.stream, { y, gateUp: far });
-      assertClose(await lab.f32(y), [0, 600, 0, Math.fround(1e30)], 1e-6, "saturated");
+      const huge = 2 ** 100, far = Float32Array.of(-200, 200, -88, huge, 2, 3, 4, 1);
+      const y = outAs(lab, dtype, [1, 4]);
+      swigluForward(lab.stream, { y, gateUp: putAs(lab, dtype, far, [1, 8]) });
+      assertRounded(dtype, await floats(lab, y), [0, 600, 0, huge], 1e-6, "saturated");
     });
   },
 );
 
-testBackends("gather and scatter: rows by index", async (backend) => {
+testPrecisions("gather and scatter: rows by index", async (backend, dtype) => {
   using lab = await Lab.open({ backend });
   await seeded(async (rand) => {
     for (const [n, C] of shapes) {
@@ -209,15 +254,17 @@ testBackends("gather and scatter: rows by index", async (backend) => {
       const order = Array.from({ length: T }, (_, t) => ({ t, key: rand.uniform() }));
       order.sort((a, b) => a.key - b.key);
       const index = Int32Array.from(order.slice(0, n), (o) => o.t);
-      const x = rand.normal(T * C), dout = rand.normal(n * C);
-      const out = lab.out([n, C]), dx = lab.put(x, [T, C]), indexT = lab.put(index);
-      gatherRows(lab.stream, { out, x: lab.put(x, [T, C]), index: indexT });
-      scatterAddRows(lab.stream, { dx, dout: lab.put(dout, [n, C]), index: indexT });
+      const x = roundTo(dtype, rand.normal(T * C)), dout = roundTo(dtype, rand.normal(n * C));
+      const out = outAs(lab, dtype, [n, C]),
+        [xT, dx] = [x, x].map((a) => putAs(lab, dtype, a, [T, C]));
+      const indexT = lab.put(index), doutT = putAs(lab, dtype, dout, [n, C]);
+      gatherRows(lab.stream, { out, x: xT, index: indexT });
+      scatterAddRows(lab.stream, { dx, dout: doutT, index: indexT });
       const gathered = dout.map((_, i) => x[index[Math.floor(i / C)] * C + i % C]);
       const added = x.slice();
       dout.forEach((d, i) => added[index[Math.floor(i / C)] * C + i % C] += d);
-      assertSameBits(await lab.f32(out), gathered, "gathered");
-      assertSameBits(await lab.f32(dx), added, "scattered");
+      assertSameBits(await floats(lab, out), gathered, "gathered");
+      assertSameBits(await floats(lab, dx), roundTo(dtype, added), "scattered");
     }
   });
 });

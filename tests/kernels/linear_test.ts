@@ -7,7 +7,7 @@ import {
   type Tensor,
 } from "../../ffi/mod.ts";
 import { assertThrows } from "@std/assert";
-import { assertClose, assertSameBits, Lab, seeded, testBackends } from "../native.ts";
+import { assertClose, assertSameBits, backends, Lab, seeded, testBackends } from "../native.ts";
 import {
   assertRounded,
   floats,
@@ -154,6 +154,29 @@ testBf16("linear: every shape of the tile gives the same bits", async (backend) 
     }
   });
 });
+
+// The plain cores go through every sum in the CPU's order.
+for (const backend of backends.filter((backend) => backend !== "cpu")) {
+  Deno.test(`${backend}: linear in float32 has the bits of the CPU backend`, async () => {
+    await seeded(async (rand) => {
+      const [M, N, K] = [530, 37, 70];
+      const [x, w, dy, bias] = [M * K, N * K, M * N, N].map((n) => rand.normal(n));
+      const run = async (backend: Backend) => {
+        using lab = await Lab.open({ backend });
+        const packed = packWeight(lab, w, N, K);
+        const [xt, dyt] = [lab.put(x, [M, K]), lab.put(dy, [M, N])];
+        const [y, dx] = [lab.put(dy, [M, N]), lab.out([M, K])];
+        const [dw, dbias] = [lab.put(w, [N, K]), lab.put(bias)];
+        linearForward(lab.stream, { y, x: xt, w: packed, bias: lab.put(bias), accumulate: true });
+        linearBackwardInput(lab.stream, { dx, dy: dyt, w: packed });
+        linearBackwardWeight(lab.stream, { dw, dbias, dy: dyt, x: xt });
+        return await Promise.all([y, dx, dw, dbias].map((tensor) => lab.f32(tensor)));
+      };
+      const [actual, expected] = [await run(backend), await run("cpu")];
+      ["y", "dx", "dw", "dbias"].forEach((name, i) => assertSameBits(actual[i], expected[i], name));
+    });
+  });
+}
 
 testBf16("linear: activations and weights of different types are refused", async (backend) => {
   using lab = await Lab.open({ backend });

@@ -7,6 +7,15 @@ import {
   rmsnormForward,
 } from "../../ffi/mod.ts";
 import { assertClose, assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
+import {
+  assertRounded,
+  floats,
+  outAs,
+  type Precision,
+  putAs,
+  roundTo,
+  testPrecisions,
+} from "./precision.ts";
 import { assertSameForAnyThreads } from "./threads.ts";
 
 const shapes = [[1, 1, 1, 16], [3, 2, 1, 17], [5, 4, 2, 64], [130, 3, 3, 33], [67, 14, 2, 128]]
@@ -41,36 +50,43 @@ function reference(
   return { out, dx, rstd, dw };
 }
 
-function inputs(rand: Rand, T: number, { H, Hk, D }: Heads) {
+function inputs(rand: Rand, T: number, { H, Hk, D }: Heads, dtype: Precision) {
   const size = T * (H + 2 * Hk) * D;
-  const [x, dout] = [rand.normal(size, 3), rand.normal(size)];
+  const [x, dout] = [3, 1].map((scale) => roundTo(dtype, rand.normal(size, scale)));
   const [wq, wk, dwq, dwk] = [1, 2, 3, 4].map(() => rand.normal(D));
   return { x, dout, wq, wk, dwq, dwk };
 }
 
-async function run(lab: Lab, T: number, heads: Heads, data: ReturnType<typeof inputs>) {
+async function run(
+  lab: Lab,
+  dtype: Precision,
+  T: number,
+  heads: Heads,
+  data: ReturnType<typeof inputs>,
+) {
   const { H, Hk, D } = heads, shape = [T, (H + 2 * Hk) * D];
-  const [qkv, dqkv, out] = [lab.put(data.x, shape), lab.put(data.dout, shape), lab.out(shape)];
+  const [qkv, dqkv] = [data.x, data.dout].map((a) => putAs(lab, dtype, a, shape));
+  const out = outAs(lab, dtype, shape);
   const [wq, wk, dwq, dwk] = [data.wq, data.wk, data.dwq, data.dwk].map((a) => lab.put(a));
   const rstd = lab.out([T, H + Hk]);
   qkNormForward(lab.stream, { out, rstd, qkv, wq, wk, heads, eps });
   qkNormBackward(lab.stream, { dqkv, dwq, dwk, qkv, rstd, wq, wk, heads });
-  return await Promise.all([out, rstd, dqkv, dwq, dwk].map((tensor) => lab.f32(tensor)));
+  return await Promise.all([out, rstd, dqkv, dwq, dwk].map((tensor) => floats(lab, tensor)));
 }
 
 for (const { T, heads } of shapes) {
   const { H, Hk, D } = heads;
-  testBackends(
+  testPrecisions(
     `qk norm (${T}, ${H} + 2 x ${Hk}, ${D}): forward and gradients agree with float64`,
-    async (backend) => {
+    async (backend, dtype) => {
       using lab = await Lab.open({ backend });
       await seeded(async (rand) => {
-        const data = inputs(rand, T, heads);
-        const [out, rstd, dqkv, dwq, dwk] = await run(lab, T, heads, data);
+        const data = inputs(rand, T, heads, dtype);
+        const [out, rstd, dqkv, dwq, dwk] = await run(lab, dtype, T, heads, data);
         const expected = reference(data.x, data.dout, [data.wq, data.wk], T, heads);
-        assertClose(out, expected.out, 2e-6, "out");
+        assertRounded(dtype, out, expected.out, 2e-6, "out");
         assertClose(rstd, expected.rstd, 1e-6, "rstd");
-        assertClose(dqkv, expected.dx, 5e-6, "dqkv");
+        assertRounded(dtype, dqkv, expected.dx, 5e-6, "dqkv");
         assertClose(dwq, expected.dw[0].map((v, i) => v + data.dwq[i]), 1e-5, "dwq");
         assertClose(dwk, expected.dw[1].map((v, i) => v + data.dwk[i]), 1e-5, "dwk");
         // v and its gradient pass through untouched.
@@ -88,7 +104,7 @@ for (const { T, heads } of shapes) {
 Deno.test("qk norm: the reference's gradient is that of its forward pass", async () => {
   await seeded((rand) => {
     const heads = { H: 2, Hk: 1, D: 5 }, T = 2;
-    const { x, dout, wq, wk } = inputs(rand, T, heads);
+    const { x, dout, wq, wk } = inputs(rand, T, heads, "f32");
     const { dx, dw } = reference(x, dout, [wq, wk], T, heads);
     const value = (x: Float64Array, w: [Float64Array, Float64Array]) =>
       reference(x, dout, w, T, heads).out.reduce((sum, v, i) => sum + v * dout[i], 0);
@@ -101,26 +117,26 @@ Deno.test("qk norm: the reference's gradient is that of its forward pass", async
   });
 });
 
-testBackends(
+testPrecisions(
   "qk norm: each head has the bits of rmsnorm on a row, whatever the number of rows",
-  async (backend) => {
+  async (backend, dtype) => {
     using lab = await Lab.open({ backend });
     await seeded(async (rand) => {
       const heads = { H: 3, Hk: 2, D: 48 }, T = 90, width = 7 * 48;
-      const data = inputs(rand, T, heads);
+      const data = inputs(rand, T, heads, dtype);
       const [wq, wk] = [lab.put(data.wq), lab.put(data.wk)];
       const normed = async (T: number) => {
-        const out = lab.out([T, width]);
-        const qkv = lab.put(data.x.slice(0, T * width), [T, width]);
+        const out = outAs(lab, dtype, [T, width]);
+        const qkv = putAs(lab, dtype, data.x.slice(0, T * width), [T, width]);
         qkNormForward(lab.stream, { out, qkv, wq, wk, heads, eps }); // without rstd, as decode does
-        return await lab.f32(out);
+        return await floats(lab, out);
       };
       const all = await normed(T);
       for (const rows of [1, 2, 65]) assertSameBits(await normed(rows), all.slice(0, rows * width));
-      const [y, x] = [lab.out([T * 7, 48]), lab.put(data.x, [T * 7, 48])];
+      const y = outAs(lab, dtype, [T * 7, 48]), x = putAs(lab, dtype, data.x, [T * 7, 48]);
       for (const [w, from, to] of [[wq, 0, 3], [wk, 3, 5]] as const) {
         rmsnormForward(lab.stream, { y, x, w, eps });
-        const plain = await lab.f32(y);
+        const plain = await floats(lab, y);
         for (let t = 0; t < T; t++) {
           const part = (a: Float32Array) => a.slice((t * 7 + from) * 48, (t * 7 + to) * 48);
           assertSameBits(part(all), part(plain), `heads ${from} to ${to} of row ${t}`);
@@ -130,11 +146,11 @@ testBackends(
   },
 );
 
-testBackends("qk norm: the number of threads changes no bit", async (backend) => {
+testPrecisions("qk norm: the number of threads changes no bit", async (backend, dtype) => {
   await seeded(async (rand) => {
     const heads = { H: 5, Hk: 2, D: 80 }, T = 203;
-    const data = inputs(rand, T, heads);
-    await assertSameForAnyThreads(backend, (lab) => run(lab, T, heads, data));
+    const data = inputs(rand, T, heads, dtype);
+    await assertSameForAnyThreads(backend, (lab) => run(lab, dtype, T, heads, data));
   });
 });
 

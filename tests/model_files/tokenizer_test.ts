@@ -89,6 +89,18 @@ Deno.test("the stream decoder never emits half a character", () => {
   assertEquals(stream.end(), "\ufffd");
 });
 
+Deno.test("pieces of the stream decoder are what decode gives, whatever the ids", () => {
+  const id = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 152_000 }));
+  fc.assert(
+    fc.property(fc.array(id, { maxLength: 40 }), fc.boolean(), (ids, skipSpecial) => {
+      const stream = qwen.streamDecoder({ skipSpecial });
+      const pieces = ids.map((id) => stream.push(id)).join("") + stream.end();
+      assertEquals(pieces, qwen.decode(ids, { skipSpecial }));
+    }),
+    { numRuns: 500 },
+  );
+});
+
 Deno.test("lone surrogates become U+FFFD instead of an error", () => {
   assertEquals(qwen.encode("a\ud800b"), qwen.encode("a\ufffdb"));
 });

@@ -22,12 +22,8 @@ from math_verify import ExprExtractionConfig, LatexExtractionConfig, StringExtra
 from math_verify import parse as mv_parse
 from math_verify import verify as mv_verify
 
-FILES = [
-    "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench", "college_math",
-    "gsm8k", "gpqa_diamond",
-]
 # Rows taken per file: the large and uniform ones must not drown the others.
-LIMIT = {"gsm8k": 160, "college_math": 900}
+LIMIT = {"gsm8k": 160, "gsm8k_train": 160, "college_math": 900, "math_4500": 1500}
 # Pairs kept per rule.
 PER_RULE = 45
 
@@ -602,10 +598,10 @@ def judge(pair):
 def main(folder, out):
     rng = random.Random(20250521)
     pairs = {}
-    for name in FILES:
-        rows = [json.loads(line) for line in (Path(folder) / f"{name}.jsonl").read_text().split("\n") if line]
+    for path in sorted(Path(folder).glob("*.jsonl")):
+        rows = [json.loads(line) for line in path.read_text().split("\n") if line]
         rng.shuffle(rows)
-        for row in rows[: LIMIT.get(name)]:
+        for row in rows[: LIMIT.get(path.stem)]:
             made = rewrite(row, rng)
             if not made:
                 continue

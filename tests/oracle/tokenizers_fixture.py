@@ -1,7 +1,7 @@
 """Writes tests/fixtures/tokenizers.jsonl: what the reference implementation of tokenizer.json (the Rust
 library `tokenizers`) makes of awkward texts, for tokenizers that use every feature this project supports.
 
-    pip install tokenizers==0.23.3
+    pip install -r tests/oracle/requirements.txt
     python tests/oracle/tokenizers_fixture.py
 """
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { evaluate, solve } from "../../src/eval/mod.ts";
+import { grade, GradePool } from "../../src/grade/mod.ts";
 import { Model, tinyTokenizerJson, tinyVocabSize, Tokenizer } from "../../src/model/mod.ts";
 import { type Grader, playEpisodes, type PlayOptions } from "../../src/rollout/mod.ts";
 import { type Episode, type Stage, tinyPrompts } from "../../src/task/mod.ts";
@@ -56,6 +57,18 @@ Deno.test("rollout: graders that answer at once, soon or late give identical epi
       }
     }
   }));
+
+Deno.test("rollout: verdicts of the symbolic stage arrive late and give the same episodes", async () => {
+  using lab = await Lab.open({ threads: 1 });
+  await using pool = new GradePool();
+  const judge = (answer: string, gold: string) => grade(answer, gold).equal;
+  const expected = (await play(lab, { grade: judge })).episodes.map(facts);
+  const symbolic: Grader = async (answer, gold) =>
+    (await pool.grade(answer, `\\max(${gold}, -1)`)).equal;
+  assertEquals((await play(lab, { grade: symbolic })).episodes.map(facts), expected);
+  assert(pool.counts.symbolic > 0 && pool.counts.time === 0);
+  assert(expected.some(({ segments }) => segments.some(({ correct }) => correct === true)));
+});
 
 Deno.test("rollout: a grader that throws or rejects, at once or late, rejects the rollout", async () => {
   using lab = await Lab.open({ threads: 1 });

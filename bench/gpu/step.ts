@@ -1,0 +1,91 @@
+/**
+ * One whole PPO step of a random-weight model: rollout, critic's values, critic and actor updates.
+ *
+ * @module
+ */
+import { Random } from "../../src/data/mod.ts";
+import { Engine } from "../../src/engine/mod.ts";
+import { grade } from "../../src/grade/mod.ts";
+import { Decoder, type ModelConfig, tinyTokenizerJson, Tokenizer } from "../../src/model/mod.ts";
+import { PpoTrainer } from "../../src/ppo/mod.ts";
+import { presets } from "../../src/run/presets.ts";
+import { BaselineTask, tinyPrompts, TrailingAccuracy } from "../../src/task/mod.ts";
+import { randomDecoder } from "../models.ts";
+import { fillRandom, type Workbench } from "../workbench.ts";
+
+/** How large the step is. Every episode spends its whole budget: random weights hardly ever stop. */
+export interface StepSizes {
+  readonly model: ModelConfig;
+  readonly prompts: number;
+  readonly samples: number;
+  /** Tokens that each episode samples. */
+  readonly budget: number;
+  readonly packTokens: number;
+  readonly maxSequences: number;
+}
+
+/** What a step took. */
+export interface StepTimes {
+  readonly seconds: number;
+  readonly parts: { readonly generate: number; readonly learn: number };
+  /** Episodes, and their mean length in tokens. */
+  readonly trained: { readonly sequences: number; readonly length: number };
+  /** Tokens sampled. */
+  readonly generated: number;
+}
+
+/** Runs a warm-up step and a measured one on the plain-question task. */
+export async function ppoStep({ device, stream }: Workbench, sizes: StepSizes): Promise<StepTimes> {
+  const { model, prompts, samples, budget, packTokens, maxSequences } = sizes;
+  const codec = Tokenizer.fromJson(tinyTokenizerJson(), "the tiny tokenizer");
+  const stop = [codec.id("<|im_end|>")];
+  using actor = randomDecoder(device, stream, model, { train: true });
+  using critic = new Decoder(device, stream, model, { head: "value", train: true });
+  fillRandom(stream, critic.params.master.flat);
+  critic.params.refresh(stream);
+  const task = new BaselineTask({ codec, prompts: tinyPrompts, budget, stop });
+  const problem = { id: "sum", question: "47+85=", answer: "132" };
+  const longest = task.maxTokens(64);
+  using engine = new Engine(device, stream, actor, {
+    maxSequences,
+    cacheTokens: maxSequences * (longest + 2 * device.info.kvTile),
+    maxTokens: longest,
+    stop,
+    prefillChunk: 256,
+  });
+  using trainer = new PpoTrainer({
+    device,
+    stream,
+    actor,
+    critic,
+    engine,
+    task,
+    grade: (answer, gold) => grade(answer, gold).equal,
+    trailing: new TrailingAccuracy(),
+  }, { ...presets.tiny.ppo, prompts, samples, packTokens, criticMiniBatches: 1 });
+  const run = async (step: number) => {
+    const begin = performance.now();
+    const { metrics, samples: episodes } = await trainer.step({
+      step,
+      problems: Array.from({ length: prompts }, () => problem),
+      seed: 1n,
+      random: new Random(1),
+    });
+    const seconds = (performance.now() - begin) / 1000;
+    if (metrics["rollout/logprob_gap_max"] !== 0) {
+      throw new Error(`the log-prob gap is ${metrics["rollout/logprob_gap_max"]}, not 0`);
+    }
+    const tokens = episodes.reduce((total, { ids }) => total + ids.length, 0);
+    return {
+      seconds,
+      parts: {
+        generate: metrics["time/generate"],
+        learn: metrics["time/forward"] + metrics["time/update"],
+      },
+      trained: { sequences: episodes.length, length: Math.round(tokens / episodes.length) },
+      generated: metrics["rollout/sampled_tokens"],
+    };
+  };
+  await run(1);
+  return await run(2);
+}
