@@ -91,7 +91,7 @@ async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<
   });
   progress.end();
   console.log(await Deno.readTextFile(`${out}/report.md`).then(summary));
-  console.log(`\nrun folder: ${out} (report.md, report.svg, metrics.jsonl, checkpoints/)`);
+  console.log(`\nrun folder: ${out} (report.html, report.md, metrics.jsonl, checkpoints/)`);
 }
 
 /** The report up to its second heading: title and table of results. */

@@ -185,7 +185,7 @@ function labelsOf(points: readonly Point[], x: Scale, y: Scale, plot: Plot): Mar
     ];
     const box = places.find(free);
     if (!box) return [];
-    taken.push(box);
+    taken.push([box[0] - 4, box[1], box[2] + 4, box[3]]);
     return [markup`<text class="label" x="${px(box[0])}" y="${px(box[3] - 2)}">${label}</text>`];
   });
 }

@@ -175,8 +175,10 @@ function notesOf(
     const by = asked.filter((set) => set.skipped > 0)
       .map((set) => `${set.skipped} of ${titleOf(set.name)}`);
     notes.push(
-      `${skipped} problems were left out, because with all budgets they are longer than the model ` +
-        `allows: ${by.join(", ")}. They count neither as right nor as wrong.`,
+      `Left out, because with all budgets they are longer than the model allows: ${
+        by.join(", ")
+      }. ` +
+        "Such problems count neither as right nor as wrong.",
     );
   }
   if (config.extent.samples === 1) {

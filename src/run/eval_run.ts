@@ -15,14 +15,13 @@ import {
   judgeWith,
   loadBenchmark,
   problemKey,
-  type SameAnswer,
-  sameAnswer,
   scoreSet,
   sequenceId,
   type SetScores,
   tokensOf,
 } from "../eval/mod.ts";
 import { readJson } from "../model/json_file.ts";
+import { GradePool } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
 import { playEpisodes } from "../rollout/mod.ts";
 import { BaselineTask, type Task, ThinkerTask } from "../task/mod.ts";
@@ -43,8 +42,6 @@ export interface EvalOptions extends TrainHooks {
   readonly parallel: number;
   /** Folders of finished evaluations whose rows the report shows too. */
   readonly compare?: readonly string[];
-  /** Compares answers; default: the checker that training uses. */
-  readonly same?: SameAnswer;
   /** Aborting stops it; answers that are finished stay. */
   readonly signal?: AbortSignal;
 }
@@ -112,10 +109,12 @@ export async function runEvaluation(
   const folder = await EvalFolder.open(options.out, config);
   const skipped = sets.reduce((sum, set) => sum + set.skipped, 0);
   if (skipped > 0) {
-    options.onNote?.(`${skipped} questions left out: over the model's ${positions} positions`);
+    const questions = skipped === 1 ? "question" : "questions";
+    options.onNote?.(`${skipped} ${questions} left out: over the model's ${positions} positions`);
   }
 
-  const judge = judgeWith(options.same ?? sameAnswer);
+  await using pool = new GradePool();
+  const judge = judgeWith(pool);
   const known = await readKnown(folder, sets, extent.samples);
   const missing = missingSamples(sets, known, extent.samples);
   const total = asked.length * extent.samples;
@@ -148,6 +147,8 @@ export async function runEvaluation(
     );
     scores.push(await scoreSet({ set: name, problems, skipped, answers, judge }));
   }
+  const { undecided } = pool.counts;
+  if (undecided > 0) options.onNote?.(`${undecided} comparisons could not be decided: not equal`);
   const results: EvalResults = { config, sets: scores, skipped };
   await writeAtomic(folder.results, JSON.stringify(results, null, 2) + "\n");
   await writeEvalReport(folder, results, { sets, known, compare });
@@ -275,8 +276,7 @@ async function play(chunk: readonly Missing[], parts: PlayParts): Promise<void> 
     seed: BigInt(method.seed),
     sampling: method.sampling,
     signal,
-    // The problems are those of the groups, options included.
-    grade: (answer, gold, problem) => judge(answer, gold, problem as Problem),
+    grade: judge,
     onEpisode: (episode) => {
       const { set, problem, sample } = places.get(episode.id)!;
       const answer = answerOf(episode, {

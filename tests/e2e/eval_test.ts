@@ -72,7 +72,7 @@ Deno.test("eval: killed twice and torn, it ends as if it had never been interrup
   await using place = await workplace();
   const { path, command } = place;
   const { stdout, stderr } = await finish(command("whole"));
-  assertStringIncludes(stderr, "1 questions left out: over the model's 512 positions");
+  assertStringIncludes(stderr, "1 question left out: over the model's 512 positions");
   assertMatch(stderr, /^eval: 1008 steps$/m);
   assertMatch(stderr, /^eval 1008\/1008 \| accuracy fast \S+% +slow .* final \S+%/m);
   assertMatch(stdout, /\| Thinker \(run, step-1\) \| \d+\.\d\d ± /);

@@ -68,7 +68,8 @@ Deno.test("train: one small run and its repetitions", async (t) => {
       checkpoint.map((file) => `checkpoints/step-${step}/${file}`)
     );
     const logs = ["config.json", "episodes.jsonl", "metrics.jsonl", "warmstart.jsonl"];
-    assertEquals(await filesOf(run), [...checkpoints, ...logs, "report.md", "report.svg"].sort());
+    const reports = ["report.html", "report.md", "report.svg"];
+    assertEquals(await filesOf(run), [...checkpoints, ...logs, ...reports].sort());
     assertEquals(JSON.parse(await Deno.readTextFile(`${run}/config.json`)), smallConfig());
     assertEquals(phases, ["warm start 0/20", "train 0/3"]);
   });

@@ -1,7 +1,8 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import type { Problem } from "../../src/data/mod.ts";
 import type { AnswerFacts } from "../../src/eval/answers.ts";
-import { judgeWith, sameAnswer } from "../../src/eval/grader.ts";
+import { judgeWith } from "../../src/eval/grader.ts";
+import { grade, GradePool } from "../../src/grade/mod.ts";
 import { scoreSet } from "../../src/eval/scores.ts";
 import type { Stage } from "../../src/task/mod.ts";
 
@@ -46,7 +47,7 @@ const problems: Problem[] = [
   { id: "a", question: "?", answer: "1" },
   { id: "b", question: "?", answer: "2" },
 ];
-const judge = judgeWith(sameAnswer);
+const judge = judgeWith(new GradePool());
 
 Deno.test("scoreSet: four stages, counted by hand", async () => {
   const answers = new Map([
@@ -110,7 +111,7 @@ function plain(gold: string, given: (string | undefined)[]): AnswerFacts[] {
     problem: "",
     turns: [{
       ...turn("answer", 5, answer, gold),
-      correct: answer !== undefined && sameAnswer(answer, gold) as boolean,
+      correct: answer !== undefined && grade(answer, gold).equal,
     }],
     final: 0,
   }));
