@@ -34,8 +34,13 @@ export class Workbench implements Disposable {
   }
 
   /** Opens the CPU device. `poolBytes`: by default what makes memory cold on this machine. */
-  static async open(options: { poolBytes?: number } = {}): Promise<Workbench> {
-    const device = await Device.open("cpu", { onBuild: (text) => console.error(text) });
+  static async open(
+    options: { poolBytes?: number; threads?: number } = {},
+  ): Promise<Workbench> {
+    const device = await Device.open("cpu", {
+      threads: options.threads,
+      onBuild: (text) => console.error(text),
+    });
     return new Workbench(device, options.poolBytes ?? await coldBytes(device.info.memoryBytes));
   }
 
@@ -121,14 +126,17 @@ class Pool implements Disposable {
   }
 }
 
-/** Fills an f32 tensor with uniform numbers in [-0.05, 0.05), repeating one block. */
+/**
+ * Fills an f32 tensor with uniform numbers in [-0.05, 0.05), repeating one block. Their low halves repeat
+ * the high ones, so that the same memory read as bf16 also holds numbers of this kind.
+ */
 export function fillRandom(stream: Stream, tensor: Tensor): void {
   const next = numbers();
   const size = Math.min(patternSize, tensor.size);
-  stream.upload(
-    tensor.view(0, [size]),
-    Float32Array.from({ length: size }, () => 0.1 * next() - 0.05),
-  );
+  const block = Float32Array.from({ length: size }, () => 0.1 * next() - 0.05);
+  const bits = new Uint32Array(block.buffer);
+  bits.forEach((b, i) => bits[i] = (b & 0xffff0000) | (b >>> 16));
+  stream.upload(tensor.view(0, [size]), block);
   for (let done = size; done < tensor.size; done += size) {
     const part = Math.min(size, tensor.size - done);
     stream.copy(tensor.view(done, [part]), tensor.view(0, [part]));

@@ -32,14 +32,63 @@ struct Query {
   float m, l;       // running maximum and sum of exp
 };
 
+// A tile of keys (D, 16) and values (16, v_stride), and the tile that comes next: fetched on the way, unless null.
+// Tiles of a paged cache lie apart, so no hardware sees the next one coming.
+struct Tile {
+  const float *kt, *v;
+  const float *next_kt = nullptr, *next_v = nullptr;
+};
+
+// Columns of the output that R queries work on at once: enough sums to hide the latency of the FMA.
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+constexpr int chunks_of(int queries) { return queries <= 4 ? 4 : 2; }
+#else
+constexpr int chunks_of(int queries) { return queries <= 2 ? 2 : 1; }
+#endif
+
+// W chunks of 16 columns of the output, from column c on. Query i takes the first valid[i] values of the tile.
+template <int R, int W, bool Fetch>
+void add_values(Query* query, const int* valid, int common, const float (*p)[kTile], const float* alpha, const Tile& tile,
+                int64_t v_stride, int c) {
+  f32x16 acc[R][W];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) acc[i][w] = f32x16::load(query[i].o + c + w * kLanes) * f32x16::set1(alpha[i]);
+  for (int j = 0; j < common; ++j) {
+    f32x16 value[W];
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) {
+      if (Fetch) __builtin_prefetch(tile.next_v + j * v_stride + c + w * kLanes);
+      value[w] = f32x16::load(tile.v + j * v_stride + c + w * kLanes);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      const f32x16 weight = f32x16::set1(p[i][j]);
+#pragma GCC unroll 4
+      for (int w = 0; w < W; ++w) acc[i][w] = fma(weight, value[w], acc[i][w]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) {
+      // Values past a query's last key are never read: in the cache they may be anything.
+      for (int j = common; j < valid[i]; ++j)
+        acc[i][w] = fma(f32x16::set1(p[i][j]), f32x16::load(tile.v + j * v_stride + c + w * kLanes), acc[i][w]);
+      acc[i][w].store(query[i].o + c + w * kLanes);
+    }
+}
+
 // Adds one tile of keys and values to R queries. Query i sees keys 0 .. valid[i] - 1 of the tile.
-template <int R>
-void attend_tile(Query* query, const int* valid, const float* kt, const float* v, int64_t v_stride, int D, float scale) {
+template <int R, bool Fetch>
+void attend_tile(Query* query, const int* valid, const Tile& tile, int64_t v_stride, int D, float scale) {
   f32x16 s[R];
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i) s[i] = zero();
   for (int d = 0; d < D; ++d) {
-    const f32x16 k = f32x16::load(kt + d * kTile);
+    if (Fetch) __builtin_prefetch(tile.next_kt + d * kTile);
+    const f32x16 k = f32x16::load(tile.kt + d * kTile);
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) s[i] = fma(f32x16::set1(query[i].q[d]), k, s[i]);
   }
@@ -62,30 +111,16 @@ void attend_tile(Query* query, const int* valid, const float* kt, const float* v
     query[i].l = query[i].l * alpha[i] + sum(e);
     common = std::min(common, valid[i]);
   }
-  for (int c = 0; c < D; c += kLanes) {
-    f32x16 acc[R];
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) acc[i] = f32x16::load(query[i].o + c) * f32x16::set1(alpha[i]);
-    for (int j = 0; j < common; ++j) {
-      const f32x16 value = f32x16::load(v + j * v_stride + c);
-#pragma GCC unroll 8
-      for (int i = 0; i < R; ++i) acc[i] = fma(f32x16::set1(p[i][j]), value, acc[i]);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) {
-      // Values past a query's last key are never read: in the cache they may be anything.
-      for (int j = common; j < valid[i]; ++j)
-        acc[i] = fma(f32x16::set1(p[i][j]), f32x16::load(v + j * v_stride + c), acc[i]);
-      acc[i].store(query[i].o + c);
-    }
-  }
+  constexpr int W = chunks_of(R);
+  int c = 0;
+  for (; c + W * kLanes <= D; c += W * kLanes) add_values<R, W, Fetch>(query, valid, common, p, alpha, tile, v_stride, c);
+  for (; c < D; c += kLanes) add_values<R, 1, Fetch>(query, valid, common, p, alpha, tile, v_stride, c);
 }
 
-template <int R = kQueries>
-void attend(int rows, Query* query, const int* valid, const float* kt, const float* v, int64_t v_stride, int D,
-            float scale) {
-  if (rows == R) return attend_tile<R>(query, valid, kt, v, v_stride, D, scale);
-  if constexpr (R > 1) attend<R - 1>(rows, query, valid, kt, v, v_stride, D, scale);
+template <bool Fetch, int R = kQueries>
+void attend(int rows, Query* query, const int* valid, const Tile& tile, int64_t v_stride, int D, float scale) {
+  if (rows == R) return attend_tile<R, Fetch>(query, valid, tile, v_stride, D, scale);
+  if constexpr (R > 1) attend<Fetch, R - 1>(rows, query, valid, tile, v_stride, D, scale);
 }
 
 void start(Query& query, const float* q, float* o, int D) {
@@ -175,7 +210,7 @@ void forward(float* out, float* lse, const float* qkv, const int32_t* cu, int B,
         for (int64_t j = 0; j < i + count; j += kTile) {
           int valid[kQueries];
           for (int r = 0; r < count; ++r) valid[r] = static_cast<int>(std::min<int64_t>(kTile, i + r - j + 1));
-          attend(count, query, valid, kt + j * D, v + j * heads.row(), heads.row(), D, scale);
+          attend<false>(count, query, valid, {kt + j * D, v + j * heads.row()}, heads.row(), D, scale);
         }
         for (int r = 0; r < count; ++r) {
           finish(query[r], D);
@@ -351,8 +386,11 @@ void paged(float* out, const float* qkv, const int32_t* row_seq, const int32_t* 
         for (int64_t j = 0; j <= position; j += kTile) {
           int valid[kQueries];
           std::fill_n(valid, count, static_cast<int>(std::min<int64_t>(kTile, position - j + 1)));
-          const int64_t b = cache.block_of(row_seq[t], j);
-          attend(count, query, valid, cache.keys(b, hk, j), cache.values(b, hk, j), D, D, scale);
+          const int64_t next = std::min(j + kTile, position);
+          const int64_t b = cache.block_of(row_seq[t], j), b_next = cache.block_of(row_seq[t], next);
+          const Tile tile{cache.keys(b, hk, j), cache.values(b, hk, j), cache.keys(b_next, hk, next),
+                          cache.values(b_next, hk, next)};
+          attend<true>(count, query, valid, tile, D, D, scale);
         }
         for (int r = 0; r < count; ++r) finish(query[r], D);
       }
