@@ -152,7 +152,7 @@ export function viewParameters(
  * What matrix products read: float32, or the weights rounded to bfloat16, which is half the bytes.
  * Sums, activations, masters and gradients are float32 either way.
  */
-export type WeightDtype = PackedWeight["dtype"];
+export type WeightDtype = "f32" | "bf16";
 
 /** The packed matrices of one layer. */
 export interface PackedLayer {
