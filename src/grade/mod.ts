@@ -2,9 +2,9 @@
  * Grading: finds the final answer of a response and decides whether it equals the gold answer.
  *
  * Checks run from cheap to dear: the last `\boxed{}` by brace matching ({@linkcode lastBoxed}), one
- * spelling ({@linkcode normalizeAnswer}), exact rational numbers ({@linkcode parseExact}). A pair that
- * these cannot decide is `undecided` and counts as wrong. The whole room is synchronous and pure, so
- * it may run in any worker.
+ * spelling ({@linkcode normalizeAnswer}), exact rational numbers ({@linkcode parseExact}), both answers as
+ * mathematical objects ({@linkcode grade}). So far everything is synchronous and pure. What these leave
+ * `undecided` counts as wrong, unless a {@linkcode GradePool} asks compute-engine in a worker thread.
  *
  * @example
  * ```ts

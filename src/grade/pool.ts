@@ -91,6 +91,15 @@ export class GradePool implements AsyncDisposable {
   }
 
   /**
+   * Starts one worker now, so that what keeps workers from starting shows before it is in the way.
+   *
+   * @throws {UserError} when the worker cannot be loaded, for want of a permission or the package.
+   */
+  async ready(): Promise<void> {
+    await this.#lanes[0].load();
+  }
+
+  /**
    * Compares an answer with the gold answer.
    *
    * @throws {UserError} when the worker cannot be loaded, for want of a permission or the package.
@@ -188,6 +197,12 @@ class Lane {
 
   get running(): boolean {
     return this.#worker !== undefined;
+  }
+
+  /** Loads a worker that waits for a question. */
+  async load(): Promise<void> {
+    await this.#start();
+    if (!this.busy) this.#worker?.unref();
   }
 
   /** What comes of a question, after the time limit at the latest, plus loading. */

@@ -18,7 +18,7 @@ export interface Token {
 
 const TEXT =
   /\\(?:text|textbf|textit|textrm|textnormal|mbox|hbox|mathrm|mathbf|mathit|rm) ?\{([^{}]*)\}/y;
-const NUMBER = /\d+(?:\.\d*)?|\.\d+/y;
+const NUMBER = /(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/y;
 /** A number with thousands separators; read as one only where other commas have a space behind. */
 const GROUPED = /[1-9]\d{0,2}(?:,\d{3})+(?!,?\d)(?:\.\d+)?/y;
 /** The beginning or end of a matrix; the token's text is `\begin` or `\end` with the name behind. */

@@ -85,6 +85,10 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
       { hint: `set ppo.packTokens to at least ${maxTokens}, or lower promptLimit or the budgets` },
     );
   }
+  // Nearly every verdict is there at once; a worker starts when one needs symbolic mathematics, which
+  // sums never do. On other problems it had better fail before the run than in its midst.
+  await using pool = new GradePool();
+  if (config.data !== null) await pool.ready();
   // Only now, so that a run that cannot start leaves no folder in the way of the next one.
   const folder = await RunFolder.create(options.out, { resume });
   if (resume) await folder.rewind();
@@ -119,8 +123,6 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
     : undefined;
   const seed = BigInt(config.seed);
   const random = new Random(config.seed);
-  // Nearly every verdict is there at once; a worker starts when one needs symbolic mathematics.
-  await using pool = new GradePool();
   const judge: Grader = (answer, gold, { choices }) => {
     const verdict = pool.decide(answer, gold, { choices });
     return verdict instanceof Promise ? verdict.then(({ equal }) => equal) : verdict.equal;

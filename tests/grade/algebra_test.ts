@@ -62,6 +62,7 @@ Deno.test("grade: equal as mathematical objects", () => {
       "\\begin{pmatrix} -1 & 0 \\\\ 0 & 1/2 \\end{pmatrix}",
       "\\left[\\begin{array}{rr}-1&0\\\\0&\\frac12\\end{array}\\right]",
     ],
+    ["1e5, 2.5e-3", "0.0025, 100000"],
     ["1,2", "2,1"],
     ["1, 2 \\text{ and } 3", "3,2,1"],
     ["\\{1,2,2\\}", "\\{2,1\\}"],

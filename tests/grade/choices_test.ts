@@ -51,6 +51,12 @@ Deno.test("choices: options that cannot be told apart are not paid for by value"
   assertEquals(grade("0.5", "A", { choices: twins }).equal, true);
   assertEquals(grade("0.5", "B", { choices: twins }).equal, false);
   assertEquals(grade("A", "A", { choices: twins }).equal, true);
+  // The same text twice, as in a few rows of GPQA: then either letter is right.
+  const copies = { A: "0.5", B: "0.5", C: "2" };
+  for (const answer of ["A", "B", "0.5", "1/2"]) {
+    assertEquals(grade(answer, "A", { choices: copies }).equal, true, answer);
+  }
+  assertEquals(grade("C", "A", { choices: copies }).equal, false);
 });
 
 Deno.test("choices: letters as values of options", () => {
@@ -65,4 +71,42 @@ Deno.test("choices: a gold answer that is given by value, or is no option", () =
   assertEquals(grade("B", "Warm gas.", { choices }).equal, true);
   assertEquals(grade("7", "7.0", { choices }), { equal: true, reason: "exact" });
   assertEquals(gradeResponse("so \\boxed{(C)}", "C", { choices }).equal, true);
+});
+
+const rows = new URL("../../../shared/data/eval/gpqa_diamond.jsonl", import.meta.url);
+let there = true;
+try {
+  Deno.statSync(rows);
+} catch {
+  there = false;
+  console.log("choices: GPQA is not on this machine, its test is skipped");
+}
+
+Deno.test({
+  name: "choices: every letter and every value of GPQA Diamond",
+  ignore: !there,
+  fn: async () => {
+    interface Row {
+      readonly id: string;
+      readonly answer: string;
+      readonly choices: Record<string, string>;
+    }
+    const lines = (await Deno.readTextFile(rows)).split("\n").filter((line) => line !== "");
+    // Ids only: the texts must not get into logs.
+    const misjudged: string[] = [];
+    for (const { id, answer: gold, choices } of lines.map((line): Row => JSON.parse(line))) {
+      for (const [letter, value] of Object.entries(choices)) {
+        const right = value === choices[gold];
+        for (const answer of [letter, `(${letter})`, `\\text{${letter}}`, `${letter}. ${value}`]) {
+          if (grade(answer, gold, { choices }).equal !== right) misjudged.push(`${id} ${letter}`);
+        }
+        for (const answer of [value, `\\text{${value}}`]) {
+          if (grade(answer, gold, { choices }).equal !== right) {
+            misjudged.push(`${id} value of ${letter}`);
+          }
+        }
+      }
+    }
+    assertEquals(misjudged, []);
+  },
 });

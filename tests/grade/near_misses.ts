@@ -60,6 +60,7 @@ export const nearMisses: readonly (readonly [string, string])[] = [
   ["4.5", "4.5 \\times 10^{33}"],
   ["6.63e-34", "6.62e-34"],
   ["0", "1e-300"],
+  ["1e5, 2", "5e, 2"],
   ["5", "-5"],
   ["-5", "--5"],
   ["3\\frac12", "\\frac{3}{2}"],

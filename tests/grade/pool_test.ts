@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { UserError } from "../../src/errors.ts";
 import { grade, GradePool } from "../../src/grade/mod.ts";
 
 /** Pairs that only the symbolic stage can decide, with the answer. */
@@ -64,6 +65,15 @@ Deno.test("pool: a question that takes forever costs the time limit, and the nex
   assertEquals(pool.counts, { undecided: 1, symbolic: 3, time: 1, memory: 0, queue: 0 });
 });
 
+Deno.test("pool: one that is ready has a worker, and no more than one", async () => {
+  await using pool = new GradePool();
+  await pool.ready();
+  await pool.ready();
+  assertEquals(pool.running, 1);
+  assertEquals((await pool.grade("\\max(1,2)", "2")).reason, "symbolic");
+  assertEquals(pool.running, 1);
+});
+
 Deno.test("pool: disposing of one that is still loading does not wait for an answer", async () => {
   const pool = new GradePool();
   const asked = [pool.grade("\\max(1,2)", "2"), pool.grade("\\max(1,2)", "2")];
@@ -74,11 +84,9 @@ Deno.test("pool: disposing of one that is still loading does not wait for an ans
 Deno.test("pool: a worker that fills its memory ends alone", async () => {
   await using pool = new GradePool({ workers: 1, memoryLimit: 16 });
   // 16 MiB do not even hold compute-engine: every worker dies.
-  await assertRejects(
-    () => pool.grade("\\max(1,2)", "2"),
-    Error,
-    "the grading worker did not start",
-  );
+  for (const ask of [() => pool.ready(), () => pool.grade("\\max(1,2)", "2")]) {
+    await assertRejects(ask, UserError, "the grading worker did not start");
+  }
   assertEquals(pool.running, 0);
 });
 

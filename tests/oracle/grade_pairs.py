@@ -103,7 +103,9 @@ def judge(pair):
     """math-verify's verdict, with every kind of extraction it offers."""
     configs = [LatexExtractionConfig(), ExprExtractionConfig(), StringExtractionConfig()]
     try:
-        gold = mv_parse(f"${pair['gold'].strip('$')}$", configs, parsing_timeout=TIMEOUT)
+        # It reads 4.5e33 as a product with e, or as 4.5: the gold answer is spelled out for it.
+        text = SCIENTIFIC.sub(r"\1 \\times 10^{\2}", pair["gold"].strip("$"))
+        gold = mv_parse(f"${text}$", configs, parsing_timeout=TIMEOUT)
         answer = mv_parse(rf"\boxed{{{pair['answer']}}}", configs, parsing_timeout=TIMEOUT)
         return bool(mv_verify(gold, answer, timeout_seconds=TIMEOUT))
     except Exception:
