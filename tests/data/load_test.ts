@@ -48,8 +48,8 @@ Deno.test("loadProblems: JSONL, with blank lines, other keys, numbers, CRLF and 
       problems: [
         { id: "a", question: "1+1=", answer: "2" },
         { id: "7", question: "1+1=", answer: "2.5" },
-        { id: "c", question: "q", answer: "B", choices: { A: "1", B: "2" } },
-        { id: "d", question: "q", answer: "1", choices: undefined },
+        { id: "c", question: "q\n\nA. 1\nB. 2", answer: "B", choices: { A: "1", B: "2" } },
+        { id: "d", question: "q\n\nA. 1\nB. 2", answer: "A", choices: { A: "1", B: "2" } },
       ],
       skipped: [],
     });
