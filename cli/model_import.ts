@@ -15,8 +15,8 @@ export function modelImportCommand() {
     .action(async (_options: Record<string, unknown>, file: string, dir: string) => {
       const { config, formats } = await importGguf(file, dir);
       const stored = Object.entries(formats).map(([format, n]) => `${n} ${format}`).join(", ");
-      const millions = (paramCount(config) / 1e6).toFixed(1);
-      console.log(`${dir}: ${config.architecture}, ${millions} million parameters`);
+      const parameters = paramCount(config).toLocaleString("en-US");
+      console.log(`${dir}: ${config.architecture}, ${parameters} parameters`);
       console.log(`tensors of the file: ${stored}`);
     });
 }

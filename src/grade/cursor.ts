@@ -74,7 +74,11 @@ export class Cursor {
 
   /** The text of a subscript. */
   protected script(): string {
-    if (!this.take("{")) return this.next().text;
+    if (!this.take("{")) {
+      const { kind, text } = this.next();
+      if (kind === "end" || kind === "sign") throw new Unreadable();
+      return text;
+    }
     let text = "";
     while (!this.is("}")) {
       const token = this.next();

@@ -7,23 +7,15 @@
  * @module
  */
 import { parseExact } from "./exact.ts";
-import { Cursor, Unreadable } from "./cursor.ts";
-import { call, integer, type Node, type RelationOp } from "./node.ts";
-import { isUnit, unitName } from "./normalize.ts";
+import { Unreadable } from "./cursor.ts";
+import { call, integer, type Node } from "./node.ts";
+import { StructureParser } from "./parse_structure.ts";
 import { tokenize } from "./tokens.ts";
-import {
-  ACCENTS,
-  CLOSING,
-  FUNCTION_LETTERS,
-  FUNCTIONS,
-  GREEK,
-  INVERSE,
-  MATRIX,
-  RELATIONS,
-} from "./vocabulary.ts";
+import { ACCENTS, FUNCTION_LETTERS, FUNCTIONS, GREEK, INVERSE, MATRIX } from "./vocabulary.ts";
 
 /** Longer answers are compared as text only. */
 const MAX_CHARS = 4000;
+
 /**
  * The tree of an answer, or `undefined` where it cannot be read.
  *
@@ -41,84 +33,15 @@ export function parseAnswer(source: string): Node | undefined {
   }
 }
 
-/** The grammar, one method per level. */
-class Parser extends Cursor {
-  /** Inside `|...|`, where another bar closes. */
-  #bars = 0;
-
+/** The grammar of expressions, one method per level. */
+class Parser extends StructureParser {
   answer(): Node {
-    const items = this.#clauses("end");
+    const items = this.clauses("end");
     if (this.peek.kind !== "end") throw new Unreadable();
     return items.length === 1 ? items[0] : { type: "list", items };
   }
 
-  /** Clauses separated by commas, semicolons, "and", "or"; `"or"` joins regions into a union. */
-  #clauses(end: string): Node[] {
-    const items = [this.#clause()];
-    while (this.peek.kind !== "end" && !this.is(end)) {
-      let separated = false;
-      while (this.take(",") || this.take(";")) separated = true;
-      const { kind, text } = this.peek;
-      if (kind === "text" && (text === "and" || text === "or")) {
-        // "x > 1 and x < 3" is an intersection; a list of them means either.
-        if (text === "and" && isInequality(items.at(-1)!)) throw new Unreadable();
-        this.at++;
-        separated = true;
-      } else if (this.take("\\vee") || this.take("\\lor")) separated = true;
-      if (!separated) throw new Unreadable();
-      items.push(this.#clause());
-    }
-    return items;
-  }
-
-  /** A relation, or a value with or without a unit. */
-  #clause(): Node {
-    const sides = [this.#union()];
-    const ops: RelationOp[] = [];
-    for (let op = RELATIONS.get(this.peek.text); op; op = RELATIONS.get(this.peek.text)) {
-      this.at++;
-      ops.push(op);
-      sides.push(this.#union());
-    }
-    const unit = this.#unit();
-    if (unit !== "") sides.push({ type: "quantity", value: sides.pop()!, unit });
-    return ops.length === 0 ? sides[0] : { type: "relation", ops, sides };
-  }
-
-  /** Unit words at the end of a clause: `\mathrm{~ft} / \mathrm{s}^2`. */
-  #unit(): string {
-    let unit = "";
-    for (let join = "";;) {
-      const { kind, text } = this.peek;
-      if (kind !== "text" || text === "and" || text === "or" || !isUnit(text)) break;
-      this.at++;
-      let power = "";
-      if (this.take("^")) {
-        const braced = this.take("{");
-        const digits = this.next();
-        if (digits.kind !== "number") throw new Unreadable();
-        power = `^${digits.text}`;
-        if (braced) this.expect("}");
-      }
-      unit += join + unitName(text, power);
-      const after = this.tokens[this.at + 1];
-      const joint = this.is("/") || this.is("\\cdot") || this.is("-");
-      if (joint && after.kind === "text") join = this.next().text === "/" ? "/" : "";
-      else join = "";
-    }
-    return unit;
-  }
-
-  /** Intervals and sets joined by \cup; otherwise a sum. */
-  #union(): Node {
-    return this.nested(() => {
-      const items = [this.#sum()];
-      while (this.take("\\cup")) items.push(this.#sum());
-      return items.length === 1 ? items[0] : { type: "union", items };
-    });
-  }
-
-  #sum(): Node {
+  protected override sum(): Node {
     let left: Node;
     if (this.take("-")) left = this.call("neg", this.#product());
     else if (this.take("\\pm")) left = this.call("pm", integer(0), this.#product());
@@ -183,7 +106,7 @@ class Parser extends Cursor {
   }
 
   #opensBar(): boolean {
-    return this.is("|") && this.#bars === 0;
+    return this.is("|") && this.bars === 0;
   }
 
   /** An upright letter that is the unit of a number: `450 \mathrm{~m}`. */
@@ -233,7 +156,7 @@ class Parser extends Cursor {
   /** What `\frac`, `^` and their like take: a braced expression, or one token. */
   #argument(): Node {
     if (this.take("{")) {
-      const inner = this.nested(() => this.#union());
+      const inner = this.nested(() => this.union());
       this.expect("}");
       return inner;
     }
@@ -263,12 +186,12 @@ class Parser extends Cursor {
         throw new Unreadable();
       case "sign":
         if (text === "{") {
-          const inner = this.#union();
+          const inner = this.union();
           this.expect("}");
           return inner;
         }
-        if (text === "|") return this.#absolute("|");
-        if (text === "(" || text === "[") return this.#bracket(text);
+        if (text === "|") return this.absolute("|");
+        if (text === "(" || text === "[") return this.bracket(text);
         throw new Unreadable();
       case "command":
         return this.#command(text);
@@ -303,7 +226,7 @@ class Parser extends Cursor {
     }
     if (this.is("(") && (FUNCTION_LETTERS.has(letter) || this.#isApplied())) {
       this.at++;
-      const args = this.nested(() => this.#clauses(")"));
+      const args = this.nested(() => this.clauses(")"));
       this.expect(")");
       return call(`@${name}${inverse ? "^-1" : ""}`, ...args);
     }
@@ -314,55 +237,6 @@ class Parser extends Cursor {
   #isApplied(): boolean {
     const [, inner, close] = this.tokens.slice(this.at, this.at + 3);
     return close?.text === ")" && (inner.kind === "letter" || inner.kind === "number");
-  }
-
-  #absolute(close: string): Node {
-    this.#bars++;
-    const inner = this.nested(() => this.#sum());
-    this.#bars--;
-    this.expect(close);
-    return call("abs", inner);
-  }
-
-  /** Round or square brackets: a group, a tuple, an interval, or a matrix inside. */
-  #bracket(open: string): Node {
-    const bars = this.#bars;
-    this.#bars = 0;
-    const items = this.nested(() => this.#items());
-    this.#bars = bars;
-    const close = this.next().text;
-    if (close !== ")" && close !== "]") throw new Unreadable();
-    if (items.length === 1) {
-      if (close !== CLOSING.get(open) || items[0].type === "relation") throw new Unreadable();
-      return items[0];
-    }
-    return { type: "tuple", open, close, items };
-  }
-
-  /** Clauses up to a closing bracket, separated by commas or semicolons only. */
-  #items(): Node[] {
-    const items = [this.#clause()];
-    while (this.take(",") || this.take(";")) items.push(this.#clause());
-    return items;
-  }
-
-  #set(): Node {
-    if (this.take("\\}")) return { type: "set", items: [] };
-    const bars = this.#bars;
-    this.#bars = 1;
-    const items = this.nested(() => this.#items());
-    this.#bars = bars;
-    if (items.length === 1 && (this.take("\\mid") || this.take("|") || this.take(":"))) {
-      // {x | x > 2}: the condition says it all.
-      const [variable] = items;
-      const name = variable.type === "relation" ? variable.sides[0] : variable;
-      const condition = this.#clause();
-      if (name.type !== "sym" || condition.type !== "relation") throw new Unreadable();
-      this.expect("\\}");
-      return condition;
-    }
-    this.expect("\\}");
-    return { type: "set", items };
   }
 
   #command(text: string): Node {
@@ -383,16 +257,16 @@ class Parser extends Cursor {
       }
       case "\\lfloor":
       case "\\lceil": {
-        const inner = this.nested(() => this.#sum());
+        const inner = this.nested(() => this.sum());
         this.expect(text === "\\lfloor" ? "\\rfloor" : "\\rceil");
         return call(text === "\\lfloor" ? "floor" : "ceil", inner);
       }
       case "\\lvert":
-        return this.#absolute("\\rvert");
+        return this.absolute("\\rvert");
       case "\\{":
-        return this.#set();
+        return this.set();
       case "\\langle": {
-        const items = this.nested(() => this.#items());
+        const items = this.nested(() => this.items());
         this.expect("\\rangle");
         return { type: "tuple", open: "(", close: ")", items };
       }
@@ -401,7 +275,7 @@ class Parser extends Cursor {
         return { type: "sym", name: `\\mathbb{${set}}` };
       }
       default:
-        if (MATRIX.test(text)) return this.#matrix(MATRIX.exec(text)![1]);
+        if (MATRIX.test(text)) return this.matrix(MATRIX.exec(text)![1]);
         if (ACCENTS.has(text)) return { type: "sym", name: `${text}{${this.script()}}` };
         throw new Unreadable();
     }
@@ -434,7 +308,7 @@ class Parser extends Cursor {
 
   /** A bracket is the whole argument; without one it runs over factors up to an operator. */
   #functionArgument(): Node {
-    if (this.is("(") || this.is("[")) return this.#bracket(this.next().text);
+    if (this.is("(") || this.is("[")) return this.bracket(this.next().text);
     if (this.is("{")) return this.#argument();
     if (this.is("|")) return this.#primary();
     if (this.take("-")) return call("neg", this.nested(() => this.#functionArgument()));
@@ -468,33 +342,16 @@ class Parser extends Cursor {
   #root(): Node {
     let degree: Node | undefined;
     if (this.take("[")) {
-      degree = this.#sum();
+      degree = this.sum();
       this.expect("]");
     }
     if (this.is("(")) {
       this.at++;
-      const inner = this.#bracket("(");
+      const inner = this.bracket("(");
       return degree ? call("root", inner, degree) : call("sqrt", inner);
     }
     const inner = this.#argument();
     return degree ? call("root", inner, degree) : call("sqrt", inner);
-  }
-
-  #matrix(name: string): Node {
-    if (name === "array" && this.is("{")) this.script();
-    const rows: Node[][] = [[]];
-    while (!this.take(`\\end{${name}}`)) {
-      if (this.take("\\\\")) {
-        if (!this.is(`\\end{${name}}`)) rows.push([]);
-        continue;
-      }
-      if (rows.at(-1)!.length > 0) this.expect("&");
-      rows.at(-1)!.push(this.nested(() => this.#sum()));
-    }
-    if (rows.some((row) => row.length === 0 || row.length !== rows[0].length)) {
-      throw new Unreadable();
-    }
-    return { type: "matrix", rows };
   }
 }
 
@@ -502,10 +359,6 @@ function number(text: string): Node {
   const value = parseExact(text);
   if (!value) throw new Unreadable();
   return { type: "num", value };
-}
-
-function isInequality(node: Node): boolean {
-  return node.type === "relation" && node.ops.some((op) => op !== "=");
 }
 
 function isOne(node: Node): boolean {

@@ -43,13 +43,14 @@ Deno.test("loadProblems: JSONL, with blank lines, other keys, numbers, CRLF and 
     '{"id":"c","question":"q","answer":"B","choices":{"A":"1","B":"2"}}',
     '{"id":"d","question":"q","answer":"1","choices":["1","2"],"level":3}',
   ];
+  const choices = { A: "1", B: "2" }, asked = "q\n\nA. 1\nB. 2";
   await withFile("x.jsonl", lines.join("\r\n"), async (path) => {
     assertEquals(await loadProblems(path), {
       problems: [
         { id: "a", question: "1+1=", answer: "2" },
         { id: "7", question: "1+1=", answer: "2.5" },
-        { id: "c", question: "q\n\nA. 1\nB. 2", answer: "B", choices: { A: "1", B: "2" } },
-        { id: "d", question: "q\n\nA. 1\nB. 2", answer: "A", choices: { A: "1", B: "2" } },
+        { id: "c", question: asked, answer: "B", choices },
+        { id: "d", question: asked, answer: "A", choices },
       ],
       skipped: [],
     });

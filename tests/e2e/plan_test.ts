@@ -64,8 +64,11 @@ Deno.test("plan: what a run really allocates is at most the plan, and hardly les
 
   await t.step("bf16 weights save memory, learn, and keep the log-prob gap at zero", async () => {
     const plans = [runs.bf16, runs.gae].map((config) => planOf(config).rows);
-    const packed = plans.map((rows) => rows.filter(({ name }) => name.endsWith("packed weights")));
-    assertEquals(packed[0].map(({ bytes }) => 2 * bytes), packed[1].map(({ bytes }) => bytes));
+    const packed = (name: string) =>
+      plans.map((rows) => rows.find((row) => row.name === `${name}: packed weights`)!.bytes);
+    const [halved, whole] = packed("actor"), [critic, wholeCritic] = packed("critic");
+    assertEquals(2 * halved, whole);
+    assert(2 * critic > wholeCritic && critic < wholeCritic, "a value head stays in float32");
     const [, last] = await readMetrics(`${dir.path}/bf16/metrics.jsonl`);
     assertEquals(last["rollout/logprob_gap_max"], 0);
     assertNotEquals(await timeless(`${dir.path}/bf16`), await timeless(`${dir.path}/gae`));
