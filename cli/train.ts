@@ -40,7 +40,7 @@ export function trainCommand() {
     })
     .option("--config <file:string>", "JSON file whose settings replace the preset's.")
     .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
-    .option("--data <file:string>", "Problems: JSONL rows {id, question, answer} or ORZ JSON.")
+    .option("--data <file:string>", "Problems: JSONL, JSON or parquet (see `thinker data`).")
     .option("--task <name:string>", "thinker (four stages) or baseline (plain question).")
     .option("--estimator <name:string>", "gae (with a critic), grpo or reinforce++.")
     .option("--device <name:string>", "auto, cpu or cuda.")

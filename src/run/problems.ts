@@ -75,7 +75,7 @@ export async function openProblems(
     return order;
   };
   return {
-    name: config.data.split("/").pop()!.replace(/\.jsonl?$/, ""),
+    name: config.data.split("/").pop()!.replace(/\.(jsonl?|parquet)$/, ""),
     batch: (step, n) =>
       Array.from({ length: n }, (_, i) => {
         const index = (step - 1) * n + i;

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
 import { UserError } from "../../src/errors.ts";
 import type { TrainConfig } from "../../src/run/config.ts";
 import { presets } from "../../src/run/presets.ts";
@@ -74,6 +75,25 @@ Deno.test("problems: each epoch has every row once, in its own order, and no row
     assertEquals(other.held, source.held);
     assertNotEquals(other.batch(1, 39), source.batch(1, 39));
   }));
+
+Deno.test("problems: parquet trains as it is, under its file's name", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const data = `${dir}/my set.parquet`;
+    const column = (name: string, of: (i: number) => string) => (
+      { name, data: Array.from({ length: 20 }, (_, i) => of(i)), type: "STRING" as const }
+    );
+    const columnData = [column("problem", (i) => `${i}+1=`), column("answer", (i) => `${i + 1}`)];
+    await Deno.writeFile(data, new Uint8Array(parquetWriteBuffer({ columnData })));
+    const source = await openProblems(config({ data }), tasks);
+    assertEquals([source.name, source.held.length], ["my set", 2]);
+    for (const { id, question, answer } of source.batch(1, 18)) {
+      assertEquals([`my set/${parseInt(question)}`, `${parseInt(question) + 1}`], [id, answer]);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
 
 Deno.test("problems: a question that stands in a file twice is not trained on and measured", () =>
   withRows([...numbered(30), ...numbered(30)], async (data) => {
