@@ -88,6 +88,7 @@ async function main(): Promise<void> {
   }
   console.log("columns: registers, bytes of static shared memory, of stack, spilled");
   if (Deno.args.includes("--write")) {
+    await Deno.mkdir(new URL("./results/", import.meta.url), { recursive: true });
     const rows = kernels.map((k) => JSON.stringify(k)).join(",\n    ");
     await writeAtomic(file, `{\n  "kernels": [\n    ${rows}\n  ]\n}\n`);
     return;
