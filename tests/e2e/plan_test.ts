@@ -10,6 +10,7 @@ import { readMetrics } from "../../src/run/metrics.ts";
 import { type MemoryPlan, planMemory } from "../../src/run/plan.ts";
 import { train } from "../../src/run/train.ts";
 import { families, tinyConfig } from "../model/models.ts";
+import { testBackends } from "../native.ts";
 import { smallConfig, TempDir, timeless } from "./small.ts";
 
 function planOf(config: TrainConfig): MemoryPlan {
@@ -82,28 +83,33 @@ Deno.test("plan: what a run really allocates is at most the plan, and hardly les
 });
 
 for (const [name, changes] of [["Qwen2", {}], ["Qwen3", families.Qwen3]] as const) {
-  Deno.test(`plan: every row but the rollout is what is allocated, to the byte, ${name}`, async () => {
-    const config = smallConfig({
-      engine: { maxSequences: 11, cacheTokens: 777, prefillChunk: 33, stepsPerSync: 3 },
-    });
-    const model = tinyConfig({ tiedHead: false, ...changes }); // sizes that need padding
-    const limits = { maxTokens: 50, stop: [1, 2] };
-    using device = await Device.open();
-    using stream = device.stream();
-    const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
-    using actor = new Decoder(device, stream, model, { head: "lm", train: true });
-    using critic = new Decoder(device, stream, model, { head: "value", train: true });
-    using _actorOptimizer = new AdamW(device, stream, actor, adam);
-    using _criticOptimizer = new AdamW(device, stream, critic, adam);
-    using _learner = new Learner(device, stream, [actor, critic], config.ppo.packTokens);
-    using _engine = new Engine(device, stream, actor, { ...config.engine, ...limits });
-    const { rows } = planMemory(config, model, limits);
-    const planned = rows.filter(({ name }) => !name.startsWith("rollout"))
-      .reduce((sum, { bytes }) => sum + bytes, 0);
-    // The plan assumes the widest panels; narrower instruction sets pad less.
-    if (device.info.isa === "avx512") assertEquals(device.allocatedBytes, planned);
-    else assert(device.allocatedBytes <= planned && planned <= 1.1 * device.allocatedBytes);
-  });
+  testBackends(
+    `plan: every row but the rollout is what is allocated, to the byte, ${name}`,
+    async (backend) => {
+      const config = smallConfig({
+        engine: { maxSequences: 11, cacheTokens: 777, prefillChunk: 33, stepsPerSync: 3 },
+      });
+      const model = tinyConfig({ tiedHead: false, ...changes }); // sizes that need padding
+      const layout = backend === "cpu" ? "cpu" : "cuda";
+      const limits = { maxTokens: 50, stop: [1, 2], backend: layout } as const;
+      using device = await Device.open(backend);
+      using stream = device.stream();
+      const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
+      using actor = new Decoder(device, stream, model, { head: "lm", train: true });
+      using critic = new Decoder(device, stream, model, { head: "value", train: true });
+      using _actorOptimizer = new AdamW(device, stream, actor, adam);
+      using _criticOptimizer = new AdamW(device, stream, critic, adam);
+      using _learner = new Learner(device, stream, [actor, critic], config.ppo.packTokens);
+      using _engine = new Engine(device, stream, actor, { ...config.engine, ...limits });
+      const { rows } = planMemory(config, model, limits);
+      const planned = rows.filter(({ name }) => !name.startsWith("rollout"))
+        .reduce((sum, { bytes }) => sum + bytes, 0);
+      // The plan assumes the widest panels; narrower instruction sets pad less.
+      if (backend !== "cpu" || device.info.isa === "avx512") {
+        assertEquals(device.allocatedBytes, planned);
+      } else assert(device.allocatedBytes <= planned && planned <= 1.1 * device.allocatedBytes);
+    },
+  );
 }
 
 Deno.test("plan: train refuses what does not fit before it allocates or leaves a folder", async () => {
