@@ -65,8 +65,21 @@ export {
   solve,
   type SolveOptions,
 } from "./src/eval/mod.ts";
-export { grade, gradeResponse, type Reason, type Verdict } from "./src/grade/mod.ts";
 export {
+  grade,
+  type GradeCounts,
+  type GradeOptions,
+  GradePool,
+  type GradePoolOptions,
+  gradeResponse,
+  type Reason,
+  type Verdict,
+} from "./src/grade/mod.ts";
+export {
+  type Architecture,
+  type ChatMessage,
+  ChatTemplate,
+  type ChatTemplateFiles,
   type DecodeOptions,
   Decoder,
   type DecoderOptions,
@@ -74,13 +87,18 @@ export {
   type ForwardPass,
   type HeadKind,
   initialise,
+  type LinearScaling,
+  type Llama3Scaling,
   loadModel,
   type LoadOptions,
   Model,
   type ModelConfig,
   type PackedBatch,
+  type RenderOptions,
+  type RopeScaling,
   type StreamDecoder,
   Tokenizer,
+  type YarnScaling,
 } from "./src/model/mod.ts";
 export { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "./src/ppo/mod.ts";
 export {
@@ -93,6 +111,6 @@ export {
 export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "./src/schema.ts";
 export * from "./src/task/mod.ts";
 export { presets } from "./src/run/presets.ts";
-export { type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
+export { type PresetName, type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
 export type { Metrics } from "./src/run/mod.ts";
 export { train, type TrainHooks, type TrainOptions } from "./src/run/train.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import type { ModelConfig } from "../src/model/mod.ts";
-import { boundSeconds, median } from "./harness.ts";
+import { interleave } from "./harness.ts";
 import {
   DecodeBench,
   decodeCost,
@@ -25,20 +25,27 @@ import { formatShare, formatTable } from "./report.ts";
 
 /** Tokens in the cache of a sequence that decodes. */
 const context = 200;
-const models: readonly { name: string; config: ModelConfig; sequences: number; length: number }[] =
-  [
-    { name: "tiny", config: tiny, sequences: 32, length: 128 },
-    { name: "Qwen2.5-0.5B", config: qwen05b, sequences: 2, length: 256 },
-  ];
+const models: readonly Workload[] = [
+  { name: "tiny", config: tiny, sequences: 32, length: 128 },
+  { name: "Qwen2.5-0.5B", config: qwen05b, sequences: 2, length: 256 },
+];
 
-/** A round repeats steps for as long. */
-const leastSeconds = 0.3;
+/** A model, and the batch that it is trained on. */
+interface Workload {
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly sequences: number;
+  readonly length: number;
+}
+
+/** A slice repeats steps for as long; a workload ends after `limit` seconds. */
+const leastSeconds = 0.05, limit = 20;
 
 interface Result {
   readonly workload: string;
   readonly shape: string;
   readonly tokensPerSecond: number;
-  /** Share of the bound, median over the rounds. */
+  /** Share of the bound, median over the slices. */
   readonly share: number;
   readonly bound: "fma" | "read";
 }
@@ -51,53 +58,50 @@ async function measureSteps(
   round: () => Promise<number>,
 ): Promise<Result> {
   const repeats = Math.ceil(leastSeconds / (await round(), await round()));
-  const seconds: number[] = [], shares: number[] = [];
-  let bound: Result["bound"] = "fma";
-  for (let i = 0; i < rounds; i++) {
-    const limit = await boundSeconds(peak, cost);
+  const { bound, seconds, share } = await interleave(peak, cost, { rounds, limit }, async () => {
     let total = 0;
     for (let n = 0; n < repeats; n++) total += await round();
-    seconds.push(total / repeats);
-    shares.push(limit.seconds / seconds[i]);
-    bound = limit.bound;
-  }
-  return { ...names, tokensPerSecond: cost.tokens / median(seconds), share: median(shares), bound };
+    return total / repeats;
+  });
+  return { ...names, tokensPerSecond: cost.tokens / seconds, share, bound };
 }
 
 await benchProgram({
   name: "e2e",
   description: "Time decoding and training of whole models with random weights.",
-  rounds: 3,
+  rounds: 9,
 }, async ({ device, stream }, peak, options) => {
-  const rows: Result[] = [];
-  for (const { name, config, sequences, length } of models) {
-    const { rounds } = options;
-    const decodes = [1, 8, 32].map((batch) => ({
-      batch,
-      names: { workload: `decode ${name}`, shape: `batch ${batch}, context ${context}` },
-    })).filter(({ names }) => selected(options, `${names.workload} ${names.shape}`));
-    const training = {
-      workload: `training ${name}`,
-      shape: `${sequences} x ${length} tokens, with AdamW`,
-    };
-    const train = selected(options, `${training.workload} ${training.shape}`);
-    if (decodes.length === 0 && !train) continue;
+  const rows: Result[] = [], { rounds } = options;
+  const fits = (name: string, config: ModelConfig, train: boolean) => {
     const needed = decoderBytes(config, { train }) + 4e9;
-    if (needed > device.info.memoryBytes) {
-      console.error(`skipped ${name}: it takes ${(needed / 1e9).toFixed(0)} GB of memory`);
-      continue;
+    if (needed <= device.info.memoryBytes) return true;
+    console.error(`skipped ${name}: it takes ${(needed / 1e9).toFixed(0)} GB of memory`);
+    return false;
+  };
+  for (const { name, config, sequences, length } of models) {
+    for (const weights of ["f32", "bf16"] as const) {
+      const decodes = [1, 8, 32].map((batch) => ({
+        batch,
+        names: {
+          workload: `decode ${name} ${weights}`,
+          shape: `batch ${batch}, context ${context}`,
+        },
+      })).filter(({ names }) => selected(options, `${names.workload} ${names.shape}`));
+      if (decodes.length === 0 || !fits(name, config, false)) continue;
+      using decoder = randomDecoder(device, stream, config, { train: false, weights });
+      for (const { batch, names } of decodes) {
+        using bench = new DecodeBench(device, stream, decoder, { batch, context });
+        const cost = decodeCost(config, batch, context, { weights });
+        rows.push(await measureSteps(names, cost, peak, rounds, () => bench.round()));
+      }
     }
-    using decoder = randomDecoder(device, stream, config, { train });
-    for (const { batch, names } of decodes) {
-      using bench = new DecodeBench(device, stream, decoder, { batch, context });
-      const cost = decodeCost(config, batch, context);
-      rows.push(await measureSteps(names, cost, peak, rounds, () => bench.round()));
-    }
-    if (train) {
-      using bench = new TrainingBench(device, stream, decoder, { sequences, length });
-      const cost = trainingCost(config, sequences, length);
-      rows.push(await measureSteps(training, cost, peak, rounds, () => bench.round()));
-    }
+    const shape = `${sequences} x ${length} tokens, with AdamW`;
+    const training = { workload: `training ${name} f32`, shape };
+    if (!selected(options, `${training.workload} ${shape}`) || !fits(name, config, true)) continue;
+    using decoder = randomDecoder(device, stream, config, { train: true });
+    using bench = new TrainingBench(device, stream, decoder, { sequences, length });
+    const cost = trainingCost(config, sequences, length);
+    rows.push(await measureSteps(training, cost, peak, rounds, () => bench.round()));
   }
   console.log(formatTable(
     ["workload", "shape", "tokens/s", "bound", "share of bound"],

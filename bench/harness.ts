@@ -1,6 +1,8 @@
 /**
- * Times cases against the machine's peaks, always as a ratio and always in one run: each round of a case
- * follows a measurement of the peak that bounds it, so whatever else the machine does hits both.
+ * Times cases against the machine's peaks, always as a ratio and always in one run: short slices of a case
+ * alternate with short measurements of the peak that bounds it, so whatever else the machine does hits
+ * both. The share of a slice compares it with the peaks just before and after; the case's share is the
+ * median over the slices.
  *
  * The bound of a case is the larger of its FLOPs over the FMA peak and its bytes over the read bandwidth
  * (bytes: what must move at least, once). Its share is the bound over the time taken.
@@ -8,6 +10,7 @@
  * @module
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { now } from "./clock.ts";
 import type { Peak } from "./peak.ts";
 import { Workbench } from "./workbench.ts";
 
@@ -23,7 +26,7 @@ export interface Case {
   setup(bench: Workbench): () => void;
 }
 
-/** What was measured of a case. Times and rates are medians over the rounds. */
+/** What was measured of a case. Times and rates are medians over the slices. */
 export interface Measurement {
   readonly op: string;
   readonly shape: string;
@@ -34,32 +37,88 @@ export interface Measurement {
   readonly rate: number;
   /** The peak in the same unit. */
   readonly peak: number;
-  /** Median over the rounds of rate over peak. */
+  /** Median over the slices of rate over peak. */
   readonly share: number;
-  readonly rounds: number;
-  /** Calls in each round. */
+  readonly slices: number;
+  /** Calls in each slice. */
   readonly calls: number;
 }
 
 /** How long to measure. */
 export interface MeasureOptions {
+  /** Most slices of a case; the median is shown. */
   readonly rounds: number;
-  /** Least seconds of a round. */
+  /** Least seconds of a slice. */
   readonly seconds: number;
+  /** Seconds after which no slice is begun once there are five. */
+  readonly limit: number;
 }
+
+/** What is done in one call. */
+export type Work = Pick<Case, "flops" | "bytes">;
 
 /** Milliseconds that idle threads of the last parallel region spin; nothing is measured meanwhile. */
 const settle = 5;
 
-/** The least seconds that work can take now, and what bounds it. Lets idle threads settle before and after. */
-export async function boundSeconds(
+/** What bounds some work on this machine: the ratio of the peaks is measured once for each of them. */
+async function boundOf(peak: Peak, { flops, bytes }: Work): Promise<"fma" | "read"> {
+  let balance = balances.get(peak);
+  if (balance === undefined) {
+    const ratios: number[] = [];
+    for (let i = 0; i < 9; i++) ratios.push(await peak.fma() / await peak.read());
+    balance = median(ratios);
+    balances.set(peak, balance);
+  }
+  return flops > balance * bytes ? "fma" : "read";
+}
+const balances = new WeakMap<Peak, number>();
+
+/** What came out of slices in turn with the peak: medians, but for `slices`. */
+export interface Slices {
+  readonly bound: "fma" | "read";
+  /** Seconds of one call. */
+  readonly seconds: number;
+  /** The peak: FLOP/s or bytes/s. */
+  readonly peak: number;
+  /** Of the bound in the time taken. */
+  readonly share: number;
+  readonly slices: number;
+}
+
+/**
+ * Peak, slice, peak, slice, ..., peak.
+ *
+ * @param slice Runs for a while and resolves to the seconds of one call.
+ */
+export async function interleave(
   peak: Peak,
-  { flops, bytes }: { readonly flops: number; readonly bytes: number },
-): Promise<{ seconds: number; bound: "fma" | "read" }> {
-  await delay(settle);
-  const fma = flops / await peak.fma(), read = bytes / await peak.read();
-  await delay(settle);
-  return fma > read ? { seconds: fma, bound: "fma" } : { seconds: read, bound: "read" };
+  work: Work,
+  options: Pick<MeasureOptions, "rounds" | "limit">,
+  slice: () => Promise<number>,
+): Promise<Slices> {
+  const bound = await boundOf(peak, work), amount = bound === "fma" ? work.flops : work.bytes;
+  const ask = async () => {
+    await delay(settle);
+    const rate = await peak[bound]();
+    await delay(settle);
+    return rate;
+  };
+  const seconds: number[] = [], shares: number[] = [], peaks = [await ask()];
+  const begin = performance.now();
+  while (seconds.length < options.rounds) {
+    if (seconds.length >= 5 && performance.now() - begin > 1000 * options.limit) break;
+    const time = await slice(), before = peaks.at(-1)!, after = await ask();
+    seconds.push(time);
+    peaks.push(after);
+    shares.push(amount / time / ((before + after) / 2));
+  }
+  return {
+    bound,
+    seconds: median(seconds),
+    peak: median(peaks),
+    share: median(shares),
+    slices: seconds.length,
+  };
 }
 
 /** The middle value; of an even number of values the mean of the middle two. */
@@ -100,14 +159,14 @@ export class Runner {
       for (let call = 0; call < this.calls; call++) this.#enqueue();
     });
     await stream.sync();
-    const begin = performance.now();
+    const begin = now();
     stream.launch(graph);
     await stream.sync();
-    return (performance.now() - begin) / 1000 / this.calls;
+    return (now() - begin) / this.calls;
   }
 }
 
-/** Measures a case: peak, round, peak, round, ... */
+/** Measures a case. */
 export async function measure(
   bench: Workbench,
   peak: Peak,
@@ -117,24 +176,21 @@ export async function measure(
   const { op, shape, flops, bytes } = each;
   try {
     const runner = await Runner.prepare(bench, each, options.seconds);
-    const { bound } = await boundSeconds(peak, each);
-    const work = bound === "fma" ? flops : bytes;
-    const seconds: number[] = [], peaks: number[] = [];
-    for (let round = 0; round < options.rounds; round++) {
-      await delay(settle);
-      peaks.push(await peak[bound]());
-      await delay(settle);
-      seconds.push(await runner.round());
-    }
+    const { bound, seconds, peak: top, share, slices } = await interleave(
+      peak,
+      each,
+      options,
+      () => runner.round(),
+    );
     return {
       op,
       shape,
-      microseconds: 1e6 * median(seconds),
+      microseconds: 1e6 * seconds,
       bound,
-      rate: work / median(seconds),
-      peak: median(peaks),
-      share: median(seconds.map((s, round) => work / s / peaks[round])),
-      rounds: options.rounds,
+      rate: (bound === "fma" ? flops : bytes) / seconds,
+      peak: top,
+      share,
+      slices,
       calls: runner.calls,
     };
   } finally {

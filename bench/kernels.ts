@@ -22,18 +22,18 @@ const cases: readonly Case[] = [
   ...optimizer,
 ];
 
-/** Least seconds of a round. */
-const seconds = 0.1;
+/** Least seconds of a slice, and after which a case ends. */
+const seconds = 0.01, limit = 4;
 
 await benchProgram({
   name: "kernels",
   description: "Time every kernel as a share of the machine's peak, which is measured alongside.",
-  rounds: 5,
+  rounds: 15,
 }, async (bench, peak, options) => {
   const rows: Measurement[] = [];
   for (const each of cases.filter(({ op, shape }) => selected(options, `${op} ${shape}`))) {
     Deno.stderr.writeSync(new TextEncoder().encode("."));
-    rows.push(await measure(bench, peak, each, { rounds: options.rounds, seconds }));
+    rows.push(await measure(bench, peak, each, { rounds: options.rounds, seconds, limit }));
   }
   console.error();
   console.log(formatTable(

@@ -34,22 +34,30 @@ export const decodeRows: readonly number[] = [1, 8, 32];
 export const trainingRows = 2048;
 
 /** Packed weights of random numbers, a cold copy at each call. */
-export function coldWeight(bench: Workbench, { N, K }: Omit<LinearShape, "layer">): PackedWeight {
-  const bytes = packedBytes(bench.device, N, K, "f32");
-  return { data: bench.cold(bytes / 4), N, K, dtype: "f32" };
+export function coldWeight(
+  bench: Workbench,
+  { N, K }: Omit<LinearShape, "layer">,
+  dtype: PackedWeight["dtype"] = "f32",
+): PackedWeight {
+  const bytes = packedBytes(bench.device, N, K, dtype);
+  return { data: bench.cold(bytes / 4), N, K, dtype };
 }
 
 /** Forward: in decode every layer's weights come from memory, so each call uses other weights. */
-export function forward(M: number, shape: LinearShape): Case {
+export function forward(
+  M: number,
+  shape: LinearShape,
+  dtype: PackedWeight["dtype"] = "f32",
+): Case {
   const { layer, N, K } = shape;
   return {
-    op: "linear forward",
+    op: dtype === "f32" ? "linear forward" : `linear forward ${dtype}`,
     shape: `${layer} ${M} x ${K} -> ${N}`,
     flops: 2 * M * N * K,
-    bytes: 4 * (N * K + M * (N + K)),
+    bytes: (dtype === "f32" ? 4 : 2) * N * K + 4 * M * (N + K),
     setup(bench) {
       const x = bench.random(M, K), y = bench.alloc("f32", M, N);
-      return () => linearForward(bench.stream, { y, x, w: coldWeight(bench, shape) });
+      return () => linearForward(bench.stream, { y, x, w: coldWeight(bench, shape, dtype) });
     },
   };
 }
@@ -88,6 +96,7 @@ export function backwardWeight(M: number, { layer, N, K }: LinearShape): Case {
 /** All cases. */
 export const cases: readonly Case[] = [
   ...[...decodeRows, trainingRows].flatMap((M) => shapes.map((shape) => forward(M, shape))),
+  ...[...decodeRows, trainingRows].flatMap((M) => shapes.map((shape) => forward(M, shape, "bf16"))),
   ...shapes.map((shape) => backwardInput(trainingRows, shape)),
   ...shapes.map((shape) => backwardWeight(trainingRows, shape)),
 ];

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import type { Device, Stream } from "../ffi/mod.ts";
+import { type Device, dtypeBytes, type Precision, type Stream } from "../ffi/mod.ts";
 import { DeviceBatch } from "../src/engine/batch.ts";
 import { Decoder, type ModelConfig, tinyVocabSize } from "../src/model/mod.ts";
 import { AdamW, Learner, type Pack, pack } from "../src/ppo/mod.ts";
 import { presets } from "../src/run/presets.ts";
+import { now } from "./clock.ts";
 import { fillRandom } from "./workbench.ts";
 
 const qwen2 = {
@@ -60,6 +61,22 @@ export const qwen7b: ModelConfig = {
   tiedHead: false,
 };
 
+/** The shape of SmolLM2-135M: a Llama, which has the layers of Qwen2 but no biases. */
+export const smol135m: ModelConfig = {
+  ...qwen2,
+  qkvBias: false,
+  ropeTheta: 1e5,
+  normEps: 1e-5,
+  hidden: 576,
+  ffn: 1536,
+  layers: 30,
+  heads: 9,
+  kvHeads: 3,
+  headDim: 64,
+  vocab: 49_152,
+  maxPositions: 1024,
+};
+
 /** Work of one step, and how many tokens it makes or trains on. */
 export interface StepCost {
   readonly tokens: number;
@@ -75,21 +92,22 @@ export function productWeights(config: ModelConfig): number {
 }
 
 /**
- * A decode step of `batch` sequences that hold `context` tokens each; weights and cache have elements of
- * `elementBytes`.
+ * A decode step of `batch` sequences that hold `context` tokens each; `weights` and `cache` are the
+ * element types of what is read.
  */
 export function decodeCost(
   config: ModelConfig,
   batch: number,
   context: number,
-  elementBytes = 4,
+  precision: { weights?: Precision; cache?: Precision } = {},
 ): StepCost {
   const { layers, heads, kvHeads, headDim: D } = config;
   const weights = productWeights(config);
   return {
     tokens: batch,
     flops: batch * (2 * weights + layers * 4 * D * heads * context),
-    bytes: elementBytes * (weights + batch * layers * 2 * kvHeads * D * context),
+    bytes: dtypeBytes[precision.weights ?? "f32"] * weights +
+      dtypeBytes[precision.cache ?? "f32"] * batch * layers * 2 * kvHeads * D * context,
   };
 }
 
@@ -106,7 +124,7 @@ export function randomDecoder(
   device: Device,
   stream: Stream,
   config: ModelConfig,
-  options: { train: boolean },
+  options: { train: boolean; weights?: Precision },
 ): Decoder {
   const decoder = new Decoder(device, stream, config, { head: "lm", ...options });
   const { master, layout } = decoder.params;
@@ -174,13 +192,54 @@ export class DecodeBench implements Disposable {
   /** Seconds of one step, from a round of them. */
   async round(): Promise<number> {
     const sampling = { temperature: 1, topP: 1, topK: 0 };
-    const begin = performance.now();
+    const begin = now();
     const { tokens } = await this.#batch.decode(this.#rows, { seed: 1n, sampling });
-    const seconds = (performance.now() - begin) / 1000;
+    const seconds = now() - begin;
     if (tokens.some((ids) => ids.length !== DecodeBench.steps)) {
       throw new Error("a decode step sampled no token");
     }
     return seconds / DecodeBench.steps;
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch[Symbol.dispose]();
+  }
+}
+
+/** The first `length` tokens of one sequence, read at once as the engine reads a prompt. */
+export class PrefillBench implements Disposable {
+  readonly #stream: Stream;
+  readonly #batch: DeviceBatch;
+  readonly #tokens: Parameters<DeviceBatch["prefill"]>[0];
+
+  /** Takes a cache of one sequence. */
+  constructor(device: Device, stream: Stream, decoder: Decoder, length: number) {
+    const block = device.info.kvTile, maxBlocks = Math.ceil(length / block);
+    this.#stream = stream;
+    this.#batch = new DeviceBatch(device, stream, decoder, {
+      maxSequences: 1,
+      blocks: maxBlocks,
+      block,
+      maxBlocks,
+      prefillChunk: length,
+      steps: 1,
+      stop: [-1],
+    });
+    this.#batch.uploadTables([Array.from({ length: maxBlocks }, (_, i) => i)]);
+    const { vocab } = decoder.config;
+    this.#tokens = Array.from(
+      { length },
+      (_, position) => ({ slot: 0, position, token: position * 7919 % vocab }),
+    );
+  }
+
+  /** Seconds of one reading. */
+  async round(): Promise<number> {
+    await this.#stream.sync();
+    const begin = now();
+    this.#batch.prefill(this.#tokens);
+    await this.#stream.sync();
+    return now() - begin;
   }
 
   [Symbol.dispose](): void {
@@ -220,11 +279,11 @@ export class TrainingBench implements Disposable {
   /** Seconds of one update. */
   async round(): Promise<number> {
     await this.#stream.sync();
-    const begin = performance.now();
+    const begin = now();
     this.#learner.crossEntropy(this.#decoder, this.#pack, 1 / this.#pack.rows.length);
     const norm = await this.#optimizer.step(this.#stream, 1e-6);
     await this.#stream.sync();
-    const seconds = (performance.now() - begin) / 1000;
+    const seconds = now() - begin;
     if (!Number.isFinite(norm)) throw new Error(`the gradient norm is ${norm}`);
     return seconds;
   }

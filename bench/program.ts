@@ -7,6 +7,7 @@ import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { checkOptions } from "../cli/options.ts";
 import { UserError } from "../src/errors.ts";
+import { useClockFor } from "./clock.ts";
 import { describeMachine } from "./machine.ts";
 import { PeakProcess } from "./peak.ts";
 import { saveResults } from "./report.ts";
@@ -15,6 +16,7 @@ import { Workbench } from "./workbench.ts";
 const schema = z.object({
   only: z.string().optional(),
   rounds: z.int().positive(),
+  threads: z.int().nonnegative(),
   save: z.string().regex(/^[\w-]+$/, "letters, digits, - and _ only").optional(),
 });
 
@@ -45,6 +47,13 @@ export async function benchProgram(
     .option("--rounds <n:integer>", "Rounds of each case; the median is shown.", {
       default: about.rounds,
     })
+    .option(
+      "--threads <n:integer>",
+      "Threads on every side; 0: all. With 1 CPU time is measured.",
+      {
+        default: 0,
+      },
+    )
     .option("--save <name:string>", "Keep the results as bench/results/<name>-<date>.json.")
     .action(async (raw: Record<string, unknown>) => {
       try {
@@ -62,8 +71,9 @@ async function run(
   options: BenchOptions,
   body: Parameters<typeof benchProgram>[1],
 ): Promise<void> {
-  using bench = await Workbench.open();
+  using bench = await Workbench.open({ threads: options.threads });
   const { info } = bench.device;
+  useClockFor(info.threads);
   await using peak = await PeakProcess.start(info.threads, bench.poolBytes);
   const machine = await describeMachine(info);
   console.log(
@@ -72,7 +82,8 @@ async function run(
   );
   const results = await body(bench, peak, options);
   if (options.save) {
-    const cold = { poolBytes: bench.poolBytes, threads: info.threads };
+    const clock = info.threads === 1 ? "CPU time" : "wall clock";
+    const cold = { poolBytes: bench.poolBytes, threads: info.threads, clock };
     console.log(`\nkept as ${await saveResults(options.save, machine, { ...cold, ...results })}`);
   }
 }

@@ -41,8 +41,11 @@ export class Workbench implements Disposable {
   }
 
   /** Opens a device (default: the CPU). `poolBytes`: by default what makes memory cold on this machine. */
-  static async open(options: { backend?: Backend; poolBytes?: number } = {}): Promise<Workbench> {
+  static async open(
+    options: { backend?: Backend; poolBytes?: number; threads?: number } = {},
+  ): Promise<Workbench> {
     const device = await Device.open(options.backend ?? "cpu", {
+      threads: options.threads,
       onBuild: (text) => console.error(text),
     });
     return new Workbench(device, options.poolBytes ?? await coldBytes(device.info.memoryBytes));
@@ -130,14 +133,17 @@ class Pool implements Disposable {
   }
 }
 
-/** Fills an f32 tensor with uniform numbers in [-0.05, 0.05), repeating one block. */
+/**
+ * Fills an f32 tensor with uniform numbers in [-0.05, 0.05), repeating one block. Their low halves repeat
+ * the high ones, so that the same memory read as bf16 also holds numbers of this kind.
+ */
 export function fillRandom(stream: Stream, tensor: Tensor): void {
   const next = numbers();
   const size = Math.min(patternSize, tensor.size);
-  stream.upload(
-    tensor.view(0, [size]),
-    Float32Array.from({ length: size }, () => 0.1 * next() - 0.05),
-  );
+  const block = Float32Array.from({ length: size }, () => 0.1 * next() - 0.05);
+  const bits = new Uint32Array(block.buffer);
+  bits.forEach((b, i) => bits[i] = (b & 0xffff0000) | (b >>> 16));
+  stream.upload(tensor.view(0, [size]), block);
   for (let done = size; done < tensor.size; done += size) {
     const part = Math.min(size, tensor.size - done);
     stream.copy(tensor.view(done, [part]), tensor.view(0, [part]));

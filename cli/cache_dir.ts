@@ -1,4 +1,5 @@
-/** Prints the folder of built libraries, for `--allow-ffi=$(deno run -q -E cli/cache_dir.ts)`. */
+/** Prints where libraries are loaded from, for `--allow-ffi=$(deno run -q -E cli/cache_dir.ts)`. */
 import { cacheDir } from "../ffi/cache.ts";
 
-console.log(cacheDir());
+const override = Deno.env.get("THINKER_LIB");
+console.log(override ? `${cacheDir()},${override}` : cacheDir());

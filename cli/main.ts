@@ -7,8 +7,11 @@ import { Command, ValidationError } from "@cliffy/command";
 import { CompletionsCommand } from "@cliffy/command/completions";
 import { HelpCommand } from "@cliffy/command/help";
 import { UserError } from "../src/errors.ts";
+import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evalCommand } from "./eval.ts";
 import { Interrupted } from "./interrupt.ts";
+import { modelCommand } from "./model.ts";
 import { planCommand } from "./plan.ts";
 import { solveCommand } from "./solve.ts";
 import { trainCommand } from "./train.ts";
@@ -19,8 +22,11 @@ const main = new Command()
   .description("Trains language models to think fast and slow, and runs them.")
   .throwErrors() // for all commands below; errors are printed in one place, here
   .command("train", trainCommand())
+  .command("eval", evalCommand())
   .command("solve", solveCommand())
+  .command("data", dataCommand())
   .command("plan", planCommand())
+  .command("model", modelCommand())
   .command("doctor", doctorCommand())
   .command("help", new HelpCommand())
   .command("completions", new CompletionsCommand());

@@ -12,17 +12,18 @@ import { formatBytes, parseBytes } from "../src/run/bytes.ts";
 import { openModelConfig, openTasks, openTokenizer } from "../src/run/models.ts";
 import {
   adviseChange,
+  fittingChanges,
   formatPlan,
   planMemory,
-  smallestChange,
   usableBytes,
 } from "../src/run/plan.ts";
+import { presetNames } from "../src/run/config.ts";
 import { presets } from "../src/run/presets.ts";
 import { checkOptions } from "./options.ts";
 import { layConfig } from "./settings.ts";
 
 const optionsSchema = z.object({
-  preset: z.enum(["tiny"]),
+  preset: z.enum(presetNames),
   config: z.string().optional(),
   model: z.string().optional(),
   memory: z.string().optional(),
@@ -34,13 +35,19 @@ const optionsSchema = z.object({
 export function planCommand() {
   return new Command()
     .description("Add up the memory that a training run will take, before anything is allocated.")
-    .option("--preset <name:string>", "Complete set of settings: tiny.", { default: "tiny" })
+    .option("--preset <name:string>", `Complete set of settings: ${presetNames.join(", ")}.`, {
+      default: "tiny",
+    })
     .option("--config <file:string>", "JSON file whose settings replace the preset's.")
-    .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
+    .option("--model <dir:string>", "Model folder to start from (default: the preset's model).")
     .option("--memory <amount:string>", "Memory of the device: 16GB, 512MiB (default: this one's).")
     .option("--device <name:string>", "auto, cpu or cuda.")
     .option("--json", "Print the plan as JSON, all amounts in bytes.")
     .example("does the tiny run fit?", "thinker plan --memory 2GB")
+    .example(
+      "a model that is not here yet",
+      "thinker plan --preset r7b --device cuda --memory 141GB",
+    )
     .example("a model of your own", "thinker plan --model models/mine --memory 141GB")
     .action(async (options: Record<string, unknown>) => await show(options));
 }
@@ -60,21 +67,21 @@ async function show(raw: Record<string, unknown>): Promise<void> {
   const options = { stop, maxTokens, backend, deviceBytes } as const;
   const plan = planMemory(config, model, options);
   const usable = usableBytes(deviceBytes), fits = plan.total <= usable;
-  const change = fits ? undefined : smallestChange(config, model, options);
+  const changes = fits ? [] : fittingChanges(config, model, options);
   if (json) {
-    const smallest = change ? { ...change, plan: undefined, total: change.plan.total } : null;
-    console.log(JSON.stringify({ ...plan, deviceBytes, usable, fits, change: smallest }, null, 2));
+    const brief = changes.map(({ settings, plan: { total, host } }) => ({ settings, total, host }));
+    console.log(JSON.stringify({ ...plan, deviceBytes, usable, fits, changes: brief }, null, 2));
     return;
   }
   console.log(
-    `${config.model ?? "a model made here"}: ${paramCount(model)} parameters${
+    `${config.model ?? config.repository ?? "a model made here"}: ${paramCount(model)} parameters${
       gpu ? ", on a GPU" : ""
     }\n`,
   );
   console.log(`${formatPlan(plan)}\n`);
   const room = `${formatBytes(usable)}, nine tenths of ${formatBytes(deviceBytes)}`;
   console.log(`${fits ? "fits into" : "does not fit into"} ${room}`);
-  if (!fits) console.log(adviseChange(change));
+  if (!fits) console.log(adviseChange(changes).join("\n"));
 }
 
 /** Memory of the GPU, or of this machine where the program may ask for it. */

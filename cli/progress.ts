@@ -157,8 +157,8 @@ export class Progress implements Disposable {
   }
 }
 
-/** Without a terminal a phase prints about fifty lines, however many steps it has. */
-function linesEvery({ total, from }: ProgressState): number {
+/** Without a terminal a phase prints about fifty lines, however many steps it has: one in so many. */
+export function linesEvery({ total, from }: Pick<ProgressState, "total" | "from">): number {
   return Math.max(1, Math.ceil((total - from) / 50));
 }
 

@@ -5,11 +5,10 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { solve, type SolveOptions } from "../src/eval/mod.ts";
+import { solve } from "../src/eval/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
-import { trainConfigSchema } from "../src/run/config.ts";
 import { openPrompts } from "../src/run/models.ts";
-import { latestCheckpoint } from "../src/run/runs.ts";
+import { latestCheckpoint, runSettings } from "../src/run/runs.ts";
 import type { Stage } from "../src/task/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
@@ -17,6 +16,7 @@ import { checkOptions } from "./options.ts";
 const optionsSchema = z.object({
   model: z.string().optional(),
   prompts: z.string().optional(),
+  weights: z.enum(["f32", "bf16"]).optional(),
   temperature: z.number().nonnegative(),
   topP: z.number().positive().max(1),
   topK: z.int().nonnegative(),
@@ -39,6 +39,7 @@ export function solveCommand() {
     .arguments("<question:string>")
     .option("--model <dir:string>", "Model folder (default: the newest checkpoint under runs/).")
     .option("--prompts <set:string>", "Stage prompts: default, tiny, or a JSON file.")
+    .option("--weights <dtype:string>", "What is computed with: f32 or bf16 (default: the run's).")
     .option("--temperature <t:number>", "0 takes the most likely token.", { default: 1 })
     .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
     .option("--top-k <k:integer>", "Sample from the k likeliest tokens; 0: all.", { default: 0 })
@@ -56,12 +57,20 @@ async function show(
   question: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { model: given, prompts, seed, device, ...sampling } = checkOptions(optionsSchema, raw);
+  const { model: given, prompts, weights, seed, device, ...sampling } = checkOptions(
+    optionsSchema,
+    raw,
+  );
   const dir = given ?? await latestCheckpoint("runs");
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
   const tell = (text: string) => console.error(text);
-  using model = await loadModel(dir, { backend: device, onBuild: tell, onNote: tell });
-  const settings = runSettings(dir);
+  const { weights: trained, ...settings } = runSettings(dir) ?? {};
+  using model = await loadModel(dir, {
+    backend: device,
+    weights: weights ?? trained,
+    onBuild: tell,
+    onNote: tell,
+  });
   const chosen = prompts ? { ...settings, prompts: openPrompts(prompts) } : settings;
   if (!given) console.log(`model: ${dir}`);
   console.log(`question: ${question}`);
@@ -79,18 +88,4 @@ async function show(
   });
   const verdict = final?.answer === undefined ? "none" : `${final.answer} (${titles[final.stage]})`;
   console.log(`\n\nfinal answer: ${verdict}`);
-}
-
-/** Prompts and budgets of the run that a checkpoint lies in; nothing for other model folders. */
-function runSettings(dir: string): SolveOptions {
-  let content: unknown;
-  try {
-    content = JSON.parse(Deno.readTextFileSync(`${dir}/../../config.json`));
-  } catch {
-    return {};
-  }
-  const config = trainConfigSchema.safeParse(content);
-  if (!config.success) return {};
-  const { prompts, budgets } = config.data;
-  return { prompts: openPrompts(prompts), budgets };
 }

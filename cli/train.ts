@@ -6,7 +6,7 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { UserError } from "../src/errors.ts";
-import type { TrainConfig } from "../src/run/config.ts";
+import { presetNames, type TrainConfig } from "../src/run/config.ts";
 import { RunFolder } from "../src/run/folder.ts";
 import { presets } from "../src/run/presets.ts";
 import { train } from "../src/run/train.ts";
@@ -17,7 +17,7 @@ import { layConfig } from "./settings.ts";
 
 const count = z.int().positive();
 const optionsSchema = z.object({
-  preset: z.enum(["tiny"]),
+  preset: z.enum(presetNames),
   config: z.string().optional(),
   model: z.string().optional(),
   data: z.string().optional(),
@@ -35,7 +35,9 @@ const optionsSchema = z.object({
 export function trainCommand() {
   return new Command()
     .description("Train a model: supervised warm start, PPO, evaluation, report.")
-    .option("--preset <name:string>", "Complete set of settings: tiny.", { default: "tiny" })
+    .option("--preset <name:string>", `Complete set of settings: ${presetNames.join(", ")}.`, {
+      default: "tiny",
+    })
     .option("--config <file:string>", "JSON file whose settings replace the preset's.")
     .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
     .option("--data <file:string>", "Problems: JSONL rows {id, question, answer} or ORZ JSON.")
@@ -89,7 +91,7 @@ async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<
   });
   progress.end();
   console.log(await Deno.readTextFile(`${out}/report.md`).then(summary));
-  console.log(`\nrun folder: ${out} (report.md, report.svg, metrics.jsonl, checkpoints/)`);
+  console.log(`\nrun folder: ${out} (report.html, report.md, metrics.jsonl, checkpoints/)`);
 }
 
 /** The report up to its second heading: title and table of results. */

@@ -11,6 +11,8 @@ import runtimeCpp from "../kernels/cpu/runtime.cpp" with { type: "text" };
 import simdH from "../kernels/cpu/simd.h" with { type: "text" };
 import lanesH from "../kernels/cpu/lanes.h" with { type: "text" };
 import gemmH from "../kernels/cpu/gemm.h" with { type: "text" };
+import gemmCpp from "../kernels/cpu/gemm.cpp" with { type: "text" };
+import attendH from "../kernels/cpu/attend.h" with { type: "text" };
 import attentionCpp from "../kernels/cpu/attention.cpp" with { type: "text" };
 import headCpp from "../kernels/cpu/head.cpp" with { type: "text" };
 import layersCpp from "../kernels/cpu/layers.cpp" with { type: "text" };
@@ -83,7 +85,9 @@ export const cpuSources: readonly SourceFile[] = [
   { name: "simd.h", text: simdH },
   { name: "lanes.h", text: lanesH },
   { name: "gemm.h", text: gemmH },
+  { name: "attend.h", text: attendH },
   { name: "runtime.cpp", text: runtimeCpp },
+  { name: "gemm.cpp", text: gemmCpp },
   { name: "attention.cpp", text: attentionCpp },
   { name: "head.cpp", text: headCpp },
   { name: "layers.cpp", text: layersCpp },

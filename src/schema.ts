@@ -47,4 +47,4 @@ export interface Schema<T> {
  * One schema per field of `T`. `z.strictObject<Fields<T>>({...})` does not compile unless it has
  * exactly the fields of the interface `T`, so the two cannot drift apart.
  */
-export type Fields<T> = { readonly [K in keyof T]: Schema<T[K]> };
+export type Fields<T> = { readonly [K in keyof T]-?: Schema<T[K]> };

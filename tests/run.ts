@@ -105,7 +105,7 @@ async function runGroup(
       ...new Set([...own, ...options]),
       ...files,
     ],
-    // With CI set Deno prints a test's name only after it has ended: a crash would have no name.
+    // With CI set Deno prints a test's name only after it has ended, too late for one that crashes.
     clearEnv: true,
     env: environment,
     stdin: "null",
@@ -124,7 +124,7 @@ async function runGroup(
   const test = lines.findLast((line) => line.includes(" ... ") || line.endsWith(" ..."));
   const end = status.signal ? `signal ${status.signal}` : `exit code ${status.code}`;
   console.log(
-    `${prefix}CRASH: ${name} ended with ${end} in ${file ?? name}: ${test ?? "no test ran"}`,
+    `${prefix}CRASH: ${name} ended with ${end} in ${file ?? name}, after: ${test ?? "no test"}`,
   );
   const passed = lines.filter((line) => / \.\.\. ok \(.*\)$/.test(line)).length;
   return { ...counts, passed: Math.max(counts.passed, passed), failed: 1 };

@@ -110,7 +110,7 @@ async function decode(bench: Workbench, gpu: Gpu, options: Options): Promise<Res
     using decoder = randomDecoder(device, stream, config, { train: false });
     for (const batch of batches) {
       for (const context of contexts) {
-        const cost = decodeCost(config, batch, context, 2);
+        const cost = decodeCost(config, batch, context, { weights: "bf16", cache: "bf16" });
         // Master weights (4 bytes) and packed ones stand beside the cache.
         const cache = cost.bytes * 1.2;
         if (device.allocatedBytes + cache > 0.9 * device.info.memoryBytes) continue;

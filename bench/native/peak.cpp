@@ -6,11 +6,11 @@
 #include <omp.h>
 #include <sys/mman.h>
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace {
 
@@ -24,8 +24,13 @@ constexpr int kBytes = 16;
 typedef float Vector __attribute__((vector_size(kBytes)));
 constexpr int kLanes = kBytes / sizeof(float);
 
+// One thread reads its CPU time, which other work on the machine hardly touches; a team reads the wall clock.
+clockid_t clock_id = CLOCK_MONOTONIC;
+
 double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec t;
+  clock_gettime(clock_id, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
 // Keeps the compiler from dropping what nobody reads.
@@ -120,6 +125,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const int threads = std::atoi(argv[1]);
+  if (threads == 1) clock_id = CLOCK_PROCESS_CPUTIME_ID;
   Buffer buffer(threads, std::strtoull(argv[2], nullptr, 10));
   char command[16];
   double seconds;

@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { setTimeout as delay } from "node:timers/promises";
 import * as attention from "../attention_bench.ts";
-import { type Case, median, Runner } from "../harness.ts";
+import { type Case, Runner } from "../harness.ts";
 import * as linear from "../linear_bench.ts";
 import {
   DecodeBench,
@@ -14,6 +13,7 @@ import {
   decoderBytes,
   qwen05b,
   randomDecoder,
+  smol135m,
   tiny,
   TrainingBench,
   trainingCost,
@@ -21,35 +21,12 @@ import {
 import { adamwStep } from "../optimizer_bench.ts";
 import { Peer } from "../peer.ts";
 import { benchProgram, selected } from "../program.ts";
-import { formatTable } from "../report.ts";
 import type { Workbench } from "../workbench.ts";
 import type { ModelConfig } from "../../src/model/mod.ts";
+import { compareAll, free, type Pair } from "./turns.ts";
 
-/** The same work on both sides. */
-interface Pair {
-  readonly op: string;
-  readonly shape: string;
-  /** FLOPs, or tokens, of one call: what rates count. */
-  readonly work: number;
-  readonly unit: "GFLOP/s" | "tokens/s";
-  /** The case of torch_peer.py with its arguments. */
-  readonly peer: Readonly<Record<string, unknown>>;
-  /** Sets our side up; what is returned resolves to the seconds of one call. */
-  ours(bench: Workbench): Promise<{ round: () => Promise<number>; dispose?: () => void }>;
-}
-
-interface Result {
-  readonly op: string;
-  readonly shape: string;
-  readonly unit: Pair["unit"];
-  readonly ours: number;
-  readonly pytorch: number;
-  /** PyTorch's time over ours, median over the rounds. */
-  readonly ratio: number;
-}
-
-/** Least seconds of a round, and what threads of the other side may spin before it. */
-const seconds = 0.1, settle = 20;
+/** Least seconds of a round. */
+const seconds = 0.1;
 const context = 200;
 
 function kernel(each: Case, peer: Record<string, unknown>): Pair {
@@ -132,49 +109,12 @@ function training(name: string, config: ModelConfig, sequences: number, length: 
   };
 }
 
-function free(...parts: Disposable[]): void {
-  for (const part of parts) part[Symbol.dispose]();
-}
-
 /** Qwen2.5-0.5B, with fewer layers where both sides' gradients and moments do not fit into memory. */
 function trainable(memoryBytes: number): { name: string; config: ModelConfig } {
   const name = "Qwen2.5-0.5B";
   const both = 2 * decoderBytes(qwen05b, { train: true }) + 6e9;
   if (both < memoryBytes) return { name, config: qwen05b };
   return { name: `${name}, 8 of 24 layers`, config: { ...qwen05b, layers: 8 } };
-}
-
-async function compare(
-  bench: Workbench,
-  peer: Peer,
-  pair: Pair,
-  rounds: number,
-): Promise<Result> {
-  const setup = { ...pair.peer, seconds, pool: bench.poolBytes };
-  await peer.ask(JSON.stringify(setup));
-  const ours = await pair.ours(bench);
-  try {
-    await ours.round();
-    const times: { ours: number; theirs: number }[] = [];
-    for (let round = 0; round < rounds; round++) {
-      await delay(settle);
-      const theirs = Number(await peer.ask(JSON.stringify({ round: true })));
-      await delay(settle);
-      times.push({ theirs, ours: await ours.round() });
-    }
-    const rate = (of: "ours" | "theirs") => pair.work / median(times.map((time) => time[of]));
-    return {
-      op: pair.op,
-      shape: pair.shape,
-      unit: pair.unit,
-      ours: rate("ours"),
-      pytorch: rate("theirs"),
-      ratio: median(times.map((time) => time.theirs / time.ours)),
-    };
-  } finally {
-    ours.dispose?.();
-    bench.reset();
-  }
 }
 
 /** Starts the peer, or says why there is none. */
@@ -210,28 +150,15 @@ await benchProgram({
     ...kernels(),
     ...steps("tiny", tiny),
     training("tiny", tiny, 32, 128),
+    ...steps("SmolLM2-135M", smol135m),
+    training("SmolLM2-135M", smol135m, 2, 256),
     ...steps("Qwen2.5-0.5B", qwen05b),
     training(name, config, 2, 256),
   ].filter(({ op, shape }) => selected(options, `${op} ${shape}`));
-  const rows: Result[] = [];
-  for (const pair of pairs) {
-    Deno.stderr.writeSync(new TextEncoder().encode("."));
-    rows.push(await compare(bench, peer, pair, options.rounds));
-  }
-  console.error();
-  const rate = (row: Result, value: number) =>
-    row.unit === "GFLOP/s"
-      ? `${(value / 1e9).toPrecision(3)} G/s`
-      : `${value.toPrecision(3)} tok/s`;
-  console.log(formatTable(
-    ["work", "shape", "Thinker", `PyTorch ${started.torch}`, "x PyTorch"],
-    rows.map((row) => [
-      row.op,
-      row.shape,
-      rate(row, row.ours),
-      rate(row, row.pytorch),
-      row.ratio.toFixed(2),
-    ]),
-  ));
+  const rows = await compareAll(bench, peer, pairs, {
+    name: `PyTorch ${started.torch}`,
+    rounds: options.rounds,
+    request: { seconds, pool: bench.poolBytes },
+  });
   return { pytorch: started.torch, rows };
 });

@@ -11,97 +11,23 @@
 // FLOPs of the forward pass: 4 D per (query, key) pair and query head; the backward pass takes 10 D.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 
+#include "attend.h"
 #include "runtime.h"
-#include "simd.h"
 
 namespace tk {
 namespace {
 
-constexpr int kTile = kLanes;    // keys per step of the online softmax
-constexpr int kQueries = 8;      // queries that share the loads of a tile; divides kTile
-constexpr int kQueryChunk = 256; // queries per parallel task of the forward pass
-constexpr float kNegInf = -std::numeric_limits<float>::infinity();
-
-// One query row on its way through the key tiles.
-struct Query {
-  const float* q;   // (D)
-  float* o;         // (D), unnormalised output
-  float m, l;       // running maximum and sum of exp
-};
-
-// Adds one tile of keys and values to R queries. Query i sees keys 0 .. valid[i] - 1 of the tile.
-template <int R>
-void attend_tile(Query* query, const int* valid, const float* kt, const float* v, int64_t v_stride, int D, float scale) {
-  f32x16 s[R];
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i) s[i] = zero();
-  for (int d = 0; d < D; ++d) {
-    const f32x16 k = f32x16::load(kt + d * kTile);
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) s[i] = fma(f32x16::set1(query[i].q[d]), k, s[i]);
-  }
-  alignas(64) float p[R][kTile], alpha[kLanes];
-  const f32x16 scales = f32x16::set1(scale), hidden = f32x16::set1(kNegInf);
-  for (int i = 0; i < kLanes; ++i) alpha[i] = 0.0f;
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i) {
-    s[i] = first_lanes(valid[i], s[i] * scales, hidden);
-    const float top = std::max(query[i].m, max(s[i]));
-    alpha[i] = query[i].m - top;
-    query[i].m = top;
-  }
-  exp(f32x16::load(alpha)).store(alpha);
-  int common = kTile;
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i) {
-    const f32x16 e = exp(s[i] - f32x16::set1(query[i].m));
-    e.store(p[i]);
-    query[i].l = query[i].l * alpha[i] + sum(e);
-    common = std::min(common, valid[i]);
-  }
-  for (int c = 0; c < D; c += kLanes) {
-    f32x16 acc[R];
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) acc[i] = f32x16::load(query[i].o + c) * f32x16::set1(alpha[i]);
-    for (int j = 0; j < common; ++j) {
-      const f32x16 value = f32x16::load(v + j * v_stride + c);
-#pragma GCC unroll 8
-      for (int i = 0; i < R; ++i) acc[i] = fma(f32x16::set1(p[i][j]), value, acc[i]);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) {
-      // Values past a query's last key are never read: in the cache they may be anything.
-      for (int j = common; j < valid[i]; ++j)
-        acc[i] = fma(f32x16::set1(p[i][j]), f32x16::load(v + j * v_stride + c), acc[i]);
-      acc[i].store(query[i].o + c);
-    }
-  }
-}
-
-template <int R = kQueries>
-void attend(int rows, Query* query, const int* valid, const float* kt, const float* v, int64_t v_stride, int D,
-            float scale) {
-  if (rows == R) return attend_tile<R>(query, valid, kt, v, v_stride, D, scale);
-  if constexpr (R > 1) attend<R - 1>(rows, query, valid, kt, v, v_stride, D, scale);
-}
-
-void start(Query& query, const float* q, float* o, int D) {
-  query = {q, o, kNegInf, 0.0f};
-  std::fill(o, o + D, 0.0f);
-}
-
-void finish(const Query& query, int D) {
-  const f32x16 total = f32x16::set1(query.l);
-  for (int c = 0; c < D; c += kLanes) (f32x16::load(query.o + c) / total).store(query.o + c);
-}
+constexpr int kQueryChunk = 256;  // queries per parallel task of the forward pass
 
 // Rows of x (n, stride) as tiles (ceil(n / 16), D, 16), missing lanes zero.
 void transpose_tiles(float* tiles, const float* x, int64_t stride, int64_t n, int D) {
-  for (int64_t j = 0; j < ceil_div(n, kTile) * kTile; ++j) {
-    float* out = tiles + j / kTile * D * kTile + j % kTile;
+  const int64_t whole = n / kTile * kTile;
+  for (int64_t j = 0; j < whole; j += kTile)
+    for (int d = 0; d < D; d += kTile) transpose16(tiles + j * D + d * kTile, kTile, x + j * stride + d, stride);
+  for (int64_t j = whole; j < ceil_div(n, kTile) * kTile; ++j) {
+    float* out = tiles + whole * D + j % kTile;
     for (int d = 0; d < D; ++d) out[d * kTile] = j < n ? x[j * stride + d] : 0.0f;
   }
 }
@@ -152,12 +78,15 @@ void forward(float* out, float* lse, const float* qkv, const int32_t* cu, int B,
       for (int64_t i = 0; i < cu[b + 1] - cu[b]; i += kQueryChunk)
         tasks.push_back({b, hk, i, std::min<int64_t>(cu[b + 1] - cu[b], i + kQueryChunk)});
   const int D = heads.D;
+  int64_t longest = 0;
+  for (const Task& task : tasks) longest = std::max(longest, task.end);
+  const ThreadScratch keys(kScratchLocal, ceil_div(longest, kTile) * kTile * D);
 #pragma omp parallel for schedule(dynamic)
   for (size_t n = 0; n < tasks.size(); ++n) {
     const Task task = tasks[n];
     const int64_t first = cu[task.sequence];
     const float* rows = qkv + first * heads.row();
-    float* kt = scratch_f32(kScratchLocal, static_cast<size_t>(ceil_div(task.end, kTile) * kTile * D));
+    float* kt = keys.mine();
     transpose_tiles(kt, rows + heads.key(task.hk), heads.row(), task.end, D);
     const float* v = rows + heads.value(task.hk);
     for (int h = task.hk * heads.group(); h < (task.hk + 1) * heads.group(); ++h)
@@ -169,7 +98,7 @@ void forward(float* out, float* lse, const float* qkv, const int32_t* cu, int B,
         for (int64_t j = 0; j < i + count; j += kTile) {
           int valid[kQueries];
           for (int r = 0; r < count; ++r) valid[r] = static_cast<int>(std::min<int64_t>(kTile, i + r - j + 1));
-          attend(count, query, valid, kt + j * D, v + j * heads.row(), heads.row(), D, scale);
+          attend<false>(count, query, valid, {kt + j * D, v + j * heads.row()}, heads.row(), D, scale);
         }
         for (int r = 0; r < count; ++r) {
           finish(query[r], D);
@@ -266,6 +195,9 @@ void backward_rows(int64_t count, const QueryRows& rows, int64_t limit, const Ke
 void backward(float* dqkv, const float* dout, const float* out, const float* lse, const float* qkv, const int32_t* cu,
               int B, Heads heads, float scale) {
   const int D = heads.D, group = heads.group();
+  int64_t longest = 0;
+  for (int b = 0; b < B; ++b) longest = std::max<int64_t>(longest, cu[b + 1] - cu[b]);
+  const ThreadScratch local(kScratchLocal, (2 * ceil_div(longest, kTile) + 2) * kTile * D + group * longest);
 #pragma omp parallel for collapse(2) schedule(dynamic)
   for (int b = 0; b < B; ++b)
     for (int hk = 0; hk < heads.Hk; ++hk) {
@@ -273,7 +205,7 @@ void backward(float* dqkv, const float* dout, const float* out, const float* lse
       const float* rows = qkv + first * heads.row();
       float* drows = dqkv + first * heads.row();
       const int64_t padded = ceil_div(n, kTile) * kTile;
-      float* kt = scratch_f32(kScratchLocal, static_cast<size_t>((2 * padded + 2 * kTile) * D + group * n));
+      float* kt = local.mine();
       float *vt = kt + padded * D, *dk = vt + padded * D, *dv = dk + kTile * D, *delta = dv + kTile * D;
       transpose_tiles(kt, rows + heads.key(hk), heads.row(), n, D);
       transpose_tiles(vt, rows + heads.value(hk), heads.row(), n, D);
@@ -342,8 +274,11 @@ void paged(float* out, const float* qkv, const int32_t* row_seq, const int32_t* 
         for (int64_t j = 0; j <= position; j += kTile) {
           int valid[kQueries];
           std::fill_n(valid, count, static_cast<int>(std::min<int64_t>(kTile, position - j + 1)));
-          const int64_t b = cache.block_of(row_seq[t], j);
-          attend(count, query, valid, cache.keys(b, hk, j), cache.values(b, hk, j), D, D, scale);
+          const int64_t next = std::min(j + kTile, position);
+          const int64_t b = cache.block_of(row_seq[t], j), b_next = cache.block_of(row_seq[t], next);
+          const Tile tile{cache.keys(b, hk, j), cache.values(b, hk, j), cache.keys(b_next, hk, next),
+                          cache.values(b_next, hk, next)};
+          attend<true>(count, query, valid, tile, D, D, scale);
         }
         for (int r = 0; r < count; ++r) finish(query[r], D);
       }

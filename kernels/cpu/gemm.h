@@ -1,12 +1,12 @@
-// gemm.h: the register tile that every matrix product of the CPU backend is made of.
+// gemm.h: the matrix products of the CPU backend, and the packed form of weights that they read.
 //
 // B comes in panels: kPanel columns side by side, packed as (K, kPanel), so one step of the reduction
 // reads one or two vectors. Each output element is ONE chain of fused multiply-adds over K in order:
 // its bits depend on its row, its column and K, never on the tile, the batch or the thread that
 // computed it. That is what makes decode and training agree exactly.
 //
-// Bound: a tile does 2 * kRows * kPanel * K FLOPs for (kRows + kPanel) * K loaded floats, so it runs
-// at the FMA peak as long as the panel is in L2.
+// Panels hold float32 or bfloat16. Widening is exact, so bfloat16 panels give the bits of float32 panels
+// that hold the same rounded numbers, at half the bytes: what decoding is bound by.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -22,111 +22,35 @@ constexpr int kVecs = 2, kRows = 14;  // 28 accumulators of 32 registers
 constexpr int kVecs = 1, kRows = 6;  // 12 accumulators of 16 registers (a lane group is two of them)
 #endif
 constexpr int kPanel = kVecs * kLanes;
+static_assert(kPanel == kPaired);
 
 inline int64_t panels_of(int64_t columns) { return ceil_div(columns, kPanel); }
 
-// Where a tile goes: y = [y +] (acc [+ bias]).
+// Packed columns; `dtype` is TK_F32 or TK_BF16. A row of a bfloat16 panel is stored in pairs (simd.h).
+struct Panels {
+  const void* data;
+  int dtype;
+
+  int64_t element_bytes() const { return dtype == TK_BF16 ? 2 : 4; }
+  Panels at(int64_t element) const { return {static_cast<const char*>(data) + element * element_bytes(), dtype}; }
+};
+
+// Where a product goes: y = [y +] (sum [+ bias]).
 struct Epilogue {
   float* y;
   int64_t ldy;
   const float* bias;  // of column 0, or null
   bool accumulate;
-
-  void store(const f32x16* acc, int64_t row, int64_t column, int columns) const {
-    float* out = y + row * ldy + column;
-    for (int v = 0; v < kVecs; ++v) {
-      const int n = std::min(columns - v * kLanes, kLanes);
-      if (n <= 0) return;
-      f32x16 r = acc[v];
-      if (n == kLanes) {
-        if (bias) r = r + f32x16::load(bias + column + v * kLanes);
-        if (accumulate) r = f32x16::load(out + v * kLanes) + r;
-        r.store(out + v * kLanes);
-      } else {
-        if (bias) r = r + f32x16::load_partial(bias + column + v * kLanes, n);
-        if (accumulate) r = f32x16::load_partial(out + v * kLanes, n) + r;
-        r.store_partial(out + v * kLanes, n);
-      }
-    }
-  }
-};
-
-// R rows times one panel. a(i, k) = a[i * lda + k], or a[k * lda + i] when ATransposed.
-template <int R, bool ATransposed>
-void gemm_tile(const float* a, int64_t lda, const float* panel, int64_t K, const Epilogue& out, int64_t row,
-               int64_t column, int columns) {
-  f32x16 acc[R][kVecs];
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVecs; ++v) acc[i][v] = zero();
-  // Three rows share a base pointer (base, base + lda, base + 2 lda are addressing modes).
-  constexpr int kBases = (R + 2) / 3;
-  const float* base[kBases];
-  for (int j = 0; j < kBases; ++j) base[j] = ATransposed ? a : a + 3 * j * lda;
-  for (int64_t k = 0; k < K; ++k) {
-    f32x16 b[kVecs];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVecs; ++v) b[v] = f32x16::load(panel + v * kLanes);
-    panel += kPanel;
-#pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-      const f32x16 x = f32x16::set1(ATransposed ? base[0][i] : base[i / 3][(i % 3) * lda]);
-#pragma GCC unroll 2
-      for (int v = 0; v < kVecs; ++v) acc[i][v] = fma(x, b[v], acc[i][v]);
-    }
-    if (ATransposed) {
-      base[0] += lda;
-    } else {
-#pragma GCC unroll 8
-      for (int j = 0; j < kBases; ++j) ++base[j];
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < R; ++i) out.store(acc[i], row + i, column, columns);
-}
-
-// The same for a row count known at run time, 1 <= rows <= kRows.
-template <bool ATransposed, int R = kRows>
-void gemm_rows(int rows, const float* a, int64_t lda, const float* panel, int64_t K, const Epilogue& out, int64_t row,
-               int64_t column, int columns) {
-  if (rows == R) return gemm_tile<R, ATransposed>(a, lda, panel, K, out, row, column, columns);
-  if constexpr (R > 1) gemm_rows<ATransposed, R - 1>(rows, a, lda, panel, K, out, row, column, columns);
-}
-
-// Splits `count` rows into tiles of nearly equal height, none above kRows.
-struct RowTiles {
-  int64_t count, tiles;
-  explicit RowTiles(int64_t rows) : count(rows), tiles(ceil_div(rows, kRows)) {}
-  int64_t begin(int64_t tile) const { return tile * count / tiles; }
-  int rows(int64_t tile) const { return static_cast<int>(begin(tile + 1) - begin(tile)); }
 };
 
 // out(M, N) from a(M, K) and packed panels, in parallel.
-inline void gemm(const float* a, int64_t lda, const float* panels, int64_t M, int64_t N, int64_t K, const Epilogue& out,
-                 int threads_hint) {
-  const RowTiles tiles(M);
-  const int64_t n_panels = panels_of(N);
-  // A block of rows that stays in L2 while panels stream past it.
-  const int64_t block = std::max<int64_t>(1, (256 << 10) / (static_cast<int64_t>(sizeof(float)) * K * kRows));
-  const int64_t blocks = ceil_div(tiles.tiles, block);
-  const int64_t wanted = 4 * static_cast<int64_t>(threads_hint);
-  const int64_t group = std::clamp<int64_t>(n_panels * blocks / wanted, 1, n_panels);
-  const int64_t groups = ceil_div(n_panels, group);
-  const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
-#pragma omp parallel for collapse(2) schedule(dynamic) if (flops > kSerialFlops)
-  for (int64_t rb = 0; rb < blocks; ++rb)
-    for (int64_t g = 0; g < groups; ++g)
-      for (int64_t p = g * group; p < std::min(n_panels, (g + 1) * group); ++p)
-        for (int64_t t = rb * block; t < std::min(tiles.tiles, (rb + 1) * block); ++t) {
-          const int columns = static_cast<int>(std::min<int64_t>(kPanel, N - p * kPanel));
-          const int64_t row = tiles.begin(t);
-          gemm_rows<false>(tiles.rows(t), a + row * lda, lda, panels + p * K * kPanel, K, out, row, p * kPanel, columns);
-        }
-}
+void gemm(const float* a, int64_t lda, const Panels& panels, int64_t M, int64_t N, int64_t K, const Epilogue& out);
 
-// panels(K / kPanel, N, kPanel) from packed(N / kPanel, K, kPanel): the same matrix, reduced over N.
-void transpose_panels(float* panels, const float* packed, int64_t N, int64_t K);
+// Packs w(N, K) into panels of the given type.
+void pack_panels(void* panels, const float* w, int64_t N, int64_t K, int dtype);
+
+// Float32 panels(K / kPanel, N, kPanel) from packed(N / kPanel, K, kPanel): the same matrix, reduced over N.
+void transpose_panels(float* panels, const Panels& packed, int64_t N, int64_t K);
 
 // dw(N, K) += dy(M, N)^T x(M, K); with ldy the row stride of dy.
 void accumulate_outer(float* dw, const float* dy, int64_t ldy, const float* x, int64_t M, int64_t N, int64_t K);

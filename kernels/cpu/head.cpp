@@ -6,8 +6,6 @@
 // in both.
 //
 // FLOPs: forward 2 T C V; with gradients 6 T C V (the logits are kept, not recomputed).
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -28,18 +26,20 @@ constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 
 struct Head {
   const float* h;       // (T, C)
-  const float* packed;  // (V, C)
+  Panels packed;        // (V, C)
   int64_t T, C, V;
   float* logits;        // workspace: (chunk, V)
   int64_t chunk;        // rows at a time
 };
 
-Head make_head(uint64_t h, uint64_t packed, int64_t T, int64_t C, int64_t V, uint64_t workspace, uint64_t bytes) {
-  return {f32(h), f32(packed), T, C, V, f32(workspace), static_cast<int64_t>(bytes / sizeof(float)) / V};
+Head make_head(uint64_t h, uint64_t packed, int32_t w_dtype, int64_t T, int64_t C, int64_t V, uint64_t workspace,
+               uint64_t bytes) {
+  return {f32(h), {pointer<void>(packed), w_dtype}, T, C, V, f32(workspace), static_cast<int64_t>(bytes / sizeof(float)) / V};
 }
 
 void check_head(int32_t C, int32_t V, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
-  require(dtype == TK_F32 && w_dtype == TK_F32, "the CPU backend computes in float32");
+  require(dtype == TK_F32, "the CPU backend computes in float32 activations");
+  check_weight_type(w_dtype);
   require(C > 0 && V > 0, "C and V must be positive");
   if (workspace_bytes / sizeof(float) < static_cast<uint64_t>(V))
     throw std::invalid_argument("the workspace of " + std::to_string(workspace_bytes) + " bytes holds no row of " +
@@ -60,15 +60,23 @@ void for_chunks(const Head& head, Body body) {
   for (int64_t t = 0; t < head.T; t += head.chunk) {
     const int64_t rows = std::min(head.chunk, head.T - t);
     const Epilogue out{head.logits, head.V, nullptr, false};
-    gemm(head.h + t * head.C, head.C, head.packed, rows, head.V, head.C, out, omp_get_max_threads());
+    gemm(head.h + t * head.C, head.C, head.packed, rows, head.V, head.C, out);
     body(t, rows);
   }
 }
 
+// Calls body(r) for each row in parallel. It may throw: an exception inside a parallel region would end the process.
 template <class Body>
 void for_rows(int64_t rows, int64_t V, Body body) {
+  std::exception_ptr failure;
 #pragma omp parallel for schedule(dynamic, 4) if (static_cast<double>(rows) * V > kSerialFlops / 16)
-  for (int64_t r = 0; r < rows; ++r) body(r);
+  for (int64_t r = 0; r < rows; ++r) try {
+      body(r);
+    } catch (...) {
+#pragma omp critical(tk_head_failure)
+      failure = std::current_exception();
+    }
+  if (failure) std::rethrow_exception(failure);
 }
 
 // Running maximum m, s = sum e^(z - m), e = sum z e^(z - m) over the tiles seen so far.
@@ -144,9 +152,9 @@ void hidden_gradient(const Head& head, float* dh, int64_t rows) {
   for (int64_t v = 0; v < head.V; v += kVocabBlock) {
     const int64_t columns = std::min<int64_t>(kVocabBlock, head.V - v);
     float* panels = scratch_f32(kScratchLocal, static_cast<size_t>(panels_of(head.C) * columns * kPanel));
-    transpose_panels(panels, head.packed + v * head.C, columns, head.C);
+    transpose_panels(panels, head.packed.at(v * head.C), columns, head.C);
     const Epilogue out{dh, head.C, nullptr, v > 0};
-    gemm(head.logits + v, head.V, panels, rows, head.C, columns, out, omp_get_max_threads());
+    gemm(head.logits + v, head.V, {panels, TK_F32}, rows, head.C, columns, out);
   }
 }
 
@@ -310,7 +318,7 @@ int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t entropy
   return guarded([&] {
     check_head(C, V, workspace_bytes, dtype, w_dtype);
     stream_of(stream).submit([=] {
-      const Head head = make_head(h, packed, T, C, V, workspace, workspace_bytes);
+      const Head head = make_head(h, packed, w_dtype, T, C, V, workspace, workspace_bytes);
       check_targets(i32(targets), T, V);
       for_chunks(head, [&](int64_t t, int64_t rows) {
         for_rows(rows, V, [&](int64_t r) {
@@ -331,7 +339,7 @@ int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, u
   return guarded([&] {
     check_head(C, V, workspace_bytes, dtype, w_dtype);
     stream_of(stream).submit([=] {
-      const Head head = make_head(h, packed, B, C, V, workspace, workspace_bytes);
+      const Head head = make_head(h, packed, w_dtype, B, C, V, workspace, workspace_bytes);
       for_chunks(head, [&](int64_t t, int64_t rows) {
         for_rows(rows, V, [&](int64_t r) {
           const int64_t row = t + r;
@@ -389,7 +397,7 @@ int32_t tk_cross_entropy_loss(uint64_t stream, uint64_t stats, uint64_t logprobs
         row.stats[TK_STAT_WEIGHT] = w;
         return row;
       };
-      const Head head = make_head(h, packed, T, C, V, workspace, workspace_bytes);
+      const Head head = make_head(h, packed, w_dtype, T, C, V, workspace, workspace_bytes);
       head_loss(head, f32(stats), f32(logprobs), f32(dh), f32(dw), i32(targets), 1.0f, loss);
     });
   });
@@ -428,7 +436,7 @@ int32_t tk_ppo_loss(uint64_t stream, uint64_t stats, uint64_t logprobs, uint64_t
         row.stats[TK_STAT_GAP_MAX] = w > 0.0f ? std::fabs(change) : 0.0f;
         return row;
       };
-      const Head head = make_head(h, packed, T, C, V, workspace, workspace_bytes);
+      const Head head = make_head(h, packed, w_dtype, T, C, V, workspace, workspace_bytes);
       head_loss(head, f32(stats), f32(logprobs), f32(dh), f32(dw), i32(targets), inv_temperature, loss);
     });
   });

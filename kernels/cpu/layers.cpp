@@ -109,22 +109,6 @@ void for_row_pieces(int64_t T, int64_t C, double flops_per_element, F&& body) {
     for (int64_t p = 0; p < pieces; ++p) body(t, p * kPiece, std::min(C, (p + 1) * kPiece));
 }
 
-float bf16_to_f32(uint16_t x) {
-  const uint32_t bits = static_cast<uint32_t>(x) << 16;
-  float y;
-  std::memcpy(&y, &bits, sizeof y);
-  return y;
-}
-
-// Round to nearest even; a NaN stays a (quiet) NaN instead of rounding up to infinity.
-uint16_t f32_to_bf16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  const uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-  const uint32_t quiet = bits | 0x400000u;
-  return static_cast<uint16_t>(((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded) >> 16);
-}
-
 }  // namespace
 
 extern "C" {

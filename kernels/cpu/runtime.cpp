@@ -17,6 +17,18 @@ namespace {
 std::mutex last_error_mutex;
 std::string last_error;
 constexpr size_t kAlignment = 64;
+
+// Physical memory, or the part of it that this process's container may use.
+double memory_bytes() {
+  double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
+    if (std::FILE* file = std::fopen(path, "r")) {
+      double limit;  // the word "max" where there is none
+      if (std::fscanf(file, "%lf", &limit) == 1) bytes = std::min(bytes, limit);
+      std::fclose(file);
+    }
+  return bytes;
+}
 }  // namespace
 
 void set_last_error(const std::string& message) {
@@ -61,6 +73,11 @@ void Stream::wait() {
 void Stream::drain() {
   std::unique_lock<std::mutex> lock(mutex_);
   idle_.wait(lock, [this] { return queue_.empty() && !busy_; });
+}
+
+bool Stream::idle() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return queue_.empty() && !busy_ && !recording_ && !error_;
 }
 
 void Stream::begin_graph() {
@@ -172,7 +189,7 @@ int32_t tk_device_close(uint64_t device) {
 int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
   return guarded([&] {
     require(buffer && capacity > 0, "the info buffer is empty");
-    const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+    const double memory = memory_bytes();
     const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
                                 "{\"backend\":\"cpu\",\"name\":\"CPU\",\"isa\":\"%s\",\"threads\":%d,"
                                 "\"memoryBytes\":%.0f,\"kvTile\":%d}",
@@ -211,6 +228,11 @@ int32_t tk_upload(uint64_t stream, uint64_t dst, const void* src, uint64_t bytes
   return guarded([&] {
     if (bytes == 0) return;
     require(src != nullptr, "the source buffer is null");
+    // One copy instead of two where the order allows it: what loading a model waits for.
+    if (stream_of(stream).idle()) {
+      std::memcpy(pointer<void>(dst), src, bytes);
+      return;
+    }
     const auto* from = static_cast<const char*>(src);
     auto staged = std::make_shared<std::vector<char>>(from, from + bytes);
     stream_of(stream).submit([dst, staged] { std::memcpy(pointer<void>(dst), staged->data(), staged->size()); });

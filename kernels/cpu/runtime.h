@@ -1,5 +1,7 @@
 // runtime.h: devices, streams and recorded graphs of the CPU backend, and the glue every op uses.
 #pragma once
+#include <omp.h>
+
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +45,8 @@ class Stream {
 
   // Runs the op on the worker, or records it while a graph is open.
   void submit(Op op);
+  // True while nothing is queued, running, recorded or wrong: the caller may do the next op itself.
+  bool idle();
   // Waits until the queue is empty; throws the first error that an op raised since the last wait.
   void wait();
   // Waits until the queue is empty; errors stay for `wait`.
@@ -94,6 +98,11 @@ inline Stream& stream_of(uint64_t handle) {
   return *pointer<Stream>(handle);
 }
 
+// The types of packed weights.
+inline void check_weight_type(int32_t w_dtype) {
+  require(w_dtype == TK_F32 || w_dtype == TK_BF16, "the CPU backend packs weights as float32 or bfloat16");
+}
+
 // Enqueues one op. The CPU backend computes in float32 only: other activation types are refused here.
 template <class F>
 int32_t launch(uint64_t stream, int32_t dtype, F&& op) {
@@ -107,6 +116,8 @@ int32_t launch(uint64_t stream, F&& op) {
   return launch(stream, TK_F32, std::forward<F>(op));
 }
 
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 // Scratch memory of the calling thread, grown on demand and kept: 64-byte aligned, uninitialised.
 // Slots are separate buffers, so that an op and a helper that it calls never share one.
 enum ScratchSlot { kScratchPackA, kScratchPackB, kScratchLocal, kScratchSlots };
@@ -115,9 +126,20 @@ inline float* scratch_f32(ScratchSlot slot, size_t count) {
   return static_cast<float*>(scratch(slot, count * sizeof(float)));
 }
 
+// Scratch for every thread of the parallel region that follows. It is allocated before the region, by the thread
+// that starts it: an exception inside a region would end the process.
+class ThreadScratch {
+ public:
+  ThreadScratch(ScratchSlot slot, int64_t count)
+      : each_(ceil_div(count, 16) * 16), data_(scratch_f32(slot, static_cast<size_t>(each_ * omp_get_max_threads()))) {}
+  float* mine() const { return data_ + each_ * omp_get_thread_num(); }
+
+ private:
+  int64_t each_;
+  float* data_;
+};
+
 // Below this many floating-point operations a parallel region costs more than it saves.
 constexpr double kSerialFlops = 1e5;
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace tk

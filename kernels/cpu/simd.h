@@ -19,6 +19,22 @@ namespace tk {
 
 constexpr int kLanes = 16;
 
+inline float bf16_to_f32(uint16_t x) {
+  const uint32_t bits = static_cast<uint32_t>(x) << 16;
+  float y;
+  std::memcpy(&y, &bits, sizeof y);
+  return y;
+}
+
+// Round to nearest even; a NaN stays a (quiet) NaN instead of rounding up to infinity.
+inline uint16_t f32_to_bf16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+  const uint32_t quiet = bits | 0x400000u;
+  return static_cast<uint16_t>(((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded) >> 16);
+}
+
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 
 #define TK_ISA "avx512"
@@ -43,6 +59,43 @@ inline f32x16 round(f32x16 a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_
 // 2^n for integral n in [-126, 127].
 inline f32x16 pow2(f32x16 n) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23))};
+}
+// kPaired bf16 stored as pairs of columns (i, i + kPaired / 2), widened to columns in order.
+constexpr int kPaired = 2 * kLanes;
+inline void widen_pairs(const uint16_t* p, f32x16 (&out)[2]) {
+  const __m512i pairs = _mm512_loadu_si512(p);
+  out[0] = {_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16))};
+  out[1] = {_mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+}
+// out(j, i) = in(i, j) for 16 x 16 elements: pairs, quadruples, then whole 128-bit lanes change places.
+inline void transpose16(float* out, int64_t ldout, const float* in, int64_t ldin) {
+  __m512 r[16], t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) r[i] = _mm512_loadu_ps(in + i * ldin);
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const auto pairs = [&](int k) { return _mm512_castps_pd(t[i + k]); };
+    r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs(0), pairs(2)));
+    r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs(0), pairs(2)));
+    r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs(1), pairs(3)));
+    r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs(1), pairs(3)));
+  }
+  // r[4 g + c] now holds column 4 l + c of rows 4 g .. 4 g + 3 in its lane l.
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    const __m512 even = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), odd = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+    const __m512 even8 = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
+    const __m512 odd8 = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+    _mm512_storeu_ps(out + c * ldout, _mm512_shuffle_f32x4(even, even8, 0x88));
+    _mm512_storeu_ps(out + (4 + c) * ldout, _mm512_shuffle_f32x4(odd, odd8, 0x88));
+    _mm512_storeu_ps(out + (8 + c) * ldout, _mm512_shuffle_f32x4(even, even8, 0xdd));
+    _mm512_storeu_ps(out + (12 + c) * ldout, _mm512_shuffle_f32x4(odd, odd8, 0xdd));
+  }
 }
 // Lanes 0 .. n - 1 of a, the others from b.
 inline f32x16 first_lanes(int n, f32x16 a, f32x16 b) { return {_mm512_mask_mov_ps(b.v, f32x16::mask(n), a.v)}; }
@@ -86,6 +139,12 @@ inline __m256 pow2_half(__m256 n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
 }
 inline f32x16 pow2(f32x16 n) { return {pow2_half(n.a), pow2_half(n.b)}; }
+constexpr int kPaired = kLanes;
+inline void widen_pairs(const uint16_t* p, f32x16 (&out)[1]) {
+  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  out[0] = {_mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)), _mm256_castsi256_ps(_mm256_and_si256(pairs, high))};
+}
 inline f32x16 first_lanes(int n, f32x16 x, f32x16 y) {
   alignas(32) float t[kLanes];
   y.store(t);
@@ -140,6 +199,10 @@ inline f32x16 pow2(f32x16 n) {
     return r;
   });
 }
+constexpr int kPaired = kLanes;
+inline void widen_pairs(const uint16_t* p, f32x16 (&out)[1]) {
+  for (int i = 0; i < kLanes; ++i) out[0].v[i] = bf16_to_f32(p[2 * (i % (kLanes / 2)) + i / (kLanes / 2)]);
+}
 inline f32x16 first_lanes(int n, f32x16 a, f32x16 b) {
   return lanewise([&](int i) { return i < n ? a.v[i] : b.v[i]; });
 }
@@ -147,6 +210,13 @@ inline f32x16 zero_below(f32x16 x, f32x16 limit, f32x16 value) {
   return lanewise([&](int i) { return x.v[i] < limit.v[i] ? 0.0f : value.v[i]; });
 }
 
+#endif
+
+#if !defined(__AVX512F__) || !defined(__AVX512DQ__)
+inline void transpose16(float* out, int64_t ldout, const float* in, int64_t ldin) {
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 16; ++j) out[j * ldout + i] = in[i * ldin + j];
+}
 #endif
 
 inline f32x16 zero() { return f32x16::set1(0.0f); }

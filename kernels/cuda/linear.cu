@@ -92,7 +92,8 @@ void multiply_rows(cudaStream_t queue, const RowsOut& out, const Operand& w, con
     if (tiles_of<Few>(I, J) >= kFullGrid) return launch_rows<Few, false, true>(queue, out, w, x, depth);
     return launch_rows<NarrowFew, false, true>(queue, out, w, x, depth);
   }
-  if (tiles_of<Large>(I, J) >= kFullGrid) return launch_rows<Large, false, true>(queue, out, w, x, depth);
+  if (J > Medium::kJ && tiles_of<Large>(I, J) >= kFullGrid)
+    return launch_rows<Large, false, true>(queue, out, w, x, depth);
   if (tiles_of<Medium>(I, J) >= kFullGrid) return launch_rows<Medium, false, true>(queue, out, w, x, depth);
   launch_rows<Narrow, false, true>(queue, out, w, x, depth);
 }

@@ -22,7 +22,8 @@ export {
 } from "./arithmetic.ts";
 export { type Attempt, type Kind, rightAttempt, wrongAttempts } from "./arithmetic_work.ts";
 export { scriptedEpisode, type Skill } from "./dialogues.ts";
-export { type Loaded, loadProblems, type Skipped } from "./load.ts";
+export { type Choices, withChoices } from "./choices.ts";
+export { type Loaded, type LoadOptions, loadProblems, type Skipped } from "./load.ts";
 export { type Problem, problemSchema } from "./problem.ts";
 export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "../schema.ts";
 export { hash64, Random, type RandomState } from "./random.ts";

@@ -26,7 +26,7 @@ import {
   kvCacheSpecs,
   type ModelConfig,
   PagedBuffers,
-  pagedSpecs,
+  pagedBytes,
 } from "../model/mod.ts";
 import type { SamplingOptions } from "./types.ts";
 
@@ -114,7 +114,7 @@ export function batchBytes(
 ): { cache: number; buffers: number } {
   return {
     cache: config.layers * specBytes(kvCacheSpecs(config, options, dtype)),
-    buffers: specBytes(pagedSpecs(config, widestStep(options), dtype)) +
+    buffers: pagedBytes(config, widestStep(options), dtype) +
       specBytes(stateSpecs(config, options)),
   };
 }

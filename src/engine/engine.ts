@@ -196,8 +196,9 @@ export class Engine implements Disposable {
   /** Weights that every decode step reads: of an embedding that is not the LM head only some rows. */
   #weightBytes(): number {
     const { config, params } = this.#decoder;
-    return dtypeBytes[params.head.dtype] *
-      (params.layout.size - (config.tiedHead ? 0 : config.vocab * config.hidden));
+    const { size, matrices } = params.layout;
+    const read = matrices - (config.tiedHead ? 0 : config.vocab * config.hidden);
+    return dtypeBytes[this.#decoder.weights] * read + 4 * (size - matrices);
   }
 
   #kvBytes(tokens: number): number {

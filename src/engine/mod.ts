@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./bandwidth.ts";
 export * from "./blocks.ts";
 export * from "./engine.ts";
 export * from "./types.ts";

@@ -22,7 +22,10 @@ import {
 export interface SolveOptions {
   /** Wording of the stages; default `defaultPrompts`. Use those of the training. */
   readonly prompts?: ThinkerPrompts;
-  /** Most tokens of each stage; default `defaultBudgets`. */
+  /**
+   * Most tokens of each stage; default `defaultBudgets`, shortened in proportion where the model has
+   * too few positions for them.
+   */
   readonly budgets?: ThinkerBudgets;
   /** Default: temperature 1, nothing truncated. */
   readonly sampling?: SamplingOptions;
@@ -42,10 +45,18 @@ export interface Solution {
   readonly final: Segment | undefined;
 }
 
+/** Budgets cut by at least `excess` tokens in all, each in proportion, none below one token. */
+function shortened(budgets: ThinkerBudgets, excess: number): ThinkerBudgets {
+  const total = Object.values(budgets).reduce((a, b) => a + b, 0);
+  const cut = (budget: number) => Math.max(1, Math.floor(budget * (total - excess) / total));
+  const { fast, verify, slow, summary } = budgets;
+  return { fast: cut(fast), verify: cut(verify), slow: cut(slow), summary: cut(summary) };
+}
+
 /**
  * Plays one question under the inference transitions, the summary included.
  *
- * @throws {UserError} when the question with all budgets exceeds the model's positions.
+ * @throws {UserError} when the question with the given budgets exceeds the model's positions.
  */
 export async function solve(
   model: Model,
@@ -54,14 +65,19 @@ export async function solve(
 ): Promise<Solution> {
   const { device, stream, decoder, tokenizer } = model;
   const stop = [...new Set([tokenizer.id("<|im_end|>"), ...decoder.config.eos])];
-  const task = new ThinkerTask({
-    codec: tokenizer,
-    prompts: options.prompts ?? defaultPrompts,
-    budgets: options.budgets ?? defaultBudgets,
-    stop,
-    summarizeAtInference: true,
-  });
-  const maxTokens = task.maxTokens(task.promptTokens(question));
+  const taskWith = (budgets: ThinkerBudgets) =>
+    new ThinkerTask({
+      codec: tokenizer,
+      prompts: options.prompts ?? defaultPrompts,
+      budgets,
+      stop,
+      summarizeAtInference: true,
+    });
+  let task = taskWith(options.budgets ?? defaultBudgets);
+  const promptTokens = task.promptTokens(question), [positions] = decoder.cosSin.shape;
+  const excess = task.maxTokens(promptTokens) - positions;
+  if (excess > 0 && !options.budgets) task = taskWith(shortened(defaultBudgets, excess));
+  const maxTokens = task.maxTokens(promptTokens);
   using engine = new Engine(device, stream, decoder, {
     maxSequences: 1,
     cacheTokens: maxTokens + device.info.kvTile,

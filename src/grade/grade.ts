@@ -1,10 +1,13 @@
 /**
- * Decides whether an answer equals the gold answer: cheap string checks first, then exact numbers.
+ * Decides whether an answer equals the gold answer: cheap string checks first, then exact numbers,
+ * then both answers as mathematical objects.
  *
  * @module
  */
 
 import { lastBoxed } from "./box.ts";
+import { pickedChoices } from "./choices.ts";
+import { compareAnswers } from "./compare.ts";
 import { equalExact, type Rational } from "./exact.ts";
 import { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
 
@@ -13,12 +16,27 @@ import { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
  *
  * - `string`: the same text after normalising
  * - `exact`: the same rational number
- * - `different`: proven unequal
+ * - `algebra`: the same expression, equation, tuple, set, interval, matrix or list
+ * - `choice`: the right one of the given options, by letter or by value
+ * - `symbolic`: found equal by the symbolic stage of a `GradePool`
+ * - `different`: found unequal
  * - `no-answer`: one side is missing or empty
- * - `undecided`: neither proven equal nor unequal; counts as not equal, and is what a dearer
- *   (symbolic) checker may be asked about
+ * - `undecided`: neither equal nor unequal as far as could be seen; counts as not equal. It is what
+ *   the symbolic stage is asked about
+ * - `time`, `memory`, `queue`: undecided because the symbolic stage met that limit
  */
-export type Reason = "exact" | "string" | "different" | "no-answer" | "undecided";
+export type Reason =
+  | "exact"
+  | "string"
+  | "algebra"
+  | "choice"
+  | "symbolic"
+  | "different"
+  | "no-answer"
+  | "undecided"
+  | "time"
+  | "memory"
+  | "queue";
 
 /** The outcome of comparing two answers. */
 export interface Verdict {
@@ -26,6 +44,12 @@ export interface Verdict {
   readonly equal: boolean;
   /** Which check decided. */
   readonly reason: Reason;
+}
+
+/** What is known about a question beside its gold answer. */
+export interface GradeOptions {
+  /** Options of a multiple-choice question by letter; the answer may be a letter or an option. */
+  readonly choices?: Readonly<Record<string, string>>;
 }
 
 /** Equality of the numbers; a percent sign divides by 100 or, beside a bare number, is only a unit. */
@@ -42,32 +66,61 @@ function compatible(a: string, b: string): boolean {
 }
 
 const CHOICE = /^[A-Z]$/;
+/** Longer texts are no answers: they are not looked at. */
+const MAX_CHARS = 20_000;
 
 /**
  * Compares an answer with the gold answer. Symmetric: `grade(a, b)` equals `grade(b, a)`.
  *
  * An empty answer equals nothing, not even an empty gold answer. Names and units may be missing on
  * one side (`x = 5 \text{ cm}` equals `5`) but not contradict (`5 cm` and `5 kg` are undecided).
- * Nothing the model wrote is ever evaluated as code; time is linear in the length of the inputs.
+ * Expressions are equal when they agree at fixed sample points within their rounding error, so
+ * `(x^2-1)/(x-1)` equals `x+1`. Nothing the model wrote is ever evaluated as code. Work is bounded
+ * by counting, never by a clock: the verdict depends on the two texts alone.
  *
  * @param answer What the model answered, as LaTeX; `undefined` when it gave none.
  * @param gold The right answer, as LaTeX.
+ * @param options What else is known about the question.
  */
-export function grade(answer: string | undefined, gold: string): Verdict {
+export function grade(
+  answer: string | undefined,
+  gold: string,
+  { choices }: GradeOptions = {},
+): Verdict {
   if (answer === undefined) return { equal: false, reason: "no-answer" };
+  if (answer.length > MAX_CHARS || gold.length > MAX_CHARS) {
+    return { equal: false, reason: "undecided" };
+  }
+  if (choices) {
+    const right = pickedChoices(gold, choices, gradeValues);
+    // Without a right option among the choices the gold answer is compared as it is.
+    if (right.length > 0) {
+      if (normalizeAnswer(answer) === "") return { equal: false, reason: "no-answer" };
+      const picked = pickedChoices(answer, choices, gradeValues);
+      if (picked.length === 0) return { equal: false, reason: "undecided" };
+      const equal = picked.every((letter) => right.includes(letter));
+      return { equal, reason: equal ? "choice" : "different" };
+    }
+  }
+  return gradeValues(answer, gold);
+}
+
+function gradeValues(answer: string, gold: string): Verdict {
   const a = normalForm(answer);
   const b = normalForm(gold);
   if (a.value === "" || b.value === "") return { equal: false, reason: "no-answer" };
   if (a.number && b.number && !sameNumber(a, b, a.number, b.number)) {
     return { equal: false, reason: "different" };
   }
-  if (!compatible(a.name, b.name) || !compatible(a.unit, b.unit)) {
-    return { equal: false, reason: "undecided" };
+  if (!compatible(a.unit, b.unit)) return { equal: false, reason: "undecided" };
+  if (compatible(a.name, b.name)) {
+    if (a.value === b.value) return { equal: true, reason: "string" };
+    if (a.number && b.number) return { equal: true, reason: "exact" };
   }
-  if (a.value === b.value) return { equal: true, reason: "string" };
-  if (a.number && b.number) return { equal: true, reason: "exact" };
-  const choices = CHOICE.test(a.value) && CHOICE.test(b.value);
-  return { equal: false, reason: choices ? "different" : "undecided" };
+  if (CHOICE.test(a.value) && CHOICE.test(b.value)) return { equal: false, reason: "different" };
+  const finding = compareAnswers(a.source, b.source);
+  if (finding === "equal") return { equal: true, reason: "algebra" };
+  return { equal: false, reason: finding === "different" ? "different" : "undecided" };
 }
 
 /**
@@ -75,9 +128,10 @@ export function grade(answer: string | undefined, gold: string): Verdict {
  *
  * @param text The model's response.
  * @param gold The right answer, as LaTeX.
+ * @param options What else is known about the question.
  */
-export function gradeResponse(text: string, gold: string): Verdict {
-  return grade(lastBoxed(text), gold);
+export function gradeResponse(text: string, gold: string, options?: GradeOptions): Verdict {
+  return grade(lastBoxed(text), gold, options);
 }
 
 /**

@@ -20,5 +20,13 @@
 
 export { lastBoxed } from "./box.ts";
 export { equalExact, parseExact, type Rational } from "./exact.ts";
-export { grade, gradeResponse, parseVerdict, type Reason, type Verdict } from "./grade.ts";
+export {
+  grade,
+  type GradeOptions,
+  gradeResponse,
+  parseVerdict,
+  type Reason,
+  type Verdict,
+} from "./grade.ts";
 export { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
+export { type GradeCounts, GradePool, type GradePoolOptions } from "./pool.ts";

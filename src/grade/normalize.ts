@@ -19,6 +19,8 @@ export interface NormalForm {
   readonly unit: string;
   /** The value as an exact number without its unit, when it is one. */
   readonly number: Rational | undefined;
+  /** Name and value, respelled only, for the parser of expressions. */
+  readonly source: string;
 }
 
 /** Commands and characters with one meaning and several spellings. */
@@ -68,7 +70,8 @@ const NOT_A_UNIT = new Set((
   "delta epsilon theta lambda sigma omega"
 ).split(" "));
 
-function isUnit(words: string): boolean {
+/** Whether words behind a value can be left out, as a unit can. */
+export function isUnit(words: string): boolean {
   return /^[A-Za-z][A-Za-z .\-\/]*$/.test(words) &&
     !words.toLowerCase().split(" ").some((word) => NOT_A_UNIT.has(word));
 }
@@ -116,7 +119,8 @@ function respell(latex: string): string {
   return dropPeriod(text);
 }
 
-function unitName(words: string, power = ""): string {
+/** One name for the spellings of a unit: `square feet`, `ft` with the power `^2`. */
+export function unitName(words: string, power = ""): string {
   const [, shape, rest] = /^(square |cubic )?(.*)$/.exec(words.trim()) ?? [];
   const name = rest.replace(/[ .]/g, "");
   const singular = name.length > 2 && name.endsWith("s") ? name.slice(0, -1) : name;
@@ -125,10 +129,16 @@ function unitName(words: string, power = ""): string {
   return (UNIT_SPELLING.get(name) ?? UNIT_SPELLING.get(singular) ?? singular) + exponent;
 }
 
+const DEGREES = / ?\^ ?(?:\{ ?\\circ ?\}|\\circ)/g;
+const TRIGONOMETRIC = /\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])/;
+
 /** Splits a unit from the right (or a currency sign from the left) of a respelled answer. */
 function splitUnit(text: string): { rest: string; unit: string } {
   const circle = /^(.*\S) ?\^ ?(?:\{ ?\\circ ?\}|\\circ)$/.exec(text);
-  if (circle) return { rest: circle[1], unit: "degree" };
+  // The degrees of "\sin 30^\circ" are no unit of the whole.
+  if (circle && !TRIGONOMETRIC.test(circle[1])) {
+    return { rest: circle[1], unit: "degree" };
+  }
   const percent = /^(.*[^ \\]) ?\\?%$/.exec(text);
   if (percent) return { rest: percent[1], unit: "percent" };
   const currency = /^([+-]? ?)\\\$ ?(.+)$/.exec(text);
@@ -177,14 +187,22 @@ function unwrapText(text: string): string {
   return out.replace(/\s+/g, " ").trim();
 }
 
-/** Gives the arguments of `\frac` and `\sqrt` their braces and takes them from one-character scripts. */
-function fixBraces(text: string): string {
+/** Gives the one-character arguments of `\frac` and `\sqrt` their braces. */
+function braceArguments(text: string): string {
   return text
     .replace(/\\frac ?([0-9a-zA-Z])/g, "\\frac{$1}")
     .replace(/(\\frac ?\{[^{}]*\}) ?([0-9a-zA-Z])/g, "$1{$2}")
-    .replace(/\\sqrt ?([0-9a-zA-Z])/g, "\\sqrt{$1}")
+    .replace(/\\sqrt ?([0-9a-zA-Z])/g, "\\sqrt{$1}");
+}
+
+/** Braces around the arguments of commands, none around one-character scripts, `a/b` as a fraction. */
+function fixBraces(text: string): string {
+  return braceArguments(text)
     .replace(/([_^]) ?\{ ?([0-9a-zA-Z]) ?\}/g, "$1$2")
-    .replace(/^([+-]?)(\\?[0-9a-zA-Z]+) ?\/ ?(\\?[0-9a-zA-Z]+)$/, "$1\\frac{$2}{$3}");
+    .replace(
+      /^([+-]?)(\d+|[a-zA-Z]|\\[a-zA-Z]+) ?\/ ?(\d+|[a-zA-Z]|\\[a-zA-Z]+)$/,
+      "$1\\frac{$2}{$3}",
+    );
 }
 
 /** Drops spaces except where they separate: a command from a letter, one number from the next. */
@@ -206,7 +224,8 @@ const NAMED =
 export function normalForm(latex: string): NormalForm {
   const { rest, unit } = splitUnit(respell(latex));
   // Replaced by a space, lest the numbers on both sides become one.
-  const bare = rest.replace(/ ?\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\[%$]|%/g, " ");
+  const bare = (TRIGONOMETRIC.test(rest) ? rest : rest.replace(DEGREES, " "))
+    .replace(/\\[%$]|%/g, " ");
   const text = fixBraces(dropPeriod(unwrapText(bare)));
   const parts = text.length < 500 ? NAMED.exec(text) : null;
   // "x = 1, y = 2" and "x = 1, 2" name no single value; "n = 1,234" does.
@@ -215,12 +234,13 @@ export function normalForm(latex: string): NormalForm {
   // "(C)" is a choice, "No" a word: neither brackets nor the capital carry meaning there.
   const value = squeeze(spaced)
     .replace(/^\(([A-Za-z])\)$/, "$1")
-    .replace(/^[A-Z][a-z]+$/, (word) => word.toLowerCase());
+    .replace(/^(?:[A-Z][a-z]+|[A-Za-z]{4,})$/, (word) => word.toLowerCase());
   return {
     name: named ? squeeze(named[1]) : "",
     value,
     unit,
     number: parseExact(spaced),
+    source: braceArguments(dropPeriod(rest.replace(/\\\$/g, " "))),
   };
 }
 

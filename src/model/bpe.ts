@@ -5,8 +5,6 @@
  */
 import { UserError } from "../errors.ts";
 
-/** Pair keys are `left * idLimit + right`; ids below it keep them exact in a double. */
-const idLimit = 2 ** 21;
 /** Heap keys are `rank * positionLimit + position`; both fit a double exactly. */
 const positionLimit = 2 ** 31;
 /** When the word cache holds this many words it starts afresh. */
@@ -16,6 +14,10 @@ const cacheWords = 1 << 16;
  * were cut from, and a cached view would keep that whole text alive.
  */
 const cacheWordLength = 12;
+/** Up to so many bytes the best pair is found by looking at all; a heap serves longer words. */
+const scanLimit = 64;
+/** Id of bytes that leave no trace. */
+const dropped = -1;
 
 /**
  * The character that stands for each byte in a byte-level vocabulary: printable Latin-1 characters
@@ -42,47 +44,62 @@ export function bytesOfToken(token: string): Uint8Array | undefined {
   return bytes;
 }
 
+/** How a {@linkcode Bpe} is built. */
+export interface BpeOptions {
+  /** Id of each token, tokens spelled with {@linkcode byteChars}. */
+  readonly vocab: ReadonlyMap<string, number>;
+  /** Pairs of tokens, best first: `"a b"` or `["a", "b"]`. */
+  readonly merges: readonly unknown[];
+  /** The token that stands for bytes without a token of their own; null: they are dropped. */
+  readonly unknown: string | null;
+  /** Whether a word that is a token becomes that token, whatever the merges would make of it. */
+  readonly ignoreMerges: boolean;
+}
+
 /** The merge table of a byte-level BPE model, with a cache of the words it has seen. */
 export class Bpe {
   /** Id of each of the 256 single-byte tokens. */
   readonly #byteIds = new Int32Array(256);
-  /** Rank of the merge of a pair of ids. */
-  readonly #ranks = new Map<number, number>();
+  readonly #ranks: PairTable;
   /** Id that the merge of each rank makes. */
   readonly #merged: Int32Array;
+  /** Ids of whole words, where they go before merges. */
+  readonly #words: ReadonlyMap<string, number> | undefined;
   readonly #cache = new Map<string, readonly number[]>();
   readonly #encoder = new TextEncoder();
+  /** Scratch memory of a short word's merge: the ranks of its pairs. */
+  readonly #pairRanks = new Int32Array(scanLimit);
 
   /**
    * Build the merge table.
    *
-   * @param vocab Id of each token, tokens spelled with {@linkcode byteChars}.
-   * @param merges Pairs of tokens, best first: `"a b"` or `["a", "b"]`.
    * @param where The file's name, for messages.
-   * @throws {UserError} When a byte has no token, or a merge is malformed or names no token.
+   * @throws {UserError} When a printable byte has no token, or a merge is malformed or names no token.
    */
-  constructor(vocab: Map<string, number>, merges: readonly unknown[], where: string) {
+  constructor({ vocab, merges, unknown, ignoreMerges }: BpeOptions, where: string) {
+    const unknownId = unknown === null ? dropped : vocab.get(unknown);
+    if (unknownId === undefined) {
+      throw new UserError(
+        `${where}: unk_token ${JSON.stringify(unknown)} is not in the vocabulary`,
+      );
+    }
     for (const [byte, char] of byteChars.entries()) {
       const id = vocab.get(char);
-      if (id === undefined) {
+      // Some vocabularies lack a few control bytes, but none that is byte-level lacks a letter.
+      if (id === undefined && byte >= 0x20 && byte < 0x7f) {
         throw new UserError(`${where}: the vocabulary has no token for byte ${byte}`, {
           hint: "only byte-level BPE vocabularies are supported",
         });
       }
-      this.#byteIds[byte] = id;
+      this.#byteIds[byte] = id ?? unknownId;
     }
+    this.#words = ignoreMerges ? vocab : undefined;
     this.#merged = new Int32Array(merges.length);
+    this.#ranks = new PairTable(merges.length);
     for (const [rank, merge] of merges.entries()) {
-      const [left, right, ...rest] = typeof merge === "string"
-        ? merge.split(" ")
-        : Array.isArray(merge)
-        ? merge
-        : [];
-      const ids = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
-      const [leftId, rightId, mergedId] = ids;
-      if (
-        rest.length > 0 || leftId === undefined || rightId === undefined || mergedId === undefined
-      ) {
+      const [left, right] = pairOf(merge) ?? ["", ""];
+      const leftId = vocab.get(left), rightId = vocab.get(right), id = vocab.get(left + right);
+      if (leftId === undefined || rightId === undefined || id === undefined) {
         throw new UserError(
           `${where}: merge ${rank} (${
             JSON.stringify(merge)
@@ -90,8 +107,8 @@ export class Bpe {
           { hint: "the file is damaged; download it again" },
         );
       }
-      this.#merged[rank] = mergedId;
-      this.#ranks.set(leftId * idLimit + rightId, rank);
+      this.#merged[rank] = id;
+      this.#ranks.set(leftId, rightId, rank);
     }
   }
 
@@ -103,7 +120,7 @@ export class Bpe {
   encode(word: string): readonly number[] {
     const known = this.#cache.get(word);
     if (known !== undefined) return known;
-    const ids = this.#merge(this.#encoder.encode(word));
+    const ids = this.#compute(this.#encoder.encode(word));
     if (word.length <= cacheWordLength) {
       if (this.#cache.size >= cacheWords) this.#cache.clear();
       this.#cache.set(word, ids);
@@ -111,19 +128,56 @@ export class Bpe {
     return ids;
   }
 
-  /** Apply merges in order of rank, leftmost first, until none applies. O(n log n). */
-  #merge(bytes: Uint8Array): number[] {
-    const n = bytes.length;
-    // A linked list of symbols over the positions of their first bytes; id -1 marks a merged-away one.
+  #compute(bytes: Uint8Array): number[] {
+    if (this.#words !== undefined) {
+      let spelled = "";
+      for (const byte of bytes) spelled += byteChars[byte];
+      const whole = this.#words.get(spelled);
+      if (whole !== undefined) return [whole];
+    }
     const ids = Int32Array.from(bytes, (byte) => this.#byteIds[byte]);
-    const next = Int32Array.from(bytes, (_, i) => i + 1);
-    const previous = Int32Array.from(bytes, (_, i) => i - 1);
+    const known = ids.includes(dropped) ? ids.filter((id) => id !== dropped) : ids;
+    return known.length <= scanLimit ? this.#mergeShort(known) : this.#mergeLong(known);
+  }
+
+  /** Apply merges in order of rank, leftmost first, until none applies; changes `ids`. */
+  #mergeShort(ids: Int32Array): number[] {
+    const ranks = this.#pairRanks, table = this.#ranks;
+    let n = ids.length;
+    for (let i = 0; i + 1 < n; i++) ranks[i] = table.get(ids[i], ids[i + 1]);
+    for (;;) {
+      let best = noRank, at = 0;
+      for (let i = 0; i + 1 < n; i++) {
+        if (ranks[i] < best) {
+          best = ranks[i];
+          at = i;
+        }
+      }
+      if (best === noRank) break;
+      ids[at] = this.#merged[best];
+      n--;
+      for (let i = at + 1; i < n; i++) {
+        ids[i] = ids[i + 1];
+        ranks[i - 1] = ranks[i];
+      }
+      if (at + 1 < n) ranks[at] = table.get(ids[at], ids[at + 1]);
+      if (at > 0) ranks[at - 1] = table.get(ids[at - 1], ids[at]);
+    }
+    return Array.from(ids.subarray(0, n));
+  }
+
+  /** What `#mergeShort` computes, in O(n log n). */
+  #mergeLong(ids: Int32Array): number[] {
+    const n = ids.length;
+    // A linked list of symbols over the positions of their first ids; id -1 marks a merged-away one.
+    const next = Int32Array.from(ids, (_, i) => i + 1);
+    const previous = Int32Array.from(ids, (_, i) => i - 1);
     const heap: number[] = [];
     const offer = (left: number) => {
       const right = next[left];
       if (right >= n) return;
-      const rank = this.#ranks.get(ids[left] * idLimit + ids[right]);
-      if (rank !== undefined) pushHeap(heap, rank * positionLimit + left);
+      const rank = this.#ranks.get(ids[left], ids[right]);
+      if (rank !== noRank) pushHeap(heap, rank * positionLimit + left);
     };
     for (let i = 0; i + 1 < n; i++) offer(i);
     while (heap.length > 0) {
@@ -133,7 +187,7 @@ export class Bpe {
       const right = next[left];
       // An entry is stale when a later merge changed either of its two symbols: then the pair here
       // has another rank, or none because an id is -1 or lies past the end.
-      if (this.#ranks.get(ids[left] * idLimit + ids[right]) !== rank) continue;
+      if (right >= n || this.#ranks.get(ids[left], ids[right]) !== rank) continue;
       ids[left] = this.#merged[rank];
       ids[right] = -1;
       next[left] = next[right];
@@ -144,6 +198,54 @@ export class Bpe {
     const out: number[] = [];
     for (let i = 0; i < n; i = next[i]) out.push(ids[i]);
     return out;
+  }
+}
+
+/** The two tokens of a merge as the file spells it; undefined for anything else. */
+function pairOf(merge: unknown): readonly [string, string] | undefined {
+  if (typeof merge === "string") {
+    const space = merge.indexOf(" ");
+    if (space < 0 || merge.includes(" ", space + 1)) return undefined;
+    return [merge.slice(0, space), merge.slice(space + 1)];
+  }
+  if (!Array.isArray(merge) || merge.length !== 2) return undefined;
+  const [left, right] = merge;
+  return typeof left === "string" && typeof right === "string" ? [left, right] : undefined;
+}
+
+/** What a {@linkcode PairTable} answers for a pair without a merge; above every rank. */
+const noRank = 2 ** 31 - 1;
+
+/** Ranks of pairs of ids: open addressing in one flat array, several times as fast as a Map. */
+class PairTable {
+  readonly #mask: number;
+  /** Left id, right id and rank of each place; left id -1 marks a free one. */
+  readonly #places: Int32Array;
+
+  constructor(pairs: number) {
+    const size = 2 ** Math.ceil(Math.log2(2 * pairs + 2));
+    this.#mask = size - 1;
+    this.#places = new Int32Array(3 * size).fill(-1);
+  }
+
+  /** Where the pair lies, or the free place where it belongs. */
+  #find(left: number, right: number): number {
+    const hash = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
+    const places = this.#places, mask = this.#mask;
+    for (let place = (hash ^ (hash >>> 15)) & mask;; place = (place + 1) & mask) {
+      const at = 3 * place;
+      if (places[at] < 0 || (places[at] === left && places[at + 1] === right)) return at;
+    }
+  }
+
+  get(left: number, right: number): number {
+    const at = this.#find(left, right);
+    return this.#places[at] < 0 ? noRank : this.#places[at + 2];
+  }
+
+  /** A pair that is given twice keeps its later rank. */
+  set(left: number, right: number, rank: number): void {
+    this.#places.set([left, right, rank], this.#find(left, right));
   }
 }
 

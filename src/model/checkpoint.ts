@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { Device, Stream, Tensor } from "../../ffi/mod.ts";
+import { cast, type Device, type Stream, type Tensor } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import { loadModelConfig, type ModelConfig, toHfConfig } from "./config.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
 import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";
 import { parameterLayout, type ParameterSlot, valueHeadName } from "./parameters.ts";
-import { loadIndex, type TensorSource, writeSafetensors } from "./safetensors.ts";
+import { loadIndex, stagingBytes, type TensorSource, writeSafetensors } from "./safetensors.ts";
 
 /** Elements downloaded at a time when weights are saved. */
 const saveChunk = 1 << 20;
@@ -20,6 +20,8 @@ export interface TokenizerFiles {
   readonly tokenizer: unknown;
   /** Content of tokenizer_config.json: chat template and names of special tokens. */
   readonly tokenizerConfig?: unknown;
+  /** Content of chat_template.jinja, where the template is a file of its own. */
+  readonly chatTemplate?: string;
 }
 
 /**
@@ -37,24 +39,34 @@ export function loadDecoder(
   // A model that is trained keeps float32 on disk too: a resumed run must find the very same bits.
   const config: ModelConfig = options.train ? { ...stored, dtype: "float32" } : stored;
   using weights = loadIndex(dir);
-  const isStored = ({ name }: ParameterSlot) =>
-    name !== valueHeadName || weights.names().includes(name);
   const slots = [...parameterLayout(config, options.head).slots.values()];
   // Before memory is taken and work enqueued, so that nothing has to be undone.
-  for (const slot of slots.filter(isStored)) checkTensor(weights, slot, dir);
+  for (const slot of slots) if (isStored(weights, slot)) checkTensor(weights, slot, dir);
   const decoder = new Decoder(device, stream, config, options);
   try {
-    for (const slot of slots) {
-      const target = decoder.params.master.flat.view(slot.offset, slot.shape);
-      if (isStored(slot)) loadTensor(stream, weights, slot.name, target);
-      else stream.fill(target, 0);
-    }
+    loadParameters(stream, decoder, weights);
     decoder.params.refresh(stream);
   } catch (error) {
     decoder[Symbol.dispose]();
     throw error;
   }
   return decoder;
+}
+
+/** Whether a parameter comes from the file: a value head may be missing there. */
+function isStored(weights: TensorSource, { name }: ParameterSlot): boolean {
+  return name !== valueHeadName || weights.names().includes(name);
+}
+
+/** @internal Fills a decoder's master parameters; the packed copies are as before until `refresh`. */
+export function loadParameters(stream: Stream, decoder: Decoder, weights: TensorSource): void {
+  const { layout, master } = decoder.params;
+  using staging = stream.device.alloc("bf16", [stagingBytes / 2]);
+  for (const slot of layout.slots.values()) {
+    const target = master.flat.view(slot.offset, slot.shape);
+    if (isStored(weights, slot)) loadTensor(stream, weights, slot.name, target, staging.tensor);
+    else stream.fill(target, 0);
+  }
 }
 
 function checkTensor(weights: TensorSource, slot: ParameterSlot, dir: string): void {
@@ -69,14 +81,33 @@ function checkTensor(weights: TensorSource, slot: ParameterSlot, dir: string): v
   }
 }
 
-function loadTensor(stream: Stream, weights: TensorSource, name: string, target: Tensor): void {
+/**
+ * Streams a tensor into place, through `staging` where the device converts it. Pieces are whole: what the
+ * source hands out fits the staging tensor.
+ */
+function loadTensor(
+  stream: Stream,
+  weights: TensorSource,
+  name: string,
+  target: Tensor,
+  staging: Tensor,
+): void {
   const dtype = weights.info(name).dtype as FloatDtype; // checkTensor has seen to it
   let done = 0;
   weights.read(name, (bytes) => {
-    const values = new Float32Array(bytes.length / dtypeBytes[dtype]);
-    toF32(bytes, dtype, values);
-    stream.upload(target.view(done, [values.length]), values);
-    done += values.length;
+    const count = bytes.length / dtypeBytes[dtype];
+    const dst = target.view(done, [count]);
+    if (dtype === "F32") stream.upload(dst, bytes);
+    else if (dtype === "BF16") {
+      const src = staging.view(0, [count]);
+      stream.upload(src, bytes);
+      cast(stream, { dst, src });
+    } else {
+      const values = new Float32Array(count);
+      toF32(bytes, dtype, values);
+      stream.upload(dst, values);
+    }
+    done += count;
   });
 }
 
@@ -118,4 +149,7 @@ export async function saveDecoder(
   await write("config.json", toHfConfig(decoder.config));
   await write("tokenizer.json", files.tokenizer);
   if (files.tokenizerConfig) await write("tokenizer_config.json", files.tokenizerConfig);
+  if (files.chatTemplate !== undefined) {
+    await Deno.writeTextFile(`${dir}/chat_template.jinja`, files.chatTemplate);
+  }
 }

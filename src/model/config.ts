@@ -1,18 +1,20 @@
 /**
  * The shape of a decoder: read from and written to Hugging Face's `config.json`.
  *
- * Supported today: Qwen2 (Qwen2, Qwen2.5 and the DeepSeek-R1 distillations of it).
+ * Supported: Qwen2 (Qwen2, Qwen2.5 and the DeepSeek-R1 distillations of it), Qwen3 (dense) and Llama
+ * (Llama 2 and 3, SmolLM2): one decoder, whose parts a config switches on or off.
  *
  * @module
  */
 import * as z from "npm:zod@^4";
 import { UserError } from "../errors.ts";
 import { check, readJson } from "./json_file.ts";
+import { parseRopeScaling, type RopeScaling, toHfRopeScaling } from "./rope.ts";
 
 /** What the layer graphs, the memory planner and the checkpoints need to know about a model. */
 export interface ModelConfig {
   /** Architecture name, as `architectures[0]` of config.json spells it. */
-  readonly architecture: "Qwen2ForCausalLM";
+  readonly architecture: Architecture;
   /** Width of the residual stream (C). */
   readonly hidden: number;
   /** Inner width of the SwiGLU feed-forward (F). */
@@ -31,6 +33,8 @@ export interface ModelConfig {
   readonly maxPositions: number;
   /** Base of the RoPE frequencies. */
   readonly ropeTheta: number;
+  /** How RoPE is scaled for longer contexts; absent where it is not. */
+  readonly ropeScaling?: RopeScaling;
   /** Epsilon of every RMSNorm. */
   readonly normEps: number;
   /** Whether the LM head is the embedding matrix. */
@@ -50,17 +54,17 @@ export interface ModelConfig {
 const count = z.int().positive();
 const tokenId = z.int().nonnegative();
 const storage = z.enum(["float32", "float16", "bfloat16"]);
+const off = (what: string) => z.literal(false, { error: `${what} is not supported` }).nullish();
 
-/** `rope_scaling` (older files) and `rope_parameters` (newer ones); only plain RoPE is run. */
+/** `rope_scaling` (older files) and `rope_parameters` (newer ones); rope.ts checks the rest. */
 const ropeSettings = z.looseObject({
-  rope_theta: z.number().positive().optional(),
-  rope_type: z.string().optional(),
-  type: z.string().optional(),
+  rope_theta: z.number().positive().nullish(),
+  rope_type: z.string().nullish(),
+  type: z.string().nullish(),
 }).nullish();
 
-/** The fields of a Qwen2 config.json that change the computation; defaults are the format's. */
-const qwen2Schema = z.looseObject({
-  model_type: z.literal("qwen2"),
+/** The fields of a config.json that change the computation; defaults are the format's. */
+const decoderFields = {
   hidden_size: count,
   intermediate_size: count,
   num_hidden_layers: count,
@@ -68,21 +72,74 @@ const qwen2Schema = z.looseObject({
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
   vocab_size: count,
-  max_position_embeddings: count.default(32768),
   rms_norm_eps: z.number().positive().default(1e-6),
-  rope_theta: z.number().positive().optional(),
+  rope_theta: z.number().positive().nullish(),
   rope_scaling: ropeSettings,
   rope_parameters: ropeSettings,
+  partial_rotary_factor: z.literal(1, { error: "only full rotation is supported" }).nullish(),
   tie_word_embeddings: z.boolean().default(false),
   hidden_act: z.literal("silu").default("silu"),
   eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
   bos_token_id: tokenId.nullish(),
   torch_dtype: storage.nullish(),
   dtype: storage.nullish(),
-  use_sliding_window: z.boolean().default(false),
-});
+  quantization_config: z.null({ error: "quantised weights are not supported" }).optional(),
+};
+const qwenFields = {
+  ...decoderFields,
+  use_sliding_window: off("sliding-window attention"),
+  layer_types: z.array(
+    z.literal("full_attention", { error: "only full attention is supported" }),
+  ).nullish(),
+  max_position_embeddings: count.default(32768),
+};
 
-const supported = ["Qwen2ForCausalLM"] as const;
+/** What tells the architectures apart: their schema, and the parts that a decoder has or lacks. */
+const families = {
+  Qwen2ForCausalLM: {
+    schema: z.looseObject({ ...qwenFields, model_type: z.literal("qwen2") }),
+    modelType: "qwen2",
+    parts: { qkvBias: true, qkNorm: false },
+    headDim: null,
+  },
+  Qwen3ForCausalLM: {
+    schema: z.looseObject({
+      ...qwenFields,
+      model_type: z.literal("qwen3"),
+      attention_bias: off("a bias of the attention"),
+    }),
+    modelType: "qwen3",
+    parts: { qkvBias: false, qkNorm: true },
+    headDim: 128,
+  },
+  LlamaForCausalLM: {
+    schema: z.looseObject({
+      ...decoderFields,
+      model_type: z.literal("llama"),
+      attention_bias: off("a bias of the attention"),
+      mlp_bias: off("a bias of the feed-forward"),
+      max_position_embeddings: count.default(2048),
+    }),
+    modelType: "llama",
+    parts: { qkvBias: false, qkNorm: false },
+    headDim: null,
+  },
+} as const;
+
+/** Name of a supported architecture, as `architectures[0]` of config.json spells it. */
+export type Architecture = "Qwen2ForCausalLM" | "Qwen3ForCausalLM" | "LlamaForCausalLM";
+
+/** The parts that a decoder of the architecture has or lacks. */
+export function architectureParts(
+  architecture: Architecture,
+): Pick<ModelConfig, "qkvBias" | "qkNorm"> {
+  return families[architecture].parts;
+}
+
+function isSupported(name: string): name is Architecture {
+  return Object.hasOwn(families, name);
+}
+
 const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1) });
 
 /**
@@ -91,19 +148,20 @@ const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1)
  * @param json The parsed JSON.
  * @param where The file's name, for messages.
  * @throws {UserError} When the architecture is not supported, a field is missing or malformed, or
- *   the file asks for something that is not implemented (sliding windows, scaled RoPE).
+ *   the file asks for something that is not implemented (sliding windows, other RoPE scalings).
  */
 export function parseModelConfig(json: unknown, where: string): ModelConfig {
   const [architecture] = check(identitySchema, json, where).architectures;
-  if (architecture !== "Qwen2ForCausalLM") {
+  if (!isSupported(architecture)) {
     throw new UserError(`${where}: architecture ${architecture} is not supported`, {
-      hint: `supported: ${supported.join(", ")}`,
+      hint: `supported: ${Object.keys(families).join(", ")}`,
     });
   }
-  const raw = check(qwen2Schema, json, where);
+  const { schema, parts, headDim: usualHeadDim } = families[architecture];
+  const raw = check<z.infer<(typeof families)[Architecture]["schema"]>>(schema, json, where);
   const heads = raw.num_attention_heads;
   const kvHeads = raw.num_key_value_heads ?? heads;
-  const headDim = raw.head_dim ?? raw.hidden_size / heads;
+  const headDim = raw.head_dim ?? usualHeadDim ?? raw.hidden_size / heads;
   const refuse = (message: string, hint: string): never => {
     throw new UserError(`${where}: ${message}`, { hint });
   };
@@ -120,13 +178,10 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
       "every key/value head must serve the same number of query heads",
     );
   }
-  if (raw.use_sliding_window) {
-    refuse("use_sliding_window is true", "sliding-window attention is not supported");
-  }
-  for (const rope of [raw.rope_scaling, raw.rope_parameters]) {
-    const kind = rope?.rope_type ?? rope?.type ?? "default";
-    if (kind !== "default") refuse(`RoPE of type ${kind}`, "only plain RoPE is supported");
-  }
+  const maxPositions = raw.max_position_embeddings;
+  const rope = raw.rope_scaling ?? raw.rope_parameters;
+  const field = raw.rope_scaling ? "rope_scaling" : "rope_parameters";
+  const ropeScaling = parseRopeScaling(rope, maxPositions, `${where}: ${field}`);
   const eos = raw.eos_token_id ?? [];
   return {
     architecture,
@@ -137,12 +192,13 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
     kvHeads,
     headDim,
     vocab: raw.vocab_size,
-    maxPositions: raw.max_position_embeddings,
-    ropeTheta: raw.rope_parameters?.rope_theta ?? raw.rope_theta ?? 10000,
+    maxPositions,
+    ropeTheta: raw.rope_parameters?.rope_theta ?? raw.rope_scaling?.rope_theta ?? raw.rope_theta ??
+      10000,
+    ...(ropeScaling ? { ropeScaling } : {}),
     normEps: raw.rms_norm_eps,
     tiedHead: raw.tie_word_embeddings,
-    qkvBias: true,
-    qkNorm: false,
+    ...parts,
     eos: typeof eos === "number" ? [eos] : eos,
     bos: raw.bos_token_id ?? null,
     dtype: raw.dtype ?? raw.torch_dtype ?? "float32",
@@ -162,10 +218,14 @@ export function loadModelConfig(dir: string): ModelConfig {
 
 /** The config.json object of a model, in the layout that transformers loads. */
 export function toHfConfig(config: ModelConfig): Record<string, unknown> {
-  const { eos } = config;
+  const { architecture, eos, ropeScaling } = config;
+  const { modelType, parts } = families[architecture];
+  // Qwen2's biases are part of its architecture, not a field; Llama knows no sliding window.
+  const fields = modelType === "qwen2" ? {} : { attention_bias: parts.qkvBias };
+  const window = modelType === "llama" ? {} : { use_sliding_window: false };
   return {
-    architectures: [config.architecture],
-    model_type: "qwen2",
+    architectures: [architecture],
+    model_type: modelType,
     hidden_size: config.hidden,
     intermediate_size: config.ffn,
     num_hidden_layers: config.layers,
@@ -175,11 +235,13 @@ export function toHfConfig(config: ModelConfig): Record<string, unknown> {
     vocab_size: config.vocab,
     max_position_embeddings: config.maxPositions,
     rope_theta: config.ropeTheta,
+    rope_scaling: ropeScaling ? toHfRopeScaling(ropeScaling) : null,
     rms_norm_eps: config.normEps,
     tie_word_embeddings: config.tiedHead,
     hidden_act: "silu",
     attention_dropout: 0,
-    use_sliding_window: false,
+    ...fields,
+    ...window,
     eos_token_id: eos.length > 1 ? [...eos] : eos[0] ?? null,
     bos_token_id: config.bos,
     torch_dtype: config.dtype,

@@ -21,6 +21,8 @@ import {
   linearBackwardWeight,
   linearForward,
   type Precision,
+  qkNormBackward,
+  qkNormForward,
   rmsnormBackward,
   rmsnormForward,
   rope,
@@ -33,6 +35,7 @@ import {
 import type { ModelConfig } from "./config.ts";
 import { activationBytes, ropeTableSpecs } from "./memory.ts";
 import { type HeadKind, Parameters } from "./parameters.ts";
+import { ropeTable } from "./rope.ts";
 
 /** Token sequences packed one after the other, on the device. */
 export interface PackedBatch {
@@ -74,6 +77,8 @@ interface LayerActivations {
   readonly rstd: Tensor;
   /** `(T, C)`: x normalised. */
   readonly norm: Tensor;
+  /** Where q and k are normalised: `(T, (H + 2 Hk) D)` before that, and `(T, H + Hk)`. */
+  readonly qkNorm?: { readonly qkv: Tensor; readonly rstd: Tensor };
   /** `(T, (H + 2 Hk) D)`, rotated. */
   readonly qkv: Tensor;
   /** `(T, H D)`. */
@@ -110,21 +115,6 @@ export interface ForwardPass {
   readonly lastRstd: Tensor;
 }
 
-/** Cosines and sines of the positions: `(P, D)`, D/2 of each. Computed in float64. */
-export function ropeTable(config: ModelConfig, positions: number): Float32Array<ArrayBuffer> {
-  const { headDim: D, ropeTheta } = config;
-  const half = D / 2;
-  const table = new Float32Array(positions * D);
-  for (let p = 0; p < positions; p++) {
-    for (let i = 0; i < half; i++) {
-      const angle = p * ropeTheta ** (-2 * i / D);
-      table[p * D + i] = Math.cos(angle);
-      table[p * D + half + i] = Math.sin(angle);
-    }
-  }
-  return table;
-}
-
 /** How a decoder is set up. */
 export interface DecoderOptions {
   /** Logits for a policy, one value per token for a critic. */
@@ -137,8 +127,11 @@ export interface DecoderOptions {
   readonly maxPositions?: number;
   /** Type of activations and KV cache; default: the device's. */
   readonly dtype?: Precision;
-  /** Type of the packed weights; default: that of the activations. */
-  readonly weightDtype?: Precision;
+  /**
+   * Type of the packed weights, what the matrix products read; default: that of the activations.
+   * Decoding is bound by reading them.
+   */
+  readonly weights?: Precision;
 }
 
 /** A decoder-only transformer on one device. */
@@ -160,6 +153,8 @@ export class Decoder implements Disposable {
   readonly recompute: boolean;
   /** Type of activations and KV cache. */
   readonly dtype: Precision;
+  /** Type of the packed weights: what the matrix products read. */
+  readonly weights: Precision;
   readonly #table: TensorSet<"cosSin">;
 
   /** Allocates parameters; load or initialise them before use. */
@@ -169,8 +164,9 @@ export class Decoder implements Disposable {
     this.heads = { H: config.heads, Hk: config.kvHeads, D: config.headDim };
     this.scale = 1 / Math.sqrt(config.headDim);
     this.dtype = options.dtype ?? device.precision;
-    const { head, train, weightDtype = this.dtype } = options;
-    this.params = new Parameters(device, config, head, { train, weightDtype });
+    this.weights = options.weights ?? this.dtype;
+    const { head, train } = options;
+    this.params = new Parameters(device, config, head, { train, weights: this.weights });
     const positions = options.maxPositions ?? config.maxPositions;
     this.#table = new TensorSet(device, ropeTableSpecs(config, positions));
     this.cosSin = this.#table.tensors.cosSin;
@@ -253,8 +249,10 @@ export class Decoder implements Disposable {
     const rstd = scalars(), norm = alloc(C);
     const sum = carry ? { x: carry.delta, residual: carry.residual, sum: x } : { x };
     rmsnormForward(stream, { y: norm, rstd, ...sum, w: w.inputNorm, eps });
-    const qkv = alloc((heads.H + 2 * heads.Hk) * heads.D);
-    linearForward(stream, { y: qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
+    const wide = (heads.H + 2 * heads.Hk) * heads.D, qkv = alloc(wide);
+    const qkNorm = w.qkNorm && { qkv: alloc(wide), rstd: scalars(heads.H + heads.Hk) };
+    linearForward(stream, { y: qkNorm?.qkv ?? qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
+    if (qkNorm) qkNormForward(stream, { out: qkv, ...qkNorm, ...w.qkNorm!, heads, eps });
     rope(stream, { qkv, positions: batch.positions, cosSin: this.cosSin, heads });
     const attention = alloc(heads.H * heads.D), lse = scalars(heads.H);
     const { cuSeqlens } = batch;
@@ -268,7 +266,8 @@ export class Decoder implements Disposable {
     linearForward(stream, { y: gateUp, x: midNorm, w: packed.gateUp });
     swigluForward(stream, { y: act, gateUp });
     linearForward(stream, { y: delta, x: act, w: packed.down });
-    const activations = { x, rstd, norm, qkv, attention, lse, mid, midRstd, midNorm, gateUp, act };
+    const attended = { norm, qkNorm, qkv, attention, lse };
+    const activations = { x, rstd, ...attended, mid, midRstd, midNorm, gateUp, act };
     return { activations, output: { delta, residual: mid } };
   }
 
@@ -353,6 +352,10 @@ export class Decoder implements Disposable {
       heads,
       inverse: true,
     });
+    if (saved.qkNorm) {
+      const { wq: dwq, wk: dwk } = grads.qkNorm!;
+      qkNormBackward(stream, { dqkv, dwq, dwk, ...saved.qkNorm, ...w.qkNorm!, heads });
+    }
     linearBackwardInput(stream, { dx: dnorm, dy: dqkv, w: packed.qkv });
     linearBackwardWeight(stream, {
       dw: grads.qkv,

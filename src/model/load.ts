@@ -8,6 +8,7 @@ import {
   type DeviceChoice,
   type DeviceOptions,
   openDevice,
+  type Precision,
   type Stream,
 } from "../../ffi/mod.ts";
 import { loadDecoder } from "./checkpoint.ts";
@@ -20,6 +21,8 @@ export interface LoadOptions extends DeviceOptions {
   readonly backend?: DeviceChoice;
   /** Told why `auto` took the CPU. */
   readonly onNote?: (text: string) => void;
+  /** What the matrix products read; default: the type of the device's activations. */
+  readonly weights?: Precision;
 }
 
 /** A loaded language model. Dispose it to free its memory. */
@@ -55,7 +58,11 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
   using stack = new DisposableStack();
   const device = stack.use(await openDevice(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());
-  const decoder = stack.use(loadDecoder(device, stream, dir, { head: "lm", train: false }));
+  const decoder = stack.use(loadDecoder(device, stream, dir, {
+    head: "lm",
+    train: false,
+    weights: options.weights,
+  }));
   await stream.sync();
   stack.move();
   return new Model(device, stream, decoder, tokenizer);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { dtypeBytes, type Precision, type TensorSpecs } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, specBytes, type TensorSpecs } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { type HeadKind, packedShapes, parameterLayout } from "./parameters.ts";
 
@@ -56,12 +56,14 @@ export function activationBytes(config: ModelConfig, tokens: number, options: Pa
   const { hidden: C, ffn: F, layers, heads, kvHeads, headDim: D } = config;
   const { train, recompute, dtype } = options;
   const wide = (heads + 2 * kvHeads) * D;
-  const inner = 4 * C + wide + heads * D + 3 * F;
+  const normed = config.qkNorm ? wide : 0;
+  const inner = 4 * C + wide + normed + heads * D + 3 * F;
   const kept = train && !recompute ? layers * (C + inner) : (train ? layers * C : C) + inner;
   const backward = train ? 2 * C + wide + heads * D + 3 * F : 0;
   const fixed = 4 * C;
   // Log-sum-exp and reciprocal deviations of each layer, of the final norm, and the batch.
-  const scalars = (train && !recompute ? layers : 1) * (heads + 2) + 1 + 3;
+  const perLayer = heads + 2 + (config.qkNorm ? heads + kvHeads : 0);
+  const scalars = (train && !recompute ? layers : 1) * perLayer + 1 + 3;
   const alignment = 64 * 20 * (layers + 2); // every tensor starts at a multiple of 64 bytes
   return (dtypeBytes[dtype] * (kept + backward + fixed) + 4 * scalars) * tokens + alignment;
 }
@@ -106,4 +108,20 @@ export function pagedSpecs(
     gateUp: [dtype, rows, 2 * F],
     act: [dtype, rows, F],
   };
+}
+
+/** Where a paged pass keeps q, k and v before the norm of q and k, if the architecture has one. */
+export function projectedSpecs(
+  config: ModelConfig,
+  rows: number,
+  dtype: Precision,
+): TensorSpecs<"projected"> | undefined {
+  const { heads: H, kvHeads: Hk, headDim: D } = config;
+  return config.qkNorm ? { projected: [dtype, rows, (H + 2 * Hk) * D] } : undefined;
+}
+
+/** Bytes of everything that a paged pass over up to `rows` rows writes into. */
+export function pagedBytes(config: ModelConfig, rows: number, dtype: Precision): number {
+  return specBytes(pagedSpecs(config, rows, dtype)) +
+    specBytes(projectedSpecs(config, rows, dtype) ?? {});
 }

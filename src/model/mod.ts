@@ -4,16 +4,21 @@
  *
  * @module
  */
+export * from "./add_tokens.ts";
+export * from "./chat_template.ts";
 export * from "./checkpoint.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";
 export type { FloatDtype } from "./dtype.ts";
 export type { Dtype } from "./dtype.ts";
+export * from "./gguf_import.ts";
 export * from "./init.ts";
+export * from "./inspect.ts";
 export * from "./load.ts";
 export * from "./memory.ts";
 export * from "./paged.ts";
 export * from "./parameters.ts";
+export * from "./rope.ts";
 export * from "./safetensors.ts";
 export * from "./tiny_tokenizer.ts";
 export * from "./tokenizer.ts";

@@ -11,6 +11,7 @@ import {
   kvCopyBlocks,
   linearForward,
   type PagedCache,
+  qkNormForward,
   rmsnormForward,
   ropeKvWrite,
   type Stream,
@@ -19,7 +20,7 @@ import {
   TensorSet,
 } from "../../ffi/mod.ts";
 import type { Decoder } from "./decoder.ts";
-import { type CacheOptions, kvCacheSpecs, pagedSpecs } from "./memory.ts";
+import { type CacheOptions, kvCacheSpecs, pagedSpecs, projectedSpecs } from "./memory.ts";
 
 /** Rows of one step, on the device: `(T)` int32 each. Rows with a negative position are inert. */
 export interface PagedRows {
@@ -77,6 +78,8 @@ export class PagedBuffers implements Disposable {
   readonly norm: Tensor;
   /** `(R, (H + 2 Hk) D)`. */
   readonly qkv: Tensor;
+  /** `(R, (H + 2 Hk) D)`: before the norm of q and k, where the architecture has one. */
+  readonly projected?: Tensor;
   /** `(R, H D)`. */
   readonly attention: Tensor;
   /** `(R, 2 F)`. */
@@ -91,9 +94,12 @@ export class PagedBuffers implements Disposable {
    * @param rows R, the most rows of one step.
    */
   constructor(device: Device, decoder: Decoder, rows: number) {
-    const memory = new TensorSet(device, pagedSpecs(decoder.config, rows, decoder.dtype));
-    this.#memory = memory;
-    const { tensors } = memory;
+    const { config, dtype } = decoder;
+    using stack = new DisposableStack();
+    const { tensors } = stack.use(new TensorSet(device, pagedSpecs(config, rows, dtype)));
+    const projected = projectedSpecs(config, rows, dtype);
+    if (projected) this.projected = stack.use(new TensorSet(device, projected)).tensors.projected;
+    this.#memory = stack.move();
     this.x = tensors.x;
     this.delta = tensors.delta;
     this.norm = tensors.norm;
@@ -126,13 +132,15 @@ export function forwardPaged(
   const { normEps: eps, layers } = decoder.config;
   const x = buffers.x.rows(T), delta = buffers.delta.rows(T), norm = buffers.norm.rows(T);
   const qkv = buffers.qkv.rows(T), attention = buffers.attention.rows(T);
+  const projected = buffers.projected?.rows(T);
   const gateUp = buffers.gateUp.rows(T), act = buffers.act.rows(T);
   embeddingForward(stream, { out: x, ids: rows.ids, table: params.master.embedding });
   for (let l = 0; l < layers; l++) {
     const w = params.master.layers[l], packed = params.layers[l];
     const sum = l > 0 ? { x: delta, residual: x, sum: x } : { x };
     rmsnormForward(stream, { y: norm, ...sum, w: w.inputNorm, eps });
-    linearForward(stream, { y: qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
+    linearForward(stream, { y: projected ?? qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
+    if (projected) qkNormForward(stream, { out: qkv, qkv: projected, ...w.qkNorm!, heads, eps });
     const layerCache = cache.layer(l, blockTables);
     const { positions, rowSeq } = rows;
     ropeKvWrite(stream, { qkv, positions, cosSin, rowSeq, cache: layerCache, heads });

@@ -77,6 +77,10 @@ export function parameterLayout(config: ModelConfig, head: HeadKind): ParameterL
       add(`${layer}.self_attn.k_proj.bias`, kvHeads * D);
       add(`${layer}.self_attn.v_proj.bias`, kvHeads * D);
     }
+    if (config.qkNorm) {
+      add(`${layer}.self_attn.q_norm.weight`, D);
+      add(`${layer}.self_attn.k_norm.weight`, D);
+    }
   }
   add("model.norm.weight", C);
   return { slots, size: offset, matrices };
@@ -88,6 +92,8 @@ export interface LayerTensors {
   readonly qkv: Tensor;
   /** `((H + 2 Hk) D)`, if the architecture has one. */
   readonly qkvBias?: Tensor;
+  /** `(D)` each: the norms of query and key heads, if the architecture has them. */
+  readonly qkNorm?: { readonly wq: Tensor; readonly wk: Tensor };
   /** `(C, H D)`. */
   readonly out: Tensor;
   /** `(2 F, C)`: gate, up. */
@@ -139,6 +145,9 @@ export function viewParameters(
       return {
         qkv: view(at("self_attn.q_proj.weight"), wide, C),
         qkvBias: config.qkvBias ? view(at("self_attn.q_proj.bias"), wide) : undefined,
+        qkNorm: config.qkNorm
+          ? { wq: view(at("self_attn.q_norm.weight")), wk: view(at("self_attn.k_norm.weight")) }
+          : undefined,
         out: view(at("self_attn.o_proj.weight")),
         gateUp: view(at("mlp.gate_proj.weight"), 2 * F, C),
         down: view(at("mlp.down_proj.weight")),
@@ -201,7 +210,7 @@ export class Parameters implements Disposable {
     device: Device,
     config: ModelConfig,
     head: HeadKind,
-    options: { train: boolean; weightDtype: Precision },
+    options: { train: boolean; weights: Precision },
   ) {
     this.layout = parameterLayout(config, head);
     const flat = () => {
@@ -212,11 +221,11 @@ export class Parameters implements Disposable {
     this.master = flat();
     if (options.train) this.grads = flat();
     const shapes = packedShapes(config, head);
-    const { weightDtype } = options;
+    const { weights } = options;
     const pack = (
       w: Tensor,
       [N, K]: readonly [number, number],
-      dtype = weightDtype,
+      dtype = weights,
     ): PackedWeight => {
       const memory = device.alloc("u8", [packedBytes(device, N, K, dtype)]);
       this.#memory.push(memory);
@@ -225,7 +234,7 @@ export class Parameters implements Disposable {
       return packed;
     };
     // Values are float32 from the hidden states on: a critic's head costs next to nothing.
-    this.head = pack(this.master.head, shapes.head, head === "value" ? "f32" : weightDtype);
+    this.head = pack(this.master.head, shapes.head, head === "value" ? "f32" : weights);
     this.layers = this.master.layers.map((layer) => ({
       qkv: pack(layer.qkv, shapes.layer.qkv),
       out: pack(layer.out, shapes.layer.out),

@@ -17,7 +17,7 @@ export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 /** Longest header accepted, in bytes. */
 const maxHeader = 100 * 2 ** 20;
 /** Bytes read at a time; a multiple of every element size, and as fast as larger reads. */
-const stagingBytes = 4 * 2 ** 20;
+export const stagingBytes: number = 4 * 2 ** 20;
 const damaged = "the file is damaged or incomplete: get it again, or use an earlier checkpoint";
 
 /** What a header says of one tensor. */

@@ -10,7 +10,7 @@
 import { byteChars } from "./bpe.ts";
 
 /** Qwen2's split: contractions, words with one leading mark, single digits, punctuation, spaces. */
-const qwen2Pattern = [
+export const qwen2Pattern: string = [
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)",
   "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+",
   "\\p{N}",

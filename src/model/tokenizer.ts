@@ -4,9 +4,11 @@
  * @module
  */
 import { UserError } from "../errors.ts";
+import { AddedTokens } from "./added_tokens.ts";
 import { Bpe, bytesOfToken } from "./bpe.ts";
 import { readJson } from "./json_file.ts";
-import { type AddedToken, parseTokenizerJson, type TokenizerSpec } from "./tokenizer_json.ts";
+import { type Split, splitWords } from "./pretokenizer.ts";
+import { type NormalForm, parseTokenizerJson, type TokenizerSpec } from "./tokenizer_json.ts";
 
 /** Options of {@linkcode Tokenizer.encode}. */
 export interface EncodeOptions {
@@ -37,35 +39,44 @@ export class Tokenizer {
   readonly vocabSize: number;
   /** Ids of the control tokens. */
   readonly specialIds: ReadonlySet<number>;
+  /**
+   * Control tokens that the model expects where a sequence begins, such as a begin-of-text token;
+   * often none. `encode` does not add them.
+   */
+  readonly prefix: readonly number[];
   readonly #bpe: Bpe;
-  readonly #nfc: boolean;
-  readonly #pattern: RegExp;
-  readonly #ids: Map<string, number>;
-  /** UTF-8 bytes of each id; a hole for ids without a token. */
+  readonly #normalForms: readonly NormalForm[];
+  readonly #splits: readonly Split[];
+  readonly #ids: ReadonlyMap<string, number>;
+  /** Spelling of each id; a hole for ids without a token. */
+  readonly #spellings: string[] = [];
+  /** UTF-8 bytes of ids, as far as they have been asked for. */
   readonly #bytes: Uint8Array[] = [];
-  readonly #added = new Map<string, AddedToken>();
-  /** Matches added tokens in the raw text. */
-  readonly #rawTokens: RegExp | null;
-  /** Matches added tokens in the normalised text. */
-  readonly #normalizedTokens: RegExp | null;
+  /** Ids of added tokens: their spelling is plain text. */
+  readonly #addedIds: ReadonlySet<number>;
+  /** Added tokens that are looked for in the raw text. */
+  readonly #rawTokens: AddedTokens;
+  /** Added tokens that are looked for in the normalised text. */
+  readonly #normalizedTokens: AddedTokens;
 
   private constructor(spec: TokenizerSpec, where: string) {
-    this.#bpe = new Bpe(spec.vocab, spec.merges, where);
-    this.#nfc = spec.nfc;
-    this.#pattern = spec.pattern;
-    this.#ids = new Map(spec.vocab);
-    const encoder = new TextEncoder();
-    for (const [token, id] of spec.vocab) {
-      this.#bytes[id] = bytesOfToken(token) ?? encoder.encode(token);
+    this.#bpe = new Bpe(spec, where);
+    this.#normalForms = spec.normalForms;
+    this.#splits = spec.splits;
+    this.prefix = spec.prefix;
+    const ids = new Map(spec.vocab);
+    for (const [token, id] of spec.vocab) this.#spellings[id] = token;
+    for (const { content, id } of spec.added) {
+      ids.set(content, id);
+      this.#spellings[id] = content;
     }
-    for (const token of spec.added) {
-      this.#added.set(token.content, token);
-      this.#ids.set(token.content, token.id);
-      this.#bytes[token.id] = encoder.encode(token.content);
-    }
-    this.#rawTokens = alternatives(spec.added.filter((token) => !token.normalized));
-    this.#normalizedTokens = alternatives(spec.added.filter((token) => token.normalized));
-    this.vocabSize = this.#bytes.length;
+    this.#ids = ids;
+    this.#addedIds = new Set(spec.added.map(({ id }) => id));
+    const raw = spec.added.filter((token) => !token.normalized);
+    const normalized = spec.added.filter((token) => token.normalized);
+    this.#rawTokens = new AddedTokens(raw, (content) => content);
+    this.#normalizedTokens = new AddedTokens(normalized, (content) => this.#normalize(content));
+    this.vocabSize = this.#spellings.length;
     this.specialIds = new Set(spec.added.filter((t) => t.special).map((t) => t.id));
   }
 
@@ -97,16 +108,15 @@ export class Tokenizer {
    */
   encode(text: string, { special = false }: EncodeOptions = {}): number[] {
     const ids: number[] = [];
-    const plain = (part: string) => this.#encodeWords(part, ids);
-    const normalized = (part: string) =>
-      this.#split(
-        this.#nfc ? part.normalize("NFC") : part,
-        this.#normalizedTokens,
-        special,
-        plain,
-        ids,
-      );
-    this.#split(text, this.#rawTokens, special, normalized, ids);
+    const add = (id: number) => ids.push(id);
+    const words = (part: string) => {
+      for (const word of splitWords(part, this.#splits)) {
+        for (const id of this.#bpe.encode(word)) ids.push(id);
+      }
+    };
+    const rest = (part: string) =>
+      this.#normalizedTokens.split(this.#normalize(part), special, add, words);
+    this.#rawTokens.split(text, special, add, rest);
     return ids;
   }
 
@@ -114,21 +124,31 @@ export class Tokenizer {
    * Text of token ids. Bytes that are not UTF-8 become U+FFFD; ids without a token, such as the
    * padding rows of an embedding, are left out.
    */
-  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
-    const decoder = this.streamDecoder(options);
-    let text = "";
-    for (const id of ids) text += decoder.push(id);
-    return text + decoder.end();
+  decode(ids: Iterable<number>, { skipSpecial = false }: DecodeOptions = {}): string {
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for (const id of ids) {
+      if (skipSpecial && this.specialIds.has(id)) continue;
+      const bytes = this.#bytesOf(id);
+      parts.push(bytes);
+      length += bytes.length;
+    }
+    const joined = new Uint8Array(length);
+    let at = 0;
+    for (const bytes of parts) {
+      joined.set(bytes, at);
+      at += bytes.length;
+    }
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(joined);
   }
 
-  /** Decode ids as they are sampled. */
+  /** Decode ids as they are sampled; all pieces together are what {@linkcode Tokenizer.decode} gives. */
   streamDecoder({ skipSpecial = false }: DecodeOptions = {}): StreamDecoder {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     return {
       push: (id) => {
-        const bytes = this.#bytes[id];
-        if (bytes === undefined || (skipSpecial && this.specialIds.has(id))) return "";
-        return decoder.decode(bytes, { stream: true });
+        if (skipSpecial && this.specialIds.has(id)) return "";
+        return decoder.decode(this.#bytesOf(id), { stream: true });
       },
       end: () => decoder.decode(),
     };
@@ -140,7 +160,7 @@ export class Tokenizer {
    * @throws {UserError} When there is no such token.
    */
   id(token: string): number {
-    const id = this.#ids.get(token);
+    const id = this.find(token);
     if (id === undefined) {
       throw new UserError(`the tokenizer has no token ${JSON.stringify(token)}`, {
         hint: "add it to the model with `thinker model add-tokens`",
@@ -149,43 +169,21 @@ export class Tokenizer {
     return id;
   }
 
-  /** Cut added tokens out of the text; what lies between them goes to `rest`. */
-  #split(
-    text: string,
-    tokens: RegExp | null,
-    special: boolean,
-    rest: (part: string) => void,
-    ids: number[],
-  ): void {
-    let from = 0;
-    for (const match of tokens === null ? [] : text.matchAll(tokens)) {
-      const token = this.#added.get(match[0])!;
-      if (token.special && !special) continue;
-      if (match.index > from) rest(text.slice(from, match.index));
-      ids.push(token.id);
-      from = match.index + match[0].length;
-    }
-    if (from < text.length) rest(from === 0 ? text : text.slice(from));
+  /** Id of a token, written as in tokenizer.json; undefined where there is no such token. */
+  find(token: string): number | undefined {
+    return this.#ids.get(token);
   }
 
-  /** Cut text into words and encode each; text that the pattern skips makes words of its own. */
-  #encodeWords(text: string, ids: number[]): void {
-    const add = (word: string) => {
-      for (const id of this.#bpe.encode(word)) ids.push(id);
-    };
-    let from = 0;
-    for (const match of text.matchAll(this.#pattern)) {
-      if (match.index > from) add(text.slice(from, match.index));
-      add(match[0]);
-      from = match.index + match[0].length;
-    }
-    if (from < text.length) add(text.slice(from));
+  #normalize(text: string): string {
+    return this.#normalForms.reduce((normal, form) => normal.normalize(form), text);
   }
-}
 
-/** A pattern that finds any of the tokens, the longest where several begin; null for none. */
-function alternatives(tokens: readonly AddedToken[]): RegExp | null {
-  if (tokens.length === 0) return null;
-  const longestFirst = tokens.map((token) => token.content).sort((a, b) => b.length - a.length);
-  return new RegExp(longestFirst.map((text) => RegExp.escape(text)).join("|"), "gu");
+  /** UTF-8 bytes of an id; none for an id without a token. */
+  #bytesOf(id: number): Uint8Array {
+    const known = this.#bytes[id];
+    if (known !== undefined) return known;
+    const spelling = this.#spellings[id] ?? "";
+    const bytes = this.#addedIds.has(id) ? undefined : bytesOfToken(spelling);
+    return this.#bytes[id] = bytes ?? new TextEncoder().encode(spelling);
+  }
 }

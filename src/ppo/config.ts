@@ -6,6 +6,9 @@
 import * as z from "npm:zod@^4";
 import type { Fields, Schema } from "../schema.ts";
 
+/** Sequence ids of step s start at s times this: unique over a run. */
+export const idsPerStep = 2 ** 24;
+
 const positive = z.number().positive();
 const count = z.int().positive();
 
@@ -96,4 +99,6 @@ export const ppoSchema: Schema<PpoConfig> = z.strictObject<Fields<PpoConfig>>({
   packTokens: count.default(16384),
   summaryCoefficient: z.number().nonnegative().default(1e-3),
   summaryReduce: z.enum(["sum", "mean"]).default("sum"),
+}).refine(({ prompts, samples }) => prompts * samples <= idsPerStep, {
+  message: `prompts × samples must not exceed ${idsPerStep}, the sequence ids of a step`,
 });

@@ -41,7 +41,8 @@ export class AdamW implements Disposable {
   readonly #memory: Allocation[] = [];
   /** Steps taken; skipped ones do not count. */
   t = 0;
-  #skipped = 0;
+  /** Steps skipped in a row, up to now. */
+  skipped = 0;
 
   /** Allocates the moments and sets them to zero. */
   constructor(device: Device, stream: Stream, decoder: Decoder, options: AdamWOptions) {
@@ -88,14 +89,14 @@ export class AdamW implements Disposable {
     stream.fill(grads.flat, 0);
     params.refresh(stream);
     const [norm] = await stream.download(this.#norm, new Float32Array(1));
-    if (Number.isFinite(norm)) this.#skipped = 0;
+    if (Number.isFinite(norm)) this.skipped = 0;
     else this.#skip();
     return norm;
   }
 
   #skip(): void {
     this.t--;
-    if (++this.#skipped < mostSkipped) return;
+    if (++this.skipped < mostSkipped) return;
     const model = this.#decoder.params.layout.slots.has(valueHeadName) ? "critic" : "policy";
     throw new UserError(
       `training diverged: gradients of the ${model} were not finite ${mostSkipped} times in a row`,

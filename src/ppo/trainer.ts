@@ -20,7 +20,7 @@ import {
   type Task,
   type TrailingAccuracy,
 } from "../task/mod.ts";
-import type { PpoConfig } from "./config.ts";
+import { idsPerStep, type PpoConfig } from "./config.ts";
 import { BatchTensors, estimateAdvantages } from "./advantages.ts";
 import { flatten, scored, type ScoredEpisode } from "./experience.ts";
 import { Learner, type PolicyTargets } from "./learner.ts";
@@ -48,6 +48,8 @@ export interface TrainerParts {
   readonly grade: Grader;
   /** Fast accuracy of past rollouts, which the verification reward needs; updated by each step. */
   readonly trailing: TrailingAccuracy;
+  /** Bytes per second that the device reads; with it a step tells how near decoding is to its bound. */
+  readonly bandwidth?: number;
 }
 
 /** What a step needs to know. */
@@ -73,9 +75,6 @@ export interface StepResult {
   /** The rollout with its rewards. */
   readonly samples: readonly ScoredEpisode[];
 }
-
-/** Sequence ids of step s start at s · 2^24: unique over a run. */
-const idsPerStep = 24n;
 
 /** Trains an actor and a critic. */
 export class PpoTrainer implements Disposable {
@@ -147,6 +146,7 @@ export class PpoTrainer implements Disposable {
     clock.lap("actor");
 
     const times = clock.metrics();
+    const { bandwidth } = this.#parts, bytesPerSecond = stats.decodeBytes / stats.seconds;
     const metrics = {
       step: input.step,
       ...rolloutMetrics(samples),
@@ -159,7 +159,8 @@ export class PpoTrainer implements Disposable {
       "rollout/sampled_tokens": stats.sampled,
       "rollout/prefilled_tokens": stats.prefilled,
       "generate/tokens_per_second": stats.sampled / stats.seconds,
-      "generate/bytes_per_second": stats.decodeBytes / stats.seconds,
+      "generate/bytes_per_second": bytesPerSecond,
+      ...(bandwidth && { "generate/bound_share": bytesPerSecond / bandwidth }),
     };
     return { metrics, samples };
   }
@@ -171,7 +172,7 @@ export class PpoTrainer implements Disposable {
       problem,
       ids: Array.from(
         { length: samples },
-        (_, i) => (BigInt(input.step) << idsPerStep) + BigInt(q * samples + i),
+        (_, i) => BigInt(input.step) * BigInt(idsPerStep) + BigInt(q * samples + i),
       ),
     }));
     return playEpisodes(engine, groups, {

@@ -15,8 +15,15 @@ import type {
   TaskProblem,
 } from "../task/mod.ts";
 
-/** Decides whether an answer equals the gold answer. May be asynchronous: generation goes on. */
-export type Grader = (answer: string, gold: string) => boolean | Promise<boolean>;
+/**
+ * Decides whether an answer equals the gold answer; a rollout also tells of which problem. May be
+ * asynchronous: generation goes on.
+ */
+export type Grader = (
+  answer: string,
+  gold: string,
+  problem: TaskProblem,
+) => boolean | Promise<boolean>;
 
 /** One problem and how many episodes to play about it. */
 export interface EpisodeGroup {
@@ -167,11 +174,12 @@ class Player {
   }
 
   #grade(answer: string): boolean | Promise<boolean> {
-    const gold = this.episode.problem.answer;
+    const { problem } = this.episode;
+    const gold = problem.answer;
     if (gold === undefined) throw new Error("a problem without an answer is being graded");
     const began = performance.now();
     try {
-      return this.#options.grade(answer, gold);
+      return this.#options.grade(answer, gold, problem);
     } finally {
       this.#clock.seconds += (performance.now() - began) / 1000;
     }

@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import type { DeviceChoice } from "../../ffi/mod.ts";
+import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
 import type { Fields, Schema } from "../schema.ts";
@@ -12,10 +12,16 @@ import { parseSettings } from "../suggest.ts";
 
 const count = z.int().positive();
 
+/** Name of a preset: `tiny` makes its model here, the others start from one that is downloaded first. */
+export type PresetName = "tiny" | "q1.5b" | "r1.5b" | "r7b";
+
+/** The presets' names. */
+export const presetNames: readonly PresetName[] = ["tiny", "q1.5b", "r1.5b", "r7b"];
+
 /** A resolved training config: what a preset, a config file and options come to. */
 export interface TrainConfig {
   /** The preset that the rest started from. */
-  readonly preset: "tiny";
+  readonly preset: PresetName;
   /** Four stages (default), or the plain question. */
   readonly task: "thinker" | "baseline";
   /** Seed of everything random; default 1. */
@@ -25,7 +31,15 @@ export interface TrainConfig {
    * GPU, is for tests.
    */
   readonly device: DeviceChoice;
-  /** A model folder to start from; null (default): a small model made here and warm-started. */
+  /**
+   * The repository on the hub that `model` is to be downloaded from; null (default): the run needs no
+   * model from elsewhere.
+   */
+  readonly repository: string | null;
+  /**
+   * A model folder to start from; null (default): a small model made here and warm-started, where there
+   * is no `repository`.
+   */
   readonly model: string | null;
   /** Shape of the model made here: widths in floats per token, lengths in tokens. */
   readonly shape: {
@@ -37,7 +51,7 @@ export interface TrainConfig {
     readonly headDim: number;
     readonly maxPositions: number;
   };
-  /** A file of problems; null (default): generated arithmetic. */
+  /** A file of problems; null (default): generated arithmetic, for a model made here only. */
   readonly data: string | null;
   /** Wording of the stages: `tiny` (default), `default`, or a file. */
   readonly prompts: string;
@@ -68,6 +82,26 @@ export interface TrainConfig {
    * default false.
    */
   readonly recompute: boolean;
+  /**
+   * What the matrix products read, in rollouts and in training alike: `f32`, or `bf16`, half the memory
+   * traffic; null (the default): f32 on a CPU, bf16 on a GPU. The optimizer works on float32 either way.
+   */
+  readonly weights: Precision | null;
+  /**
+   * How a run is spread over devices. `plan` counts it; so far only the defaults run, and `train`
+   * refuses others.
+   */
+  readonly parallel: {
+    /** GPUs, each with its share of the questions; default 1. */
+    readonly ranks: number;
+    /**
+     * What each rank holds a part of only: nothing (default), the optimizer's float32 weights and moments,
+     * or the gradients too (stages 0, 1 and 2 of ZeRO, arXiv 1910.02054).
+     */
+    readonly shard: "none" | "optimizer" | "gradients";
+    /** Whether float32 weights and moments lie in host memory (`optimizer`); default `none`. */
+    readonly offload: "none" | "optimizer";
+  };
   /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
   readonly engine: {
     readonly maxSequences: number;
@@ -81,12 +115,15 @@ export interface TrainConfig {
   readonly ppo: PpoConfig;
 }
 
+const oneDevice: TrainConfig["parallel"] = { ranks: 1, shard: "none", offload: "none" };
+
 /** Checks a training config and fills in defaults; unknown keys do not fit. */
 export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<TrainConfig>>({
-  preset: z.enum(["tiny"]),
+  preset: z.enum(presetNames),
   task: z.enum(["thinker", "baseline"]).default("thinker"),
   seed: z.int().nonnegative().default(1),
   device: z.enum(["auto", "cpu", "cuda", "emu"]).default("auto"),
+  repository: z.string().nullable().default(null),
   model: z.string().nullable().default(null),
   shape: z.strictObject<Fields<TrainConfig["shape"]>>({
     hidden: count,
@@ -114,6 +151,12 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   evalProblems: count,
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
+  weights: z.enum(["f32", "bf16"]).nullable().default(null),
+  parallel: z.strictObject<Fields<TrainConfig["parallel"]>>({
+    ranks: count.default(1),
+    shard: z.enum(["none", "optimizer", "gradients"]).default("none"),
+    offload: z.enum(["none", "optimizer"]).default("none"),
+  }).default(oneDevice),
   engine: z.strictObject<Fields<TrainConfig["engine"]>>({
     maxSequences: count,
     cacheTokens: count,
@@ -135,6 +178,34 @@ export function parseTrainConfig(value: unknown, where: string): TrainConfig {
 }
 
 /**
+ * Checks that a config can run: that it has all it starts from, and asks for nothing that is only planned.
+ *
+ * @throws {UserError} naming what is missing and how to get it.
+ */
+export function checkRunnable(config: TrainConfig): void {
+  const { preset, repository, model, data, parallel } = config;
+  if (repository !== null && model === null) {
+    const folder = `models/${repository.split("/").pop()}`;
+    throw new UserError(`preset ${preset} starts from ${repository}, and no --model is given`, {
+      hint: `get it with \`deno task model download ${repository}\`, then add --model ${folder}`,
+    });
+  }
+  if (repository !== null && data === null) {
+    throw new UserError(`preset ${preset} needs problems to train on, and no --data is given`, {
+      hint: "name a file with --data: JSONL rows {id, question, answer}, or ORZ JSON",
+    });
+  }
+  const difference = firstDifference(oneDevice, parallel, "parallel");
+  if (difference) {
+    const [setting] = difference.split(" ");
+    const value = JSON.stringify(parallel[setting.split(".")[1] as keyof typeof parallel]);
+    throw new UserError(`${setting} is ${value}: that can be planned, but does not run yet`, {
+      hint: "train on one device: leave the settings under parallel out",
+    });
+  }
+}
+
+/**
  * Checks that a run is resumed with the settings it was started with; `steps` and `tokens` may change.
  *
  * @param before What the run was started with.
@@ -144,7 +215,6 @@ export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   const difference = firstDifference(
     { ...before, steps: 0, tokens: 0 },
     { ...config, steps: 0, tokens: 0 },
-    "",
   );
   if (difference) {
     throw new UserError(`the run was started with another ${difference}`, {
@@ -153,7 +223,8 @@ export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   }
 }
 
-function firstDifference(a: unknown, b: unknown, path: string): string | undefined {
+/** The first place where two settings differ, as `a.b (1, now 2)`; undefined where they are equal. */
+export function firstDifference(a: unknown, b: unknown, path: string = ""): string | undefined {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
     const show = (value: unknown) => JSON.stringify(value);
     return a === b ? undefined : `${path} (${show(a)}, now ${show(b)})`;

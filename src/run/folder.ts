@@ -9,7 +9,7 @@ import {
   syncPath,
   temporaryPath,
   writeAtomic,
-} from "./atomic.ts";
+} from "../atomic.ts";
 import { parseTrainConfig, type TrainConfig } from "./config.ts";
 import { truncateAfter } from "./jsonl.ts";
 
@@ -37,6 +37,8 @@ export class RunFolder {
   readonly report: string;
   /** The report's curves. */
   readonly chart: string;
+  /** The report as a page. */
+  readonly page: string;
   readonly #checkpoints: string;
 
   private constructor(path: string) {
@@ -47,6 +49,7 @@ export class RunFolder {
     this.episodes = join(path, "episodes.jsonl");
     this.report = join(path, "report.md");
     this.chart = join(path, "report.svg");
+    this.page = join(path, "report.html");
     this.#checkpoints = join(path, "checkpoints");
   }
 

@@ -6,7 +6,7 @@
  */
 
 import { UserError, writeError } from "../errors.ts";
-import { writeAtomic } from "./atomic.ts";
+import { writeAtomic } from "../atomic.ts";
 
 const NEWLINE = 10;
 

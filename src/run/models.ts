@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
 import type { Device, Stream } from "../../ffi/mod.ts";
 import { Random, scriptedEpisode, trainProblem } from "../data/mod.ts";
 import { UserError } from "../errors.ts";
@@ -14,6 +13,7 @@ import {
   loadModelConfig,
   type ModelConfig,
   normal,
+  readChatFiles,
   tinyTokenizerConfig,
   tinyTokenizerJson,
   tinyVocabSize,
@@ -33,6 +33,7 @@ import {
   tinyPrompts,
 } from "../task/mod.ts";
 import type { TrainConfig } from "./config.ts";
+import { knownModels } from "./known_models.ts";
 
 /** A tokenizer with the files it came from. */
 export interface LoadedTokenizer {
@@ -47,13 +48,10 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
     const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
     return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
   }
-  const hint = `${model} must be a model folder as Hugging Face writes it`;
-  const read = (name: string) => readJson(`${model}/${name}`, hint);
-  const path = `${model}/tokenizer.json`, content = read("tokenizer.json");
+  const path = `${model}/tokenizer.json`;
+  const content = readJson(path, `${model} must be a model folder as Hugging Face writes it`);
   const tokenizer = Tokenizer.fromJson(content, path);
-  const hasConfig = existsSync(`${model}/tokenizer_config.json`);
-  const tokenizerConfig = hasConfig ? read("tokenizer_config.json") : undefined;
-  return { tokenizer, files: { tokenizer: content, tokenizerConfig } };
+  return { tokenizer, files: { tokenizer: content, ...readChatFiles(model) } };
 }
 
 /**
@@ -112,17 +110,24 @@ export function tinyModelConfig(shape: TrainConfig["shape"], tokenizer: Tokenize
 }
 
 /**
- * The shape of the policy: of the config's model folder, or of the small model made here.
+ * The shape of the policy: of the config's model folder, of the repository that it is to be downloaded
+ * from, or of the small model made here.
  *
- * @throws {UserError} when the folder's config.json is missing or asks for what is not supported.
+ * @throws {UserError} when the folder's config.json is missing or asks for what is not supported, or
+ *   the repository's shape is not known here.
  */
 export function openModelConfig(
-  config: Pick<TrainConfig, "model" | "shape">,
+  config: Pick<TrainConfig, "model" | "repository" | "shape">,
   tokenizer: Tokenizer,
 ): ModelConfig {
-  return config.model === null
-    ? tinyModelConfig(config.shape, tokenizer)
-    : loadModelConfig(config.model);
+  const { model, repository, shape } = config;
+  if (model !== null) return loadModelConfig(model);
+  if (repository === null) return tinyModelConfig(shape, tokenizer);
+  const known = knownModels[repository];
+  if (known) return known;
+  throw new UserError(`the shape of ${repository} is not known before it is downloaded`, {
+    hint: "name its folder with --model",
+  });
 }
 
 /** The policy before training: loaded, or freshly initialised for a warm start. */
@@ -132,8 +137,8 @@ export function openActor(
   config: TrainConfig,
   tokenizer: Tokenizer,
 ): Decoder {
-  const { recompute } = config;
-  const options = { head: "lm", train: true, recompute } as const;
+  const { recompute, weights: chosen } = config, weights = chosen ?? undefined;
+  const options = { head: "lm", train: true, recompute, weights } as const;
   if (config.model !== null) return loadDecoder(device, stream, config.model, options);
   const actor = new Decoder(device, stream, tinyModelConfig(config.shape, tokenizer), options);
   initialise(stream, actor, new Random(config.seed).fork("actor"));
@@ -149,7 +154,8 @@ export function openCritic(
   actor: Decoder,
   options: { seed: number; dir: string | null },
 ): Decoder {
-  const kind = { head: "value", train: true, recompute: actor.recompute } as const;
+  const { recompute, weights } = actor;
+  const kind = { head: "value", train: true, recompute, weights } as const;
   if (options.dir !== null) return loadDecoder(device, stream, options.dir, kind);
   const critic = new Decoder(device, stream, actor.config, kind);
   const source = actor.params, target = critic.params;
@@ -174,7 +180,7 @@ export function openReference(
   actor: Decoder,
   dir: string | null,
 ): Decoder {
-  const kind = { head: "lm", train: false } as const;
+  const kind = { head: "lm", train: false, weights: actor.weights } as const;
   if (dir !== null) return loadDecoder(device, stream, dir, kind);
   const copy = new Decoder(device, stream, actor.config, kind);
   stream.copy(copy.params.master.flat, actor.params.master.flat);

@@ -11,7 +11,7 @@ import { engineBytes } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { type HeadKind, type ModelConfig, parameterBytes, ropeTableSpecs } from "../model/mod.ts";
 import { batchTensorBytes, learnerBytes } from "../ppo/mod.ts";
-import { type Precision, specBytes } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, specBytes } from "../../ffi/mod.ts";
 import { formatBytes } from "./bytes.ts";
 import type { TrainConfig } from "./config.ts";
 
@@ -23,8 +23,12 @@ export interface MemoryRow {
 
 /** What a run takes, part by part. */
 export interface MemoryPlan {
+  /** On each device. */
   readonly rows: readonly MemoryRow[];
+  /** The sum of the rows. */
   readonly total: number;
+  /** What lies in host memory instead, for each device. */
+  readonly host: number;
 }
 
 /** What the tasks say about the sequences of a run. */
@@ -49,7 +53,7 @@ const layouts: Record<"cpu" | "cuda", Layout> = {
   cpu: {
     dtype: "f32",
     kvTile: 16,
-    packedBytes: (N, K) => 4 * Math.ceil(N / 32) * 32 * K,
+    packedBytes: (N, K, dtype) => dtypeBytes[dtype] * Math.ceil(N / 32) * 32 * K,
   },
   cuda: {
     dtype: "bf16",
@@ -61,32 +65,48 @@ const layouts: Record<"cpu" | "cuda", Layout> = {
 /** Share of a device's memory that a run may take: the rest is for the system and for host copies. */
 const usableShare = 0.9;
 
-/** The parts of one model: with `train` also gradients and the two Adam moments. */
+/** How one model lies in memory. */
+interface ModelKind {
+  /** With gradients and the two Adam moments. */
+  readonly train: boolean;
+  readonly weights: Precision;
+  readonly layout: Layout;
+  readonly parallel?: TrainConfig["parallel"];
+}
+
+/** The parts of one model on a device, and what of it lies in host memory. */
 function modelRows(
   name: string,
   model: ModelConfig,
   head: HeadKind,
-  options: { train: boolean; layout: Layout },
-): MemoryRow[] {
-  const { dtype, packedBytes } = options.layout;
-  const { flat, packed } = parameterBytes(model, head, dtype, packedBytes);
-  const rows = [
-    { name: `${name}: weights`, bytes: flat },
-    { name: `${name}: packed weights`, bytes: packed },
-  ];
-  if (!options.train) return rows;
-  return [
-    ...rows,
-    { name: `${name}: gradients`, bytes: flat },
-    { name: `${name}: Adam moments`, bytes: 2 * flat + 4 }, // and the gradient norm
-  ];
+  { train, weights, layout, parallel }: ModelKind,
+): { rows: MemoryRow[]; host: number } {
+  const { flat, packed } = parameterBytes(model, head, weights, layout.packedBytes);
+  const row = (what: string, bytes: number) => ({ name: `${name}: ${what}`, bytes });
+  if (!train) return { rows: [row("weights", flat), row("packed weights", packed)], host: 0 };
+  const { ranks = 1, shard = "none", offload = "none" } = parallel ?? {};
+  const part = (bytes: number, of: boolean) => of ? Math.ceil(bytes / ranks) : bytes;
+  const master = part(flat, shard !== "none"), moments = 2 * master + 4; // and the gradient norm
+  const away = offload === "optimizer", whole = !away && (shard === "none" || ranks === 1);
+  // The embedding is read from the float32 weights where they are whole, else from a copy like the packed.
+  const embedding = dtypeBytes[weights] * model.vocab * model.hidden;
+  return {
+    rows: [
+      ...(away ? [] : [row("weights", master)]),
+      row("packed weights", packed),
+      ...(whole ? [] : [row("embedding", embedding)]),
+      row("gradients", part(flat, shard === "gradients")),
+      ...(away ? [] : [row("Adam moments", moments)]),
+    ],
+    host: away ? master + moments : 0,
+  };
 }
 
 /** Bytes of the arrays over one rollout in which every turn spends its budget. */
-function rolloutBytes({ task, budgets, ppo }: TrainConfig): number {
+function rolloutBytes({ task, budgets, ppo, parallel }: TrainConfig): number {
   const { answer, ...stages } = budgets;
   const turns = task === "baseline" ? [answer] : Object.values(stages);
-  const episodes = ppo.prompts * ppo.samples;
+  const episodes = Math.ceil(ppo.prompts / parallel.ranks) * ppo.samples;
   const actions = episodes * turns.reduce((a, b) => a + b, 0);
   const more = (ppo.klCoefficient > 0 ? 1 : 0) + (ppo.importanceCap === null ? 0 : 2);
   return batchTensorBytes(actions, episodes * turns.length, more);
@@ -103,10 +123,14 @@ export function planMemory(
   const layout = layouts[limits.backend ?? "cpu"], { dtype, kvTile } = layout;
   const learner = learnerBytes(model, config.ppo.packTokens, { ...config, dtype });
   const engine = engineBytes(model, { ...config.engine, ...limits }, kvTile, dtype);
+  const kind = { weights: config.weights ?? dtype, layout, parallel: config.parallel };
+  const parts = [
+    modelRows("actor", model, "lm", { ...kind, train: true }),
+    ...(critic ? [modelRows("critic", model, "value", { ...kind, train: true })] : []),
+    ...(reference ? [modelRows("reference", model, "lm", { ...kind, train: false })] : []),
+  ];
   const rows = [
-    ...modelRows("actor", model, "lm", { train: true, layout }),
-    ...(critic ? modelRows("critic", model, "value", { train: true, layout }) : []),
-    ...(reference ? modelRows("reference", model, "lm", { train: false, layout }) : []),
+    ...parts.flatMap((part) => part.rows),
     { name: "RoPE tables", bytes: models * specBytes(ropeTableSpecs(model, model.maxPositions)) },
     { name: "activations of a pack", bytes: learner.arena },
     { name: "loss workspace", bytes: learner.workspace + learner.stats },
@@ -114,7 +138,11 @@ export function planMemory(
     { name: "engine buffers", bytes: engine.buffers },
     { name: "rollout, at most", bytes: rolloutBytes(config) },
   ];
-  return { rows, total: rows.reduce((total, { bytes }) => total + bytes, 0) };
+  return {
+    rows,
+    total: rows.reduce((total, { bytes }) => total + bytes, 0),
+    host: parts.reduce((total, { host }) => total + host, 0),
+  };
 }
 
 /** Bytes of a device that a run may take. */
@@ -122,24 +150,83 @@ export function usableBytes(deviceBytes: number): number {
   return Math.floor(usableShare * deviceBytes);
 }
 
-/** One setting changed, and what the run takes then. */
+/**
+ * The KV cache of a run that only generates: room for `parallel` of the longest sequences, or as much
+ * as the device has beside the weights.
+ *
+ * @returns Tokens of the cache.
+ * @throws {UserError} when not even one sequence fits.
+ */
+export function generationCache(
+  model: ModelConfig,
+  options: SequenceLimits & {
+    readonly parallel: number;
+    readonly deviceBytes: number;
+    readonly weights?: Precision;
+  },
+): number {
+  const { parallel, deviceBytes, maxTokens } = options;
+  const layout = layouts[options.backend ?? "cpu"], { dtype, kvTile } = layout;
+  const round = (tokens: number) => Math.ceil(tokens / kvTile) * kvTile;
+  const fixed = modelRows("model", model, "lm", {
+    train: false,
+    weights: options.weights ?? dtype,
+    layout,
+  }).rows
+    .reduce(
+      (total, row) => total + row.bytes,
+      specBytes(ropeTableSpecs(model, model.maxPositions)),
+    );
+  const bytes = (cacheTokens: number) => {
+    const sizes = { ...options, maxSequences: parallel, cacheTokens };
+    const { cache, buffers } = engineBytes(model, sizes, kvTile, dtype);
+    return fixed + cache + buffers;
+  };
+  // A block more for each sequence: the block in which a shared prompt ends is copied.
+  const longest = round(maxTokens) + kvTile, most = parallel * longest;
+  const usable = usableBytes(deviceBytes), needed = bytes(longest);
+  if (needed > usable) {
+    throw new UserError(
+      `the model with a sequence of ${maxTokens} tokens takes ${formatBytes(needed)}, but of the ` +
+        `device's ${formatBytes(deviceBytes)} only ${formatBytes(usable)} can be used`,
+      { hint: "lower the token budgets, or --parallel" },
+    );
+  }
+  const perToken = (bytes(most + kvTile) - bytes(most)) / kvTile;
+  const room = longest + Math.floor((usable - needed) / perToken / kvTile) * kvTile;
+  return Math.min(most, room);
+}
+
+/** One setting changed. */
+export interface SettingChange {
+  /** Dotted path in the config. */
+  readonly setting: string;
+  readonly from: number | boolean | string;
+  readonly to: number | boolean | string;
+}
+
+/** Settings changed together, and what the run takes then. */
 export interface MemoryChange {
-  readonly setting: "engine.cacheTokens" | "ppo.packTokens" | "recompute";
-  readonly from: number | boolean;
-  readonly to: number | boolean;
+  readonly settings: readonly SettingChange[];
   readonly plan: MemoryPlan;
 }
 
+/** Most GPUs that are suggested. */
+const mostRanks = 64;
+
 /**
- * The smallest single change that makes a run fit: of a smaller KV cache (fewer sequences at a time) and
- * smaller packs the one that keeps the larger share of its setting; where neither is enough, recomputed
- * activations (about a third more work in training). Undefined when none of them is enough.
+ * The changes that make a run fit, the smallest first; none when none is enough.
+ *
+ * Where it does on one device as it is: of a smaller KV cache (fewer sequences at a time) and smaller packs
+ * the one that keeps the larger share of its setting, or else recomputed activations (about a third
+ * more work in training). Where that is not enough and the device is a GPU: the optimizer in host memory,
+ * and the fewest GPUs that do, with as little sharded as suffices.
  */
-export function smallestChange(
+export function fittingChanges(
   config: TrainConfig,
   model: ModelConfig,
   options: SequenceLimits & { readonly deviceBytes: number },
-): MemoryChange | undefined {
+): MemoryChange[] {
   const usable = usableBytes(options.deviceBytes);
   const plan = (changed: TrainConfig) => planMemory(changed, model, options);
   const { engine, ppo } = config;
@@ -159,7 +246,7 @@ export function smallestChange(
       else high = middle;
     }
     const to = Math.max(least, Math.floor(low / 64) * 64);
-    return [{ setting, from, to, plan: plan(change(to)) }];
+    return [{ settings: [{ setting, from, to }], plan: plan(change(to)) }];
   };
   // One block more than the longest sequence: the block in which its prompt ends may be copied.
   const { kvTile } = layouts[options.backend ?? "cpu"];
@@ -174,16 +261,46 @@ export function smallestChange(
       ppo: { ...ppo, packTokens },
     })),
   ];
-  const kept = ({ from, to }: MemoryChange) => Number(to) / Number(from);
-  if (smaller.length > 0) return smaller.reduce((a, b) => kept(b) > kept(a) ? b : a);
+  const kept = ({ settings: [{ from, to }] }: MemoryChange) => Number(to) / Number(from);
+  if (smaller.length > 0) return [smaller.reduce((a, b) => kept(b) > kept(a) ? b : a)];
   const recomputed = plan({ ...config, recompute: true });
-  if (config.recompute || recomputed.total > usable) return undefined;
-  return { setting: "recompute", from: false, to: true, plan: recomputed };
+  if (!config.recompute && recomputed.total <= usable) {
+    return [{ settings: [{ setting: "recompute", from: false, to: true }], plan: recomputed }];
+  }
+  return options.backend === "cuda" ? spread(config, plan, usable) : [];
 }
 
-/** The table as lines of text, total last. */
+/** Changes of `parallel` that make a run fit. */
+function spread(
+  config: TrainConfig,
+  plan: (changed: TrainConfig) => MemoryPlan,
+  usable: number,
+): MemoryChange[] {
+  const before = config.parallel;
+  const fitting = (parallel: TrainConfig["parallel"]): MemoryChange[] => {
+    const changed = plan({ ...config, parallel });
+    if (changed.total > usable) return [];
+    const keys = (["ranks", "shard", "offload"] as const).filter((k) => parallel[k] !== before[k]);
+    const settings = keys.map((key) => ({
+      setting: `parallel.${key}`,
+      from: before[key],
+      to: parallel[key],
+    }));
+    return [{ settings, plan: changed }];
+  };
+  const offloaded = before.offload === "none" ? fitting({ ...before, offload: "optimizer" }) : [];
+  const kinds = ["none", "optimizer", "gradients"] as const;
+  for (let ranks = Math.max(2, before.ranks); ranks <= mostRanks; ranks *= 2) {
+    const sharded = kinds.flatMap((shard) => fitting({ ...before, ranks, shard }));
+    if (sharded.length > 0) return [...offloaded, sharded[0]];
+  }
+  return offloaded;
+}
+
+/** The table as lines of text: the device's parts, their total, and what lies in host memory. */
 export function formatPlan(plan: MemoryPlan): string {
-  const rows = [...plan.rows, { name: "total", bytes: plan.total }];
+  const host = plan.host > 0 ? [{ name: "in host memory", bytes: plan.host }] : [];
+  const rows = [...plan.rows, { name: "total", bytes: plan.total }, ...host];
   const lines = rows.map(({ name, bytes }) => [name, formatBytes(bytes)]);
   const width = (column: number) => Math.max(...lines.map((line) => line[column].length));
   const [names, amounts] = [width(0), width(1)];
@@ -191,15 +308,35 @@ export function formatPlan(plan: MemoryPlan): string {
     .join("\n");
 }
 
-/** What to do about a run that does not fit, in one sentence. */
-export function adviseChange(change: MemoryChange | undefined): string {
-  if (!change) {
-    return "no single change of engine.cacheTokens, ppo.packTokens or recompute is enough: " +
-      "take a smaller model or more memory";
+/** What to do about a run that does not fit, line by line: the smallest change, other ways, notes. */
+export function adviseChange(changes: readonly MemoryChange[]): string[] {
+  const [smallest, ...others] = changes;
+  if (!smallest) {
+    return [
+      "no single change of engine.cacheTokens, ppo.packTokens or recompute is enough: " +
+      "take a smaller model or more memory",
+    ];
   }
-  const { setting, from, to, plan } = change;
-  return `the smallest change that fits: set ${setting} to ${to} instead of ${from} ` +
-    `(${formatBytes(plan.total)} in all)`;
+  const planned = changes.some(({ settings }) =>
+    settings.some(({ setting }) => setting.startsWith("parallel."))
+  );
+  return [
+    `the smallest change that fits: ${describeChange(smallest)}`,
+    ...others.map((change) => `or: ${describeChange(change)}`),
+    ...(planned ? ["settings under parallel can be planned, but do not run yet"] : []),
+  ];
+}
+
+function describeChange({ settings, plan }: MemoryChange): string {
+  const show = (value: SettingChange["to"]) =>
+    typeof value === "string" ? `"${value}"` : `${value}`;
+  const set = settings.map(({ setting, from, to }) =>
+    `${setting} to ${show(to)} instead of ${show(from)}`
+  );
+  const ranks = settings.find(({ setting }) => setting === "parallel.ranks");
+  const where = ranks ? `on each of ${ranks.to} GPUs` : "in all";
+  const host = plan.host > 0 ? `, and ${formatBytes(plan.host)} of host memory` : "";
+  return `set ${set.join(" and ")} (${formatBytes(plan.total)} ${where}${host})`;
 }
 
 /**
@@ -219,6 +356,6 @@ export function checkMemory(
     `this run takes ${formatBytes(plan.total)}, but of the device's ` +
       `${formatBytes(options.deviceBytes)} only ${formatBytes(usable)} can be used\n` +
       formatPlan(plan),
-    { hint: adviseChange(smallestChange(config, model, options)) },
+    { hint: adviseChange(fittingChanges(config, model, options)).join("; ") },
   );
 }

@@ -1,13 +1,13 @@
-/** `report.md` and `report.svg`: what a run did, how well, and samples to judge it by. */
+/** `report.md`, `report.svg`, `report.html`: what a run did, how well, and samples to judge it by. */
 
 import { basename } from "node:path";
 import { UserError } from "../errors.ts";
-import { writeAtomic } from "./atomic.ts";
-import { renderChart } from "./chart.ts";
+import { writeAtomic } from "../atomic.ts";
+import { type Block, type Dialogue, heading, toHtml, toMarkdown } from "../report/mod.ts";
+import { metricCharts, renderChart } from "./chart.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { RunFolder } from "./folder.ts";
 import { readJsonl } from "./jsonl.ts";
-import { fenced, shorten, table } from "./markdown.ts";
 import { compareStages, groupOf, isEvalCount, type Metrics, readMetrics } from "./metrics.ts";
 
 /** One measured result: a model (under one way to run it) on one set of problems. */
@@ -40,14 +40,12 @@ export interface ReportOptions {
 }
 
 const NAME_ORDER = ["Pretrained", "Baseline", "Thinker", "Thinker-Fast"];
-/** Most rows of a table over steps, most sampled dialogues, and most characters of one response. */
+/** Most rows of a table over steps. */
 const MAX_STEPS = 12;
-const MAX_SAMPLES = 3;
-const MAX_RESPONSE = 1500;
 
 /**
- * Writes the report of a finished run from its `config.json`, `metrics.jsonl` and `episodes.jsonl`
- * (the last may be missing). The text is written before the chart is drawn.
+ * Writes the report of a finished run, as Markdown with its chart and as a page, from its
+ * `config.json`, `metrics.jsonl` and `episodes.jsonl` (the last may be missing).
  *
  * @throws {UserError} when the run has logged no step.
  */
@@ -58,16 +56,23 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
       hint: "train first; the report is written at the end",
     });
   }
+  const { title, rows, paperRows, notes } = options;
   const config: unknown = JSON.parse(await Deno.readTextFile(folder.config));
   const episodes = await readIfThere(folder.episodes, readJsonl<EpisodeSample>);
-  const sections = [
-    `# ${options.title}`,
-    summary(metrics),
-    ...(options.rows.length ? ["## Results", resultTable(options.rows)] : []),
-    ...(options.paperRows?.length ? paperSection(options.paperRows) : []),
-    ...(options.notes.length ? [options.notes.map((note) => `* ${note}`).join("\n")] : []),
-    "## Curves",
-    `![Accuracies, rewards and lengths per stage over PPO steps](${basename(folder.chart)})`,
+  const chart = renderChart(title, metrics);
+  const blocks: Block[] = [
+    { kind: "text", text: summary(metrics) },
+    ...(rows.length ? [heading("Results"), resultTable(rows)] : []),
+    ...(paperRows?.length ? paperSection(paperRows) : []),
+    { kind: "notes", items: notes },
+    ...(chart === null ? [] : [heading("Curves"), {
+      kind: "charts" as const,
+      charts: metricCharts(metrics),
+      image: {
+        alt: "Accuracies, rewards and lengths per stage over PPO steps",
+        file: basename(folder.chart),
+      },
+    }]),
     ...stageSection(
       "Accuracy on held-out problems",
       "Under the inference transitions: the model's own verdict decides what comes next.",
@@ -82,11 +87,11 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
       "accuracy",
     ),
     ...sampleSection(episodes),
-    "## Configuration",
-    table(["key", "value"], flatten(config)),
+    heading("Configuration"),
+    { kind: "table", header: ["key", "value"], rows: flatten(config), wide: true },
   ];
-  await writeAtomic(folder.report, sections.join("\n\n") + "\n");
-  const chart = await renderChart(options.title, metrics);
+  await writeAtomic(folder.report, toMarkdown(title, blocks));
+  await writeAtomic(folder.page, toHtml(title, blocks));
   if (chart !== null) await writeAtomic(folder.chart, chart);
 }
 
@@ -116,17 +121,19 @@ function summary(metrics: Metrics[]): string {
 }
 
 /** Rows by name; one set gives accuracy and length, several give one column each and the average. */
-function resultTable(rows: ReportRow[]): string {
+function resultTable(rows: ReportRow[]): Block {
   const sets = setsOf(rows);
   if (sets.length === 1) {
-    return table(
-      ["", `${sets[0]}: accuracy, %`, "mean tokens"],
-      byName(rows).map(([name, [row]]) => [name, withError(row), row.tokens.toFixed(1)]),
-    );
+    return {
+      kind: "table",
+      header: ["", `${sets[0]}: accuracy, %`, "mean tokens"],
+      rows: byName(rows).map(([name, [row]]) => [name, withError(row), row.tokens.toFixed(1)]),
+    };
   }
-  return table(
-    ["accuracy, %", ...sets, "average", "mean tokens"],
-    byName(rows).map(([name, results]) => [
+  return {
+    kind: "table",
+    header: ["accuracy, %", ...sets, "average", "mean tokens"],
+    rows: byName(rows).map(([name, results]) => [
       name,
       ...sets.map((set) => {
         const row = results.find((result) => result.set === set);
@@ -135,10 +142,10 @@ function resultTable(rows: ReportRow[]): string {
       averageOf(results, sets),
       mean(results.map((row) => row.tokens)).toFixed(1),
     ]),
-  );
+  };
 }
 
-function paperSection(rows: PaperRow[]): string[] {
+function paperSection(rows: PaperRow[]): Block[] {
   const sets = setsOf(rows);
   const lines = byName(rows).map(([name, results]) => [
     name,
@@ -149,8 +156,17 @@ function paperSection(rows: PaperRow[]): string[] {
     ...(sets.length > 1 ? [averageOf(results, sets)] : []),
   ]);
   return [
-    "For comparison, what the paper reports (Thinker, arXiv 2505.21097; not measured here):",
-    table(["accuracy, %", ...sets, ...(sets.length > 1 ? ["average"] : [])], lines),
+    {
+      kind: "text",
+      text:
+        "For comparison, what the paper reports (Thinker, arXiv 2505.21097; not measured here):",
+    },
+    {
+      kind: "table",
+      header: ["accuracy, %", ...sets, ...(sets.length > 1 ? ["average"] : [])],
+      rows: lines,
+      muted: lines.map((_, i) => i),
+    },
   ];
 }
 
@@ -159,7 +175,7 @@ function averageOf(rows: PaperRow[], sets: string[]): string {
   return rows.length === sets.length ? percent(mean(rows.map((row) => row.accuracy)), 2) : "";
 }
 
-function stageSection(title: string, text: string, metrics: Metrics[], group: string): string[] {
+function stageSection(title: string, text: string, metrics: Metrics[], group: string): Block[] {
   const measured = metrics.filter((row) => groupOf(row, group).length > 0);
   if (measured.length === 0) return [];
   const names = [...new Set(measured.flatMap((row) => groupOf(row, group).map(([name]) => name)))];
@@ -168,43 +184,40 @@ function stageSection(title: string, text: string, metrics: Metrics[], group: st
   const show = (value: number | undefined, format: (value: number) => string) =>
     value === undefined ? "" : format(value);
   return [
-    `### ${title}`,
-    text,
-    table(
-      ["step", ...shares.map((name) => `${name}, %`), ...counts.map((n) => n.replaceAll("_", " "))],
-      spread(measured, MAX_STEPS).map((row) => [
+    heading(title, 3),
+    { kind: "text", text },
+    {
+      kind: "table",
+      header: [
+        "step",
+        ...shares.map((name) => `${name}, %`),
+        ...counts.map((n) => n.replaceAll("_", " ")),
+      ],
+      rows: spread(measured, MAX_STEPS).map((row) => [
         String(row.step),
         ...shares.map((name) => show(row[`${group}/${name}`], (value) => percent(value, 1))),
         ...counts.map((name) => show(row[`${group}/${name}`], (value) => value.toFixed(1))),
       ]),
-    ),
+    },
   ];
 }
 
-/** Dialogues of the last sampled step, those with most turns first and one per number of turns. */
-function sampleSection(episodes: EpisodeSample[]): string[] {
+/** The dialogues of the last sampled step. */
+function sampleSection(episodes: EpisodeSample[]): Block[] {
   if (episodes.length === 0) return [];
   const last = episodes[episodes.length - 1].step;
-  const byTurns = new Map<number, EpisodeSample>();
-  for (const episode of episodes) {
-    if (episode.step === last && !byTurns.has(episode.turns.length)) {
-      byTurns.set(episode.turns.length, episode);
-    }
-  }
-  const chosen = [...byTurns].sort(([a], [b]) => b - a).slice(0, MAX_SAMPLES);
+  const dialogues = episodes.filter((episode) => episode.step === last)
+    .map(({ id, question, answer, turns }): Dialogue => ({
+      id,
+      set: "training",
+      question,
+      answer,
+      turns,
+    }));
   return [
-    "## Sampled dialogues",
-    `From the training rollouts of step ${last}.`,
-    ...chosen.flatMap(([, episode]) => [
-      `### Problem ${episode.id}`,
-      fenced(shorten(episode.question, MAX_RESPONSE)),
-      `True answer: \`${episode.answer.replaceAll("`", "'")}\``,
-      ...episode.turns.flatMap((turn) => [
-        `**${turn.stage}**, ${turn.tokens} tokens${turn.truncated ? " (budget spent)" : ""}, ` +
-        `reward ${Number(turn.reward.toFixed(3))}`,
-        fenced(shorten(turn.response, MAX_RESPONSE)),
-      ]),
-    ]),
+    heading("Sampled dialogues"),
+    { kind: "text", text: `From the training rollouts of step ${last}.` },
+    { kind: "dialogues", dialogues },
   ];
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Evaluation, standardError } from "../eval/mod.ts";
+import type { GradeCounts } from "../grade/mod.ts";
 import type { Tokenizer } from "../model/mod.ts";
 import type { ScoredEpisode } from "../ppo/mod.ts";
 import type { TrainConfig } from "./config.ts";
@@ -19,6 +20,20 @@ export function evalMetrics({ accuracy, tokens, firstTokens, episodes }: Evaluat
   const metrics: Metrics = { "eval/tokens": tokens, "eval/fast_tokens": firstTokens };
   for (const [name, value] of Object.entries(accuracy)) metrics[`eval/${name}`] = value;
   return metrics;
+}
+
+/**
+ * Metrics `grade/*` of what was graded between two counts: pairs that stayed undecided (they count as
+ * not equal), and questions that met a limit of time, memory or queue. Only the latter could depend on
+ * how busy the machine is; as long as `grade/limit` is 0, nothing does.
+ */
+export function gradeMetrics(before: GradeCounts, after: GradeCounts): Metrics {
+  const limited = ({ time, memory, queue }: GradeCounts) => time + memory + queue;
+  return {
+    "grade/undecided": after.undecided - before.undecided,
+    "grade/symbolic": after.symbolic - before.symbolic,
+    "grade/limit": limited(after) - limited(before),
+  };
 }
 
 /** The results of a run: what it started from and what came of it. */

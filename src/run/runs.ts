@@ -3,8 +3,12 @@
  *
  * @module
  */
+import type { Precision } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
+import type { ThinkerPrompts } from "../task/mod.ts";
+import { type TrainConfig, trainConfigSchema } from "./config.ts";
 import { RunFolder } from "./folder.ts";
+import { openPrompts } from "./models.ts";
 
 /**
  * The newest checkpoint of any run under `root`.
@@ -30,4 +34,28 @@ export async function latestCheckpoint(root: string): Promise<string> {
     });
   }
   return newest.path;
+}
+
+/** How a run asks its questions, and with which precision it answers them. */
+export interface RunSettings {
+  readonly prompts: ThinkerPrompts;
+  readonly budgets: TrainConfig["budgets"];
+  /** What the matrix products read; undefined: what suits the device. */
+  readonly weights?: Precision;
+}
+
+/** The settings of the run that a checkpoint lies in; undefined for other model folders. */
+export function runSettings(
+  checkpoint: string,
+): RunSettings | undefined {
+  let content: unknown;
+  try {
+    content = JSON.parse(Deno.readTextFileSync(`${checkpoint}/../../config.json`));
+  } catch {
+    return undefined;
+  }
+  const config = trainConfigSchema.safeParse(content);
+  if (!config.success) return undefined;
+  const { prompts, budgets, weights } = config.data;
+  return { prompts: openPrompts(prompts), budgets, weights: weights ?? undefined };
 }

@@ -15,18 +15,24 @@ import {
   type TokenizerFiles,
   writeSafetensors,
 } from "../model/mod.ts";
-import type { PpoTrainer } from "../ppo/mod.ts";
+import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
 import type { TrailingAccuracy } from "../task/mod.ts";
 import { UserError } from "../errors.ts";
+
+/** Optimizer steps taken, and those skipped in a row because the gradient was not finite. */
+const updatesSchema = z.strictObject({
+  taken: z.int().nonnegative(),
+  skipped: z.int().nonnegative(),
+});
 
 const stateSchema = z.strictObject({
   step: z.int().nonnegative(),
   tokens: z.int().nonnegative(),
   /** Fast accuracy of the last rollout. */
   trailing: z.number().min(0).max(1),
-  /** Optimizer steps taken. */
-  actorUpdates: z.int().nonnegative(),
-  criticUpdates: z.int().nonnegative(),
+  actor: updatesSchema,
+  /** Without a critic null. */
+  critic: updatesSchema.nullable(),
 });
 
 /** How far a run is. */
@@ -53,6 +59,15 @@ function moments({ trainer }: TrainingModels): [string, Tensor][] {
   return critic ? [...tensors, ["critic.m", critic.m], ["critic.v", critic.v]] : tensors;
 }
 
+function updatesOf({ t, skipped }: AdamW): z.output<typeof updatesSchema> {
+  return { taken: t, skipped };
+}
+
+function restoreUpdates(optimizer: AdamW, updates: z.output<typeof updatesSchema>): void {
+  optimizer.t = updates.taken;
+  optimizer.skipped = updates.skipped;
+}
+
 /** Writes a checkpoint into an existing folder. */
 export async function saveState(
   dir: string,
@@ -76,8 +91,8 @@ export async function saveState(
   const numbers: z.output<typeof stateSchema> = {
     ...state,
     trailing: trailing.toJSON(),
-    actorUpdates: trainer.actorOptimizer.t,
-    criticUpdates: trainer.criticOptimizer?.t ?? 0,
+    actor: updatesOf(trainer.actorOptimizer),
+    critic: trainer.criticOptimizer ? updatesOf(trainer.criticOptimizer) : null,
   };
   await Deno.writeTextFile(`${dir}/state.json`, JSON.stringify(numbers, null, 2) + "\n");
 }
@@ -99,7 +114,7 @@ async function readState(path: string): Promise<z.output<typeof stateSchema>> {
  * @throws {UserError} when the checkpoint is damaged or belongs to another model.
  */
 export async function loadState(dir: string, models: TrainingModels): Promise<RunState> {
-  const { trailing, actorUpdates, criticUpdates, ...state } = await readState(`${dir}/state.json`);
+  const { trailing, actor, critic, ...state } = await readState(`${dir}/state.json`);
   using source = openSafetensors(`${dir}/optimizer.safetensors`);
   for (const [name, tensor] of moments(models)) {
     if (source.info(name).shape.join() !== tensor.shape.join()) {
@@ -110,8 +125,9 @@ export async function loadState(dir: string, models: TrainingModels): Promise<Ru
       models.stream.upload(tensor.view(offset / 4, [values.length]), values);
     });
   }
-  models.trainer.actorOptimizer.t = actorUpdates;
-  if (models.trainer.criticOptimizer) models.trainer.criticOptimizer.t = criticUpdates;
+  const { actorOptimizer, criticOptimizer } = models.trainer;
+  restoreUpdates(actorOptimizer, actor);
+  if (criticOptimizer && critic) restoreUpdates(criticOptimizer, critic);
   models.trailing.restore(trailing);
   await models.stream.sync();
   return state;

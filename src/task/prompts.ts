@@ -74,7 +74,8 @@ export function parsePrompts(value: unknown, where: string): ThinkerPrompts {
 export class ChatEncoder {
   readonly #codec: Codec;
   readonly #prompts: ThinkerPrompts;
-  readonly #system: readonly number[];
+  /** What precedes the question: control tokens of the model, then the system turn. */
+  readonly #begin: readonly number[];
   readonly #userOpen: readonly number[];
   readonly #userClose: readonly number[];
   readonly #newline: readonly number[];
@@ -90,18 +91,19 @@ export class ChatEncoder {
     this.#newline = control("\n");
     this.#userOpen = control("<|im_start|>user\n");
     this.#userClose = control("<|im_end|>\n<|im_start|>assistant\n");
-    this.#system = prompts.system === undefined ? [] : [
+    const system = prompts.system === undefined ? [] : [
       ...control("<|im_start|>system\n"),
       ...codec.encode(prompts.system),
       ...control("<|im_end|>\n"),
     ];
+    this.#begin = [...codec.prefix ?? [], ...system];
   }
 
   /** The prompt that opens a dialogue. */
   opening(stage: OpeningStage, question: string): number[] {
     // A function as replacement: "$&" and its kin are ordinary characters in a math question.
     const text = this.#prompts[stage].replace(PLACEHOLDER, () => question);
-    return [...this.#system, ...this.#userTurn(text)];
+    return [...this.#begin, ...this.#userTurn(text)];
   }
 
   /**

@@ -15,6 +15,8 @@ export interface Codec {
   encode(text: string, options?: { special?: boolean }): number[];
   /** Token ids to text. */
   decode(ids: readonly number[]): string;
+  /** Control tokens that the model expects where a sequence begins; none by default. */
+  readonly prefix?: readonly number[];
   /** The id of one control token; throws when the model has no such token. */
   id(token: string): number;
 }
@@ -27,6 +29,8 @@ export interface TaskProblem {
   readonly question: string;
   /** The gold answer. */
   readonly answer?: string;
+  /** Options of a multiple-choice question by letter; the answer may be a letter or an option. */
+  readonly choices?: Readonly<Record<string, string>>;
 }
 
 /** What the policy sampled in one turn. */

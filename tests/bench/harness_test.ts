@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import * as attention from "../../bench/attention_bench.ts";
-import { type Case, measure, median } from "../../bench/harness.ts";
+import { type Case, interleave, measure, median } from "../../bench/harness.ts";
 import { cases as head } from "../../bench/head_bench.ts";
 import { cases as layers } from "../../bench/layers_bench.ts";
 import * as linear from "../../bench/linear_bench.ts";
@@ -39,14 +39,30 @@ Deno.test("measure: rate, share and bound of a case fit together", async () => {
   for (const each of small) {
     for (const bound of ["fma", "read"] as const) {
       const peak = new FakePeak(bound === "fma" ? { fma: 1, read: 1e12 } : { fma: 1e15, read: 1 });
-      const got = await measure(bench, peak, each, { rounds: 2, seconds: 1e-4 });
+      const got = await measure(bench, peak, each, { rounds: 6, seconds: 1e-4, limit: 60 });
       assertEquals([got.op, got.shape, got.bound, got.peak], [each.op, each.shape, bound, 1]);
       const work = bound === "fma" ? each.flops : each.bytes;
       assert(Math.abs(got.rate * got.microseconds / 1e6 / work - 1) < 1e-6, `rate ${got.rate}`);
-      assert(got.share > 0 && got.calls >= 1 && got.rounds === 2);
-      assertEquals(peak.asked[bound], 3); // once to find the bound, then before each round
+      assert(got.share > 0 && got.calls >= 1 && got.slices === 6);
+      assertEquals(peak.asked[bound], 9 + 7); // nine times for the balance, then around each slice
     }
   }
+});
+
+Deno.test("interleave: a machine that slows down for a while changes no share", async () => {
+  let speed = 4, asked = 0;
+  const peak: Peak = {
+    fma: () => Promise.resolve(speed = asked++ % 8 < 3 ? 1 : 4),
+    read: () => Promise.resolve(1e9),
+  };
+  const options = { rounds: 15, limit: 60 };
+  const got = await interleave(peak, { flops: 10, bytes: 0 }, options, () => {
+    return Promise.resolve(10 / (0.5 * speed));
+  });
+  assertEquals([got.bound, got.share, got.slices], ["fma", 0.5, 15]);
+  const brief = { rounds: 15, limit: 0 };
+  const some = await interleave(peak, { flops: 0, bytes: 8 }, brief, () => Promise.resolve(1));
+  assertEquals([some.bound, some.slices], ["read", 5]);
 });
 
 Deno.test("measure: a case's tensors are gone afterwards", async () => {
@@ -54,7 +70,7 @@ Deno.test("measure: a case's tensors are gone afterwards", async () => {
   const peak = new FakePeak({ fma: 1, read: 1 });
   const [, backward] = small;
   const before = bench.device.allocatedBytes;
-  await measure(bench, peak, backward, { rounds: 1, seconds: 0 });
+  await measure(bench, peak, backward, { rounds: 1, seconds: 0, limit: 60 });
   assertEquals(bench.device.allocatedBytes, before);
 });
 

@@ -34,7 +34,7 @@ Deno.test("cli: plan of a config file, as JSON; its change makes the next plan f
   assertEquals([first.total, first.fits], [roomy.total, false]);
   const rows: { bytes: number }[] = first.rows;
   assertEquals(rows.reduce((total, row) => total + row.bytes, 0), first.total);
-  const { setting, to, total } = first.change;
+  const [{ settings: [{ setting, to }], total }] = first.changes;
   assertEquals(setting, "ppo.packTokens");
   await Deno.writeTextFile(
     file,
@@ -42,7 +42,7 @@ Deno.test("cli: plan of a config file, as JSON; its change makes the next plan f
   );
   const second = await ask(tight);
   assert(second.fits && second.total <= second.usable);
-  assertEquals([second.total, second.change], [total, null]);
+  assertEquals([second.total, second.changes], [total, []]);
 });
 
 Deno.test("cli: plan refuses an amount of memory that it cannot read", async () => {
@@ -63,4 +63,20 @@ Deno.test("cli: plan takes this machine's memory where it may ask, and else asks
   const unknown = await run();
   assertEquals(unknown.code, 1);
   assertMatch(unknown.text, /^error: how much memory .*\nhint: .*--memory 16GB\n$/);
+});
+
+Deno.test("cli: plan knows the presets' models before they are downloaded", async () => {
+  const large = await plan("--preset", "r7b", "--device", "cuda", "--memory", "141GB");
+  assertMatch(
+    large,
+    /^deepseek-ai\/DeepSeek-R1-Distill-Qwen-7B: 7615616512 parameters, on a GPU\n/,
+  );
+  assertMatch(
+    large,
+    /\ndoes not fit into 127 GB, nine tenths of 141 GB\nthe smallest change that fits: /,
+  );
+  assertStringIncludes(large, 'parallel.offload to "optimizer"');
+  assertMatch(large, /\nor: set parallel\.ranks to 4 .* on each of 4 GPUs\)\n.* do not run yet\n$/);
+  const small = await plan("--preset", "q1.5b", "--device", "cuda", "--memory", "141GB");
+  assertMatch(small, /\nfits into 127 GB, nine tenths of 141 GB\n$/);
 });

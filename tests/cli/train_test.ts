@@ -53,7 +53,7 @@ Deno.test("cli: Ctrl-C during the warm start stops it and exits 130", async () =
   const config = `${dir.path}/long.json`;
   const warmstart = { steps: 100000, batch: 8 };
   await Deno.writeTextFile(config, JSON.stringify(smallConfig({ warmstart })));
-  const child = start(["train", "--config", config, "--out", `${dir.path}/run`]);
+  const child = await start(["train", "--config", config, "--out", `${dir.path}/run`]);
   const stderr = follow(child.stderr, /^warm start: 100000 steps/m),
     stdout = follow(child.stdout, /$/);
   await stderr.seen;

@@ -1,16 +1,18 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
 import { UserError } from "../../src/errors.ts";
 import { loadProblems, problemSchema } from "../../src/data/mod.ts";
 
-/** Writes `text` to a temporary file named `name` and hands its path to `use`. */
+/** Writes `content` to a temporary file named `name` and hands its path to `use`. */
 async function withFile(
   name: string,
-  text: string,
+  content: string | Uint8Array,
   use: (path: string) => Promise<void>,
 ): Promise<void> {
   const dir = await Deno.makeTempDir();
   try {
-    await Deno.writeTextFile(`${dir}/${name}`, text);
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    await Deno.writeFile(`${dir}/${name}`, bytes);
     await use(`${dir}/${name}`);
   } finally {
     await Deno.remove(dir, { recursive: true });
@@ -38,14 +40,17 @@ Deno.test("loadProblems: JSONL, with blank lines, other keys, numbers, CRLF and 
     "\ufeff" + row("a"),
     "",
     row(7, 2.5),
-    '{"id":"c","question":"q","answer":"B","choices":{}}',
+    '{"id":"c","question":"q","answer":"B","choices":{"A":"1","B":"2"}}',
+    '{"id":"d","question":"q","answer":"1","choices":["1","2"],"level":3}',
   ];
+  const choices = { A: "1", B: "2" }, asked = "q\n\nA. 1\nB. 2";
   await withFile("x.jsonl", lines.join("\r\n"), async (path) => {
     assertEquals(await loadProblems(path), {
       problems: [
         { id: "a", question: "1+1=", answer: "2" },
         { id: "7", question: "1+1=", answer: "2.5" },
-        { id: "c", question: "q", answer: "B" },
+        { id: "c", question: asked, answer: "B", choices },
+        { id: "d", question: asked, answer: "A", choices },
       ],
       skipped: [],
     });
@@ -95,14 +100,92 @@ Deno.test("loadProblems: the evaluation layout of Open-Reasoner-Zero", async () 
   });
 });
 
+Deno.test("loadProblems: options of a multiple-choice question become part of it, in order", async () => {
+  const choices = { B: "x ", A: "y" };
+  const rows = [
+    { id: "a", question: "q?\n", answer: "B", choices },
+    { id: "b", question: "q?\n\nA. y\nB. x", answer: "x", choices },
+    { id: "c", question: "q?", answer: "A", choices: ["y", "x"] },
+  ];
+  await withFile("x.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"), async (path) => {
+    const { problems } = await loadProblems(path);
+    assertEquals(problems.map((row) => row.question), Array(3).fill("q?\n\nA. y\nB. x"));
+    assertEquals(problems.map((row) => row.answer), ["B", "B", "A"]);
+    assertEquals(problems[2].choices, { A: "y", B: "x" });
+  });
+  const wrong = (change: object) =>
+    JSON.stringify({ id: "a", question: "q", answer: "B", choices, ...change });
+  await assertRefused("x.jsonl", wrong({ answer: "C" }), "line 1: answer is none of");
+  await assertRefused(
+    "x.jsonl",
+    wrong({ choices: { A: 1, one: 2 } }),
+    "line 1: choices must have the letters",
+  );
+});
+
+Deno.test("loadProblems: published layouts, line by line", async () => {
+  const rows = [
+    { problem: "p", solution: "so \\boxed{1} or \\boxed{\\frac{1}{2}}", unique_id: "m/7.json" },
+    { problem: "p", answer: 27 },
+    { id: 1606, question: "q", final_answer: ["2", "3"] },
+    { question: "q", answer: "two times 600\n#### 1,200" },
+    {
+      prompt: [{ role: "system", content: "s" }, { role: "user", content: "u" }],
+      reward_model: { ground_truth: "g" },
+    },
+  ];
+  await withFile("set.jsonl", rows.map((row) => JSON.stringify(row)).join("\n"), async (path) => {
+    assertEquals((await loadProblems(path)).problems, [
+      { id: "set/m/7.json", question: "p", answer: "\\frac{1}{2}" },
+      { id: "set/1", question: "p", answer: "27" },
+      { id: "set/1606", question: "q", answer: "2, 3" },
+      { id: "set/3", question: "q", answer: "1200" },
+      { id: "set/4", question: "u", answer: "g" },
+    ]);
+    assertEquals((await loadProblems(path, { stem: "mine" })).problems[1].id, "mine/1");
+  });
+  await withFile("set.jsonl", '{"question":"q","answer":"1"}', async (path) => {
+    const { problems } = await loadProblems(path, { published: true });
+    assertEquals(problems, [{ id: "set/0", question: "q", answer: "1" }]);
+  });
+});
+
+Deno.test("loadProblems: parquet, whatever its compression", async () => {
+  const write = (codec: "SNAPPY" | "UNCOMPRESSED") =>
+    new Uint8Array(parquetWriteBuffer({
+      codec,
+      columnData: [
+        { name: "question", data: ["1+1=", " ", "q?"], type: "STRING" },
+        { name: "answer", data: ["2", "3", "A"], type: "STRING" },
+        { name: "id", data: [10n, 11n, 12n], type: "INT64" },
+        { name: "choices", data: [null, null, { A: "x", B: "y" }], type: "JSON" },
+      ],
+    }));
+  for (const codec of ["SNAPPY", "UNCOMPRESSED"] as const) {
+    await withFile("set.parquet", write(codec), async (path) => {
+      assertEquals(await loadProblems(path), {
+        problems: [
+          { id: "set/10", question: "1+1=", answer: "2" },
+          { id: "set/12", question: "q?\n\nA. x\nB. y", answer: "A", choices: { A: "x", B: "y" } },
+        ],
+        skipped: [{ where: `${path}: item 1`, reason: "the question is blank" }],
+      });
+    });
+  }
+  const damaged = write("SNAPPY").subarray(0, 60);
+  await withFile("x.parquet", damaged, async (path) => {
+    await assertRejects(() => loadProblems(path), UserError, "cannot be read as parquet");
+  });
+});
+
 Deno.test("loadProblems: list errors name the item and what is wrong", async () => {
   const good = turn("1+1=", "2");
   const refused = (rows: unknown[], message: string) =>
     assertRefused("x.json", JSON.stringify(rows), message);
-  await refused([good, [good[0], { from: "assistant" }]], "item 1: 1.ground_truth is missing");
+  await refused([good, [good[0], { from: "assistant" }]], "item 1: answer is missing");
   await refused([good, [good[0]]], "item 1: ");
-  await refused([{ prompt: [{ value: "q" }] }], "item 0: final_answer is missing");
-  await refused([{ prompt: [], final_answer: "1" }], "item 0: prompt");
+  await refused([{ prompt: [{ value: "q" }] }], "item 0: answer is missing");
+  await refused([{ prompt: [], final_answer: "1" }], "item 0: question is missing");
   await refused([good, 5], "item 1: ");
   await refused([], "contains no problem");
   await assertRefused("x.json", "[1,", "not valid JSON");

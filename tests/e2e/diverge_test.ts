@@ -49,9 +49,14 @@ async function fails(changes: Changes) {
   const config = smallConfig({ steps: 9, evalEvery: 9, saveEvery: 1, ...changes });
   const error = await assertRejects(() => train(config, { out }), UserError);
   assert(error.hint);
-  const { metrics, path } = RunFolder.at(out);
-  const lines = await readMetrics(metrics).catch(() => []);
-  const last = await RunFolder.at(path).latestCheckpoint();
+  const folder = RunFolder.at(out);
+  const lines = await readMetrics(folder.metrics).catch(() => []);
+  const last = await folder.latestCheckpoint();
+  if (last) {
+    // A resumed run goes on counting: it ends at the same step with the same words.
+    await assertRejects(() => train(config, { out, resume: true }), UserError, error.message);
+    assertEquals((await readMetrics(folder.metrics)).length, lines.length);
+  }
   return { message: error.message, lines, last: last?.step };
 }
 

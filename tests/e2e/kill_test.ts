@@ -80,7 +80,7 @@ async function interrupt(
   when: (now: Look) => boolean,
   ms: number,
 ) {
-  const child = start(args);
+  const child = await start(args);
   let over = false;
   const output = child.output().finally(() => over = true);
   while (!over && !when(look(run))) await sleep(1);

@@ -1,14 +1,16 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Device } from "../../ffi/mod.ts";
-import { Engine } from "../../src/engine/mod.ts";
+import { Engine, probeFloats } from "../../src/engine/mod.ts";
 import { UserError } from "../../src/errors.ts";
 import { Decoder } from "../../src/model/mod.ts";
 import { AdamW, Learner } from "../../src/ppo/mod.ts";
 import type { TrainConfig } from "../../src/run/config.ts";
 import { openModelConfig, openTasks, openTokenizer } from "../../src/run/models.ts";
+import { readMetrics } from "../../src/run/metrics.ts";
 import { type MemoryPlan, planMemory } from "../../src/run/plan.ts";
 import { train } from "../../src/run/train.ts";
-import { tinyConfig } from "../model/models.ts";
+import { families, tinyConfig } from "../model/models.ts";
+import { testBackends } from "../native.ts";
 import { smallConfig, TempDir, timeless } from "./small.ts";
 
 function planOf(config: TrainConfig): MemoryPlan {
@@ -17,13 +19,17 @@ function planOf(config: TrainConfig): MemoryPlan {
   return planMemory(config, model, openTasks(config, tokenizer, model.eos));
 }
 
-/** The most bytes that any device had allocated at once while the body ran. */
+/**
+ * The most bytes that any device had allocated at once while the body ran, but for the measurement of
+ * bandwidth, which must be alone.
+ */
 async function peakBytes(body: () => Promise<void>): Promise<number> {
   const { alloc } = Device.prototype;
   let peak = 0;
   Device.prototype.alloc = function (...args) {
-    const allocation = alloc.apply(this, args);
-    peak = Math.max(peak, this.allocatedBytes);
+    const before = this.allocatedBytes, allocation = alloc.apply(this, args);
+    if (allocation.tensor.size === probeFloats + 1) assertEquals(before, 0);
+    else peak = Math.max(peak, this.allocatedBytes);
     return allocation;
   };
   try {
@@ -40,6 +46,7 @@ Deno.test("plan: what a run really allocates is at most the plan, and hardly les
   const runs: Record<string, TrainConfig> = {
     gae: smallConfig(once),
     recompute: smallConfig({ ...once, recompute: true }),
+    bf16: smallConfig({ ...once, weights: "bf16" }),
     baseline: smallConfig({ ...once, task: "baseline", ppo: { packTokens: 512 } }),
     "grpo with a reference and importance weights": smallConfig({
       ...once,
@@ -56,6 +63,18 @@ Deno.test("plan: what a run really allocates is at most the plan, and hardly les
     });
   }
 
+  await t.step("bf16 weights save memory, learn, and keep the log-prob gap at zero", async () => {
+    const plans = [runs.bf16, runs.gae].map((config) => planOf(config).rows);
+    const packed = (name: string) =>
+      plans.map((rows) => rows.find((row) => row.name === `${name}: packed weights`)!.bytes);
+    const [halved, whole] = packed("actor"), [critic, wholeCritic] = packed("critic");
+    assertEquals(2 * halved, whole);
+    assert(2 * critic > wholeCritic && critic < wholeCritic, "a value head stays in float32");
+    const [, last] = await readMetrics(`${dir.path}/bf16/metrics.jsonl`);
+    assertEquals(last["rollout/logprob_gap_max"], 0);
+    assertNotEquals(await timeless(`${dir.path}/bf16`), await timeless(`${dir.path}/gae`));
+  });
+
   await t.step("recomputing activations saves memory and changes no bit", async () => {
     const rows = (name: string) => planOf(runs[name]).total;
     assert(rows("recompute") < 0.9 * rows("gae"));
@@ -63,28 +82,35 @@ Deno.test("plan: what a run really allocates is at most the plan, and hardly les
   });
 });
 
-Deno.test("plan: every row but the rollout is what is allocated, to the byte", async () => {
-  const config = smallConfig({
-    engine: { maxSequences: 11, cacheTokens: 777, prefillChunk: 33, stepsPerSync: 3 },
-  });
-  const model = tinyConfig({ tiedHead: false }); // sizes that need padding
-  const limits = { maxTokens: 50, stop: [1, 2] };
-  using device = await Device.open();
-  using stream = device.stream();
-  const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
-  using actor = new Decoder(device, stream, model, { head: "lm", train: true });
-  using critic = new Decoder(device, stream, model, { head: "value", train: true });
-  using _actorOptimizer = new AdamW(device, stream, actor, adam);
-  using _criticOptimizer = new AdamW(device, stream, critic, adam);
-  using _learner = new Learner(device, stream, [actor, critic], config.ppo.packTokens);
-  using _engine = new Engine(device, stream, actor, { ...config.engine, ...limits });
-  const { rows } = planMemory(config, model, limits);
-  const planned = rows.filter(({ name }) => !name.startsWith("rollout"))
-    .reduce((sum, { bytes }) => sum + bytes, 0);
-  // The plan assumes the widest panels; narrower instruction sets pad less.
-  if (device.info.isa === "avx512") assertEquals(device.allocatedBytes, planned);
-  else assert(device.allocatedBytes <= planned && planned <= 1.1 * device.allocatedBytes);
-});
+for (const [name, changes] of [["Qwen2", {}], ["Qwen3", families.Qwen3]] as const) {
+  testBackends(
+    `plan: every row but the rollout is what is allocated, to the byte, ${name}`,
+    async (backend) => {
+      const config = smallConfig({
+        engine: { maxSequences: 11, cacheTokens: 777, prefillChunk: 33, stepsPerSync: 3 },
+      });
+      const model = tinyConfig({ tiedHead: false, ...changes }); // sizes that need padding
+      const layout = backend === "cpu" ? "cpu" : "cuda";
+      const limits = { maxTokens: 50, stop: [1, 2], backend: layout } as const;
+      using device = await Device.open(backend);
+      using stream = device.stream();
+      const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
+      using actor = new Decoder(device, stream, model, { head: "lm", train: true });
+      using critic = new Decoder(device, stream, model, { head: "value", train: true });
+      using _actorOptimizer = new AdamW(device, stream, actor, adam);
+      using _criticOptimizer = new AdamW(device, stream, critic, adam);
+      using _learner = new Learner(device, stream, [actor, critic], config.ppo.packTokens);
+      using _engine = new Engine(device, stream, actor, { ...config.engine, ...limits });
+      const { rows } = planMemory(config, model, limits);
+      const planned = rows.filter(({ name }) => !name.startsWith("rollout"))
+        .reduce((sum, { bytes }) => sum + bytes, 0);
+      // The plan assumes the widest panels; narrower instruction sets pad less.
+      if (backend !== "cpu" || device.info.isa === "avx512") {
+        assertEquals(device.allocatedBytes, planned);
+      } else assert(device.allocatedBytes <= planned && planned <= 1.1 * device.allocatedBytes);
+    },
+  );
+}
 
 Deno.test("plan: train refuses what does not fit before it allocates or leaves a folder", async () => {
   await using dir = await TempDir.make();

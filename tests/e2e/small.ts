@@ -22,6 +22,7 @@ export function smallConfig({ ppo, warmstart, ...changes }: Changes = {}): Train
       maxPositions: 512,
     },
     promptLimit: 200,
+    device: "cpu", // auto would tell where there is no GPU
     steps: 3,
     evalEvery: 2,
     saveEvery: 2,

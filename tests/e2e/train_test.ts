@@ -38,6 +38,9 @@ const everyStep = [
   "ppo/clip_fraction",
   "ppo/grad_norm",
   "rollout/logprob_gap_max",
+  "grade/undecided",
+  "grade/symbolic",
+  "grade/limit",
   "seconds",
   "time/generate",
   "time/grade",
@@ -65,7 +68,8 @@ Deno.test("train: one small run and its repetitions", async (t) => {
       checkpoint.map((file) => `checkpoints/step-${step}/${file}`)
     );
     const logs = ["config.json", "episodes.jsonl", "metrics.jsonl", "warmstart.jsonl"];
-    assertEquals(await filesOf(run), [...checkpoints, ...logs, "report.md", "report.svg"].sort());
+    const reports = ["report.html", "report.md", "report.svg"];
+    assertEquals(await filesOf(run), [...checkpoints, ...logs, ...reports].sort());
     assertEquals(JSON.parse(await Deno.readTextFile(`${run}/config.json`)), smallConfig());
     assertEquals(phases, ["warm start 0/20", "train 0/3"]);
   });
@@ -76,6 +80,8 @@ Deno.test("train: one small run and its repetitions", async (t) => {
     for (const line of lines.slice(1)) {
       assertEquals(missing(line, everyStep), []);
       assertEquals(line["rollout/logprob_gap_max"], 0);
+      // Sums never need the symbolic stage, and so no worker is started.
+      assertEquals([line["grade/symbolic"], line["grade/limit"]], [0, 0]);
     }
     const evaluated = lines.filter((line) => "eval/final" in line);
     assertEquals(evaluated.map(({ step }) => step), [0, 2, 3]);

@@ -90,6 +90,14 @@ const stages = episode.segments.map(({ stage }) => stage);
 console.log(JSON.stringify({ done: episode.done, stages, rewards }));
 `;
 
+/** Grades what only the symbolic stage, in its worker, can decide. */
+const gradingProgram = String.raw`
+import { GradePool } from "$URL";
+
+await using pool = new GradePool();
+console.log(JSON.stringify(await pool.grade("\\sum_{k=1}^{n} k", "\\frac{n(n+1)}{2}")));
+`;
+
 /** Samples from a decoder with random weights on kernels that are built first. */
 const decoderProgram = String.raw`
 import { Decoder, Device, Engine, initialise, type ModelConfig, Random } from "$URL";
@@ -151,6 +159,18 @@ Deno.test("url import: an episode and an engine, with the permissions of README.
     const refused = await run(["run", "-q", "--no-prompt"]);
     assertEquals(refused.code, 1);
     assertStringIncludes(refused.stderr, "--allow-import");
+  });
+
+  await t.step("the workers of symbolic grading need none either", async () => {
+    const run = await program(host, dir.path, cache, gradingProgram);
+    const { code, stdout, stderr } = await run([
+      "run",
+      "-q",
+      "--no-prompt",
+      `--allow-import=${host}`,
+    ]);
+    assertEquals(code, 0, stderr);
+    assertEquals(JSON.parse(stdout), { equal: true, reason: "symbolic" });
   });
 
   await t.step("the engine is built into an empty cache, and then found there", async () => {

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { lmHeadLogprobs } from "../../ffi/mod.ts";
+import { lmHeadLogprobs, type Precision } from "../../ffi/mod.ts";
 import { Engine, type EngineOptions, type PromptRequest } from "../../src/engine/mod.ts";
-import { type Decoder, packBatch } from "../../src/model/mod.ts";
+import { type Decoder, type ModelConfig, packBatch } from "../../src/model/mod.ts";
+import { families } from "../model/models.ts";
 import { assertSameBits, Lab, type Rand, seeded } from "../native.ts";
 import {
   fromSeed,
@@ -19,10 +20,12 @@ import {
 /** A device with the model and the workload of a fresh seed. */
 function withScenario(
   body: (lab: Lab, decoder: Decoder, plans: Plan[], rand: Rand) => Promise<void>,
+  changes: Partial<ModelConfig> = {},
+  weights: Precision = "f32",
 ): Promise<void> {
   return seeded(async (rand) => {
     using lab = await Lab.open({ threads: 1 });
-    const { decoder, plans } = fromSeed(lab, rand.seed);
+    const { decoder, plans } = fromSeed(lab, rand.seed, changes, weights);
     const before = lab.device.allocatedBytes;
     using _ = decoder;
     await body(lab, decoder, plans, rand);
@@ -111,44 +114,76 @@ function flatten({ plan, turns }: Outcome) {
   return { ids, actions };
 }
 
-for (const temperature of [1, 0.7]) {
-  Deno.test(`engine: log-probs equal those of the training pass bit by bit, temperature ${temperature}`, () =>
-    withScenario(async (lab, decoder, plans) => {
-      const run = { seed: 5n, sampling: { temperature, topP: 1, topK: 0 } };
-      const { outcomes } = await play(lab, decoder, plans, { run });
-      assert(outcomes.some(({ turns }) => turns.length === 3), "no sequence had three turns");
-      const sequences = outcomes.map(flatten);
-      const T = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
-      const workspace = 4 * decoder.config.vocab * 50;
-      const extra = 64 * 3 + 8 * T + workspace;
-      using arena = lab.device.arena(decoder.activationBytes(T, { train: false }) + extra);
-      const batch = packBatch(lab.stream, arena, sequences.map(({ ids }) => ids));
-      const { hidden } = decoder.forward(lab.stream, arena, batch, { keep: false });
-      const targets = arena.alloc("i32", [T]), logprobs = arena.alloc("f32", [T]);
-      lab.stream.upload(
-        targets,
-        Int32Array.from(sequences.flatMap(({ ids }) => [...ids.slice(1), 0])),
-      );
-      lmHeadLogprobs(lab.stream, {
-        h: hidden,
-        w: decoder.params.head,
-        workspace: arena.alloc("u8", [workspace]),
-        logprobs,
-        targets,
-        temperature,
-      });
-      const trained = await lab.f32(logprobs);
-      let start = 0;
-      const pairs = sequences.flatMap(({ ids, actions }) => {
-        const offset = start - 1; // the token before predicts
-        start += ids.length;
-        return actions.map(({ index, logprob }) => [logprob, trained[offset + index]]);
-      });
-      const [rolled, scored] = [0, 1].map((i) => Float32Array.from(pairs, (pair) => pair[i]));
-      assert(rolled.length > 100);
-      assertSameBits(rolled, scored, "log-probs");
-    }));
+const gapCases: [string, number, Partial<ModelConfig>, Precision][] = [
+  ["Qwen2", 1, {}, "f32"],
+  ["Qwen2", 0.7, {}, "f32"],
+  ["Qwen2", 1, {}, "bf16"],
+  ...Object.entries(families).map(([name, changes]): typeof gapCases[number] => [
+    name,
+    1,
+    changes,
+    "f32",
+  ]),
+];
+for (const [name, temperature, changes, weights] of gapCases) {
+  Deno.test(`engine: log-probs equal those of the training pass bit by bit, ${name} at temperature ${temperature}, weights ${weights}`, () =>
+    withScenario(
+      async (lab, decoder, plans) => {
+        const run = { seed: 5n, sampling: { temperature, topP: 1, topK: 0 } };
+        const { outcomes } = await play(lab, decoder, plans, { run });
+        assert(outcomes.some(({ turns }) => turns.length === 3), "no sequence had three turns");
+        const sequences = outcomes.map(flatten);
+        const T = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
+        const workspace = 4 * decoder.config.vocab * 50;
+        const extra = 64 * 3 + 8 * T + workspace;
+        using arena = lab.device.arena(decoder.activationBytes(T, { train: false }) + extra);
+        const batch = packBatch(lab.stream, arena, sequences.map(({ ids }) => ids));
+        const { hidden } = decoder.forward(lab.stream, arena, batch, { keep: false });
+        const targets = arena.alloc("i32", [T]), logprobs = arena.alloc("f32", [T]);
+        lab.stream.upload(
+          targets,
+          Int32Array.from(sequences.flatMap(({ ids }) => [...ids.slice(1), 0])),
+        );
+        lmHeadLogprobs(lab.stream, {
+          h: hidden,
+          w: decoder.params.head,
+          workspace: arena.alloc("u8", [workspace]),
+          logprobs,
+          targets,
+          temperature,
+        });
+        const trained = await lab.f32(logprobs);
+        let start = 0;
+        const pairs = sequences.flatMap(({ ids, actions }) => {
+          const offset = start - 1; // the token before predicts
+          start += ids.length;
+          return actions.map(({ index, logprob }) => [logprob, trained[offset + index]]);
+        });
+        const [rolled, scored] = [0, 1].map((i) => Float32Array.from(pairs, (pair) => pair[i]));
+        assert(rolled.length > 100);
+        assertSameBits(rolled, scored, "log-probs");
+      },
+      changes,
+      weights,
+    ));
 }
+
+Deno.test("engine: bf16 weights sample something else, and half the bytes are counted", () =>
+  seeded(async (rand) => {
+    using lab = await Lab.open({ threads: 1 });
+    const run = async (weights: Precision) => {
+      const { decoder, plans } = fromSeed(lab, rand.seed, {}, weights);
+      using _ = decoder;
+      const { outcomes, stats } = await play(lab, decoder, plans, { engine: { maxSequences: 1 } });
+      return { text: transcript(outcomes), bytes: stats.decodeBytes / stats.steps, decoder };
+    };
+    const [wide, narrow] = [await run("f32"), await run("bf16")];
+    assertNotEquals(narrow.text, wide.text);
+    const { matrices } = wide.decoder.params.layout;
+    const saved = wide.bytes - narrow.bytes;
+    // Sequences differ, and with them the keys that are read: at most a whole sequence's.
+    assert(Math.abs(saved - 2 * matrices) < 0.5 * matrices, `${saved} bytes saved`);
+  }));
 
 Deno.test("engine: turns end with a stop token or a spent budget, and are streamed", () =>
   withScenario(async (lab, decoder, plans) => {

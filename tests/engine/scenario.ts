@@ -4,6 +4,7 @@
  *
  * As a program it prints what one default engine samples, for a given seed: `scenario.ts SEED`.
  */
+import type { Precision } from "../../ffi/mod.ts";
 import {
   type Continuation,
   Engine,
@@ -13,7 +14,7 @@ import {
   type RunStats,
   type Turn,
 } from "../../src/engine/mod.ts";
-import type { Decoder } from "../../src/model/mod.ts";
+import type { Decoder, ModelConfig } from "../../src/model/mod.ts";
 import { randomDecoder, tinyConfig } from "../model/models.ts";
 import { Lab, Rand } from "../native.ts";
 
@@ -123,10 +124,16 @@ export async function play(
   return { outcomes, stats };
 }
 
-/** The model and the workload of a seed. */
-export function fromSeed(lab: Lab, seed: number): { decoder: Decoder; plans: Plan[] } {
+/** The model, with another shape where `changes` say so, and the workload of a seed. */
+export function fromSeed(
+  lab: Lab,
+  seed: number,
+  changes: Partial<ModelConfig> = {},
+  weights: Precision = "f32",
+): { decoder: Decoder; plans: Plan[] } {
   const rand = new Rand(seed);
-  const decoder = randomDecoder(lab, config, { head: "lm", train: false }, rand, 0.7);
+  const shape = { ...config, ...changes };
+  const decoder = randomDecoder(lab, shape, { head: "lm", train: false, weights }, rand, 0.7);
   return { decoder, plans: makePlans(rand) };
 }
 

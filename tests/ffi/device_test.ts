@@ -176,6 +176,11 @@ testBackends("transfers: only what fits exactly is copied", async (backend) => {
   assertThrows(() => stream.copy(a, b), RangeError, "copy: f32[4] does not fit f32[3] exactly");
   const bytes = lab.alloc("u8", [4]);
   assertThrows(() => stream.fill(bytes, 0), TypeError, "fill: u8[4] has no 4-byte elements");
+  const halves = lab.alloc("bf16", [2, 2]);
+  stream.fill(halves, -1.5);
+  assertEquals([...await stream.download(halves, new Uint16Array(4))], Array(4).fill(0xbfc0));
+  const odd = halves.view(0, [3]);
+  assertThrows(() => stream.fill(odd, 0), TypeError, "fill: bf16[3] has no 4-byte elements");
 
   // The host may reuse an array at once, and a part of one is as good as a whole.
   const host = Float32Array.of(9, 1, 2, 3, 9);

@@ -1,8 +1,16 @@
 /** The LM head's tensor-core path: shapes of the tile, chunks of rows, slabs of the vocabulary. */
-import { lmHeadLogprobs, lmHeadSample, ppoLoss, stat } from "../../ffi/mod.ts";
+import { crossEntropyLoss, lmHeadLogprobs, lmHeadSample, ppoLoss, stat } from "../../ffi/mod.ts";
 import { assert, assertThrows } from "@std/assert";
-import { assertSameBits, Lab, seeded } from "../native.ts";
-import { packWeight, randomHead } from "./head_reference.ts";
+import { assertClose, assertSameBits, Lab, seeded } from "../native.ts";
+import {
+  crossEntropy64,
+  headLoss64,
+  logits64,
+  logSoftmax64,
+  packWeight,
+  randomHead,
+} from "./head_reference.ts";
+import { uniformAt } from "./philox.ts";
 import { floats, outAs, putAs, testBf16 } from "./precision.ts";
 
 testBf16(
@@ -105,6 +113,48 @@ testBf16(
     });
   },
 );
+
+testBf16("lm head: Qwen2.5's vocabulary in a workspace of one row of logits", async (backend) => {
+  using lab = await Lab.open({ backend });
+  await seeded(async (rand) => {
+    const [T, C, V] = [3, 8, 151_936], head = randomHead(rand, [T, C, V], 2, "bf16");
+    const h = putAs(lab, "bf16", head.h, [T, C]), w = packWeight(lab, head.w, V, C, "bf16");
+    const workspace = lab.alloc("u8", [4 * V]);
+    const [tokens, sampled, logprobs] = [lab.out([T], "i32"), lab.out([T]), lab.out([T])];
+    const positions = Int32Array.of(7, 8, 9);
+    lmHeadSample(lab.stream, {
+      h,
+      w,
+      workspace,
+      tokens,
+      logprobs: sampled,
+      sampling: lab.put(Float32Array.of(1, 1, 0, 1, 1, 0, 0.8, 0.9, 1000), [T, 3]),
+      sequenceIds: lab.put(Int32Array.of(1, 0, 2, 0, 3, 0), [T, 2]),
+      positions: lab.put(positions),
+      seed: 11n,
+    });
+    const drawn = await lab.i32(tokens);
+    for (const t of [0, 1]) {
+      const logp = logSoftmax64(logits64(head, t, 1)), u = uniformAt(11n, [t + 1, 0], positions[t]);
+      const before = logp.subarray(0, drawn[t]).reduce((sum, x) => sum + Math.exp(x), 0);
+      // Float32 probabilities of so many entries: the borders move by some 1e-6.
+      assert(u >= before - 1e-5 && u < before + Math.exp(logp[drawn[t]]) + 1e-5, `row ${t}`);
+    }
+    const better = logits64(head, 2, 1).filter((z, _, all) => z > all[drawn[2]]).length;
+    assert(better < 1000, `row 2 drew number ${better}, outside the top 1000`);
+
+    const expected = headLoss64(head, drawn, 1, crossEntropy64([1, 0.5, -1]));
+    const dh = outAs(lab, "bf16", [T, C]), dw = lab.zeros([V, C]), stats = lab.zeros([stat.count]);
+    const weights = lab.put(Float32Array.of(1, 0.5, -1));
+    const loss = { h, w, workspace, stats, logprobs, dh, dw, targets: tokens, weights };
+    crossEntropyLoss(lab.stream, loss);
+    assertClose(await lab.f32(logprobs), expected.logprobs, 2e-6, "logprobs");
+    assertSameBits((await lab.f32(logprobs)).slice(0, 2), (await lab.f32(sampled)).slice(0, 2));
+    assertClose(await lab.f32(stats), expected.stats, 3e-6, "stats");
+    assertClose(await floats(lab, dh), expected.dh, 2 ** -7, "dh");
+    assertClose(await lab.f32(dw), expected.dw, 2 ** -7, "dw");
+  });
+});
 
 testBf16("lm head: a workspace too small for the tiles is named", async (backend) => {
   using lab = await Lab.open({ backend });

@@ -30,17 +30,17 @@ export function randomHead(
   return { h, w, T, C, V, dtype };
 }
 
-/** Packs `w (V, C)` for the device. */
+/** Packs `w (N, K)` for the device. */
 export function packWeight(
   lab: Lab,
   w: Float32Array,
-  V: number,
-  C: number,
+  N: number,
+  K: number,
   dtype: Precision = "f32",
 ): PackedWeight {
-  const data = lab.alloc("u8", [packedBytes(lab.device, V, C, dtype)]);
-  const packed: PackedWeight = { data, N: V, K: C, dtype };
-  linearPack(lab.stream, packed, lab.put(w, [V, C]));
+  const data = lab.alloc("u8", [packedBytes(lab.device, N, K, dtype)]);
+  const packed: PackedWeight = { data, N, K, dtype };
+  linearPack(lab.stream, packed, lab.put(w, [N, K]));
   return packed;
 }
 
@@ -49,9 +49,10 @@ export function putHead(
   lab: Lab,
   { h, w, T, C, V, dtype }: ReturnType<typeof randomHead>,
   rows = T,
+  weights: Precision = dtype,
 ) {
   const workspace = lab.alloc("u8", [Math.max(dtype === "f32" ? 0 : 64, rows * V * 4 + 3)]);
-  return { h: putAs(lab, dtype, h, [T, C]), w: packWeight(lab, w, V, C, dtype), workspace };
+  return { h: putAs(lab, dtype, h, [T, C]), w: packWeight(lab, w, V, C, weights), workspace };
 }
 
 /** The scaled logits of row t. */

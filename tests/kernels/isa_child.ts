@@ -46,9 +46,9 @@ async function print(results: Record<string, Tensor>): Promise<void> {
 
 console.log("isa", lab.device.info.isa);
 
-{
+for (const dtype of ["f32", "bf16"] as const) {
   const [M, N, K] = [31, 45, 37];
-  const w = packWeight(lab, rand.normal(N * K), N, K);
+  const w = packWeight(lab, rand.normal(N * K), N, K, dtype);
   const [x, dy, dw, dbias, dx] = [
     random(M, K),
     random(M, N),
@@ -60,7 +60,8 @@ console.log("isa", lab.device.info.isa);
   linearForward(stream, { y, x, w, bias: random(N) });
   linearBackwardInput(stream, { dx, dy, w, accumulate: true });
   linearBackwardWeight(stream, { dw, dbias, dy, x });
-  await print({ linear: y, linear_dx: dx, linear_dw: dw, linear_dbias: dbias });
+  const named = { linear: y, linear_dx: dx, linear_dw: dw, linear_dbias: dbias };
+  await print(Object.fromEntries(Object.entries(named).map(([k, v]) => [`${k}_${dtype}`, v])));
 }
 
 for (const [H, Hk, D] of [[4, 2, 32], [3, 1, 48]]) {
@@ -83,12 +84,12 @@ for (const [H, Hk, D] of [[4, 2, 32], [3, 1, 48]]) {
   await print(Object.fromEntries(Object.entries(named).map(([k, v]) => [`${k}_${D}`, v])));
 }
 
-{
+for (const dtype of ["f32", "bf16"] as const) {
   const [T, C, V] = [23, 20, 1100], head = randomHead(rand, [T, C, V]);
   const [tokens, sampled] = [lab.out([T], "i32"), lab.out([T])];
   const sampling = Array.from({ length: T }, (_, t) => [0.7, t % 2 ? 0.9 : 1, t % 3 ? 0 : 40]);
   lmHeadSample(stream, {
-    ...putHead(lab, head),
+    ...putHead(lab, head, T, dtype),
     tokens,
     logprobs: sampled,
     sampling: lab.put(Float32Array.from(sampling.flat()), [T, 3]),
@@ -98,7 +99,7 @@ for (const [H, Hk, D] of [[4, 2, 32], [3, 1, 48]]) {
   });
   const [logprobs, entropy] = [lab.out([T]), lab.out([T])];
   lmHeadLogprobs(stream, {
-    ...putHead(lab, head),
+    ...putHead(lab, head, T, dtype),
     logprobs,
     entropy,
     targets: tokens,
@@ -106,7 +107,7 @@ for (const [H, Hk, D] of [[4, 2, 32], [3, 1, 48]]) {
   });
   const [stats, dh, dw] = [lab.zeros([stat.count]), lab.out([T, C]), lab.zeros([V, C])];
   ppoLoss(stream, {
-    ...putHead(lab, head, 8),
+    ...putHead(lab, head, 8, dtype),
     stats,
     logprobs: lab.out([T]),
     dh,
@@ -125,7 +126,8 @@ for (const [H, Hk, D] of [[4, 2, 32], [3, 1, 48]]) {
       klEstimator: 3,
     },
   });
-  await print({ tokens, sampled, logprobs, entropy, ppo_stats: stats, ppo_dh: dh, ppo_dw: dw });
+  const named = { tokens, sampled, logprobs, entropy, ppo_stats: stats, ppo_dh: dh, ppo_dw: dw };
+  await print(Object.fromEntries(Object.entries(named).map(([k, v]) => [`${k}_${dtype}`, v])));
 }
 
 {

@@ -3,8 +3,6 @@ import {
   linearBackwardInput,
   linearBackwardWeight,
   linearForward,
-  linearPack,
-  packedBytes,
   type PackedWeight,
   type Tensor,
 } from "../../ffi/mod.ts";
@@ -21,13 +19,7 @@ import {
   testPrecisions,
 } from "./precision.ts";
 
-function pack(lab: Lab, w: Tensor, dtype: Precision = "f32"): PackedWeight {
-  const [N, K] = w.shape;
-  const data = lab.alloc("u8", [packedBytes(lab.device, N, K, dtype)]);
-  const packed: PackedWeight = { data, N, K, dtype };
-  linearPack(lab.stream, packed, w);
-  return packed;
-}
+import { packWeight } from "./head_reference.ts";
 
 /** c(I, J) = sum over L of a(i, l) b(j, l), in float64. */
 function product(
@@ -59,7 +51,7 @@ async function assertProducts(
     const normal = (n: number) => roundTo(dtype, rand.normal(n));
     const [x, w, y0, dy, dx0] = [M * K, N * K, M * N, M * N, M * K].map(normal);
     const [bias, dw0, db0] = [N, N * K, N].map((n) => rand.normal(n));
-    const packed = pack(lab, lab.put(w, [N, K]), dtype);
+    const packed = packWeight(lab, w, N, K, dtype);
     const [xt, dyt] = [putAs(lab, dtype, x, [M, K]), putAs(lab, dtype, dy, [M, N])];
     const assertOut = async (out: Tensor, expected: Float64Array, what: string) =>
       assertRounded(dtype, await floats(lab, out), expected, 1e-5, what);
@@ -119,7 +111,7 @@ testPrecisions(
       const run = async (rows: number, threads: number) => {
         using lab = await Lab.open({ backend, threads });
         const y = outAs(lab, dtype, [rows, N]);
-        const packed = pack(lab, lab.put(w, [N, K]), dtype);
+        const packed = packWeight(lab, w, N, K, dtype);
         const xt = putAs(lab, dtype, x.slice(0, rows * K), [rows, K]);
         linearForward(lab.stream, { y, x: xt, w: packed });
         return await floats(lab, y);
@@ -139,8 +131,8 @@ testBf16("linear: every shape of the tile gives the same bits", async (backend) 
   await seeded(async (rand) => {
     const [M, N, K] = [256, 8200, 200], narrow = 48;
     const x = rand.normal(M * K), w = rand.normal(N * K);
-    const packed = pack(lab, lab.put(w, [N, K]), "bf16");
-    const few = pack(lab, lab.put(w.slice(0, narrow * K), [narrow, K]), "bf16");
+    const packed = packWeight(lab, w, N, K, "bf16");
+    const few = packWeight(lab, w.slice(0, narrow * K), narrow, K, "bf16");
     const run = async (weight: PackedWeight, rows: number, shift = 0) => {
       // Rows that do not begin on 16 bytes take the path of single elements.
       const padded = new Float32Array(shift + rows * K);
@@ -171,7 +163,7 @@ for (const backend of backends.filter((backend) => backend !== "cpu")) {
       const [x, w, dy, bias] = [M * K, N * K, M * N, N].map((n) => rand.normal(n));
       const run = async (backend: Backend) => {
         using lab = await Lab.open({ backend });
-        const packed = pack(lab, lab.put(w, [N, K]));
+        const packed = packWeight(lab, w, N, K);
         const [xt, dyt] = [lab.put(x, [M, K]), lab.put(dy, [M, N])];
         const [y, dx] = [lab.put(dy, [M, N]), lab.out([M, K])];
         const [dw, dbias] = [lab.put(w, [N, K]), lab.put(bias)];
@@ -188,7 +180,7 @@ for (const backend of backends.filter((backend) => backend !== "cpu")) {
 
 testBf16("linear: activations and weights of different types are refused", async (backend) => {
   using lab = await Lab.open({ backend });
-  const packed = pack(lab, lab.zeros([4, 8]), "f32");
+  const packed = packWeight(lab, new Float32Array(32), 4, 8);
   const y = outAs(lab, "bf16", [2, 4]), x = outAs(lab, "bf16", [2, 8]);
   assertThrows(
     () => linearForward(lab.stream, { y, x, w: packed }),
@@ -199,7 +191,7 @@ testBf16("linear: activations and weights of different types are refused", async
 
 testBackends("linear: a wrong shape is named", async (backend) => {
   using lab = await Lab.open({ backend });
-  const packed = pack(lab, lab.zeros([4, 8]));
+  const packed = packWeight(lab, new Float32Array(32), 4, 8);
   const [y, x] = [lab.zeros([2, 4]), lab.zeros([2, 9])];
   assertThrows(
     () => linearForward(lab.stream, { y, x, w: packed }),

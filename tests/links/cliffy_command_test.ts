@@ -223,6 +223,7 @@ Deno.test("without throwErrors a mistake prints help and the error, and exits wi
   const result = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-check", code],
     cwd: new URL("../..", import.meta.url),
+    env: { NO_COLOR: "1" },
   }).output();
   assertEquals(result.code, 2);
   const [out, err] = [result.stdout, result.stderr].map((bytes) => new TextDecoder().decode(bytes));

@@ -3,7 +3,7 @@ import { type Arena, gatherRows, linearForward, lmHeadLogprobs } from "../../ffi
 import { type Decoder, packBatch } from "../../src/model/mod.ts";
 import { assertClose, assertSameBits, Lab, Rand, seeded } from "../native.ts";
 import { lengths, sum, T } from "./losses.ts";
-import { byName, randomDecoder, randomSequences, tinyConfig } from "./models.ts";
+import { byName, families, randomDecoder, randomSequences, tinyConfig } from "./models.ts";
 import { distribution, hiddenStates, values } from "./reference.ts";
 
 /** Sequences through the decoder, and the reference's hidden states. */
@@ -52,13 +52,14 @@ for (const tiedHead of [true, false]) {
     }));
 }
 
-Deno.test("decoder: grouped heads, one head, one layer, other sizes", () =>
+Deno.test("decoder: grouped heads, one head, one layer, other sizes and families", () =>
   seeded(async (rand) => {
     using lab = await Lab.open();
     for (
       const shape of [
         { heads: 6, kvHeads: 2, hidden: 40, ffn: 8, layers: 1 },
         { heads: 1, kvHeads: 1, hidden: 7, headDim: 32, layers: 3 },
+        ...Object.values(families),
       ]
     ) {
       const config = tinyConfig(shape);
@@ -116,7 +117,8 @@ Deno.test("decoder: activationBytes bounds what forward and backward take, and n
     };
     for (const layers of [1, 4]) {
       for (const recompute of [false, true]) {
-        const config = tinyConfig({ layers, maxPositions: 300 });
+        const qkNorm = layers === 4;
+        const config = tinyConfig({ layers, maxPositions: 300, qkNorm });
         const options = { head: "lm", train: true, recompute } as const;
         using decoder = randomDecoder(lab, config, options, rand);
         lab.stream.fill(decoder.params.grads!.flat, 0);

@@ -3,7 +3,7 @@ import { adamw, gradNorm } from "../../ffi/mod.ts";
 import type { ModelConfig } from "../../src/model/mod.ts";
 import { assertClose, assertSameBits, Lab, Rand, seeded } from "../native.ts";
 import { crossEntropy, deviceGradients, lengths, type Loss, ppo, value } from "./losses.ts";
-import { byName, randomDecoder, randomSequences, tinyConfig } from "./models.ts";
+import { byName, families, randomDecoder, randomSequences, tinyConfig } from "./models.ts";
 import { hiddenStates } from "./reference.ts";
 
 /** The entries of a gradient that are checked: its largest ones and random ones. */
@@ -19,6 +19,9 @@ const cases: [string, Partial<ModelConfig>, "lm" | "value", (r: Rand, c: ModelCo
   ["PPO, tied head", { tiedHead: true }, "lm", ppo],
   ["PPO, own head", { tiedHead: false }, "lm", ppo],
   ["value loss", {}, "value", value],
+  ...Object.entries(families).map(([name, shape]) =>
+    [`cross-entropy, ${name}`, shape, "lm", crossEntropy] as typeof cases[number]
+  ),
 ];
 for (const [name, shape, head, makeLoss] of cases) {
   Deno.test(`decoder: gradients of every parameter, ${name}`, () =>
@@ -82,7 +85,7 @@ Deno.test("decoder: a few AdamW steps lower the loss", () =>
 Deno.test("decoder: recomputation gives the same bits", () =>
   seeded(async (rand) => {
     using lab = await Lab.open({ threads: 1 });
-    const config = tinyConfig({ layers: 3 });
+    const config = tinyConfig({ layers: 3, ...families.Qwen3 });
     const sequences = randomSequences(rand, lengths, config.vocab);
     const { seed } = rand;
     const run = async (recompute: boolean) => {

@@ -28,6 +28,37 @@ export function tinyConfig(changes: Partial<ModelConfig> = {}): ModelConfig {
   };
 }
 
+/** What Qwen3, Llama and their scaled RoPE change, by name; Qwen2 is `tinyConfig` itself. */
+export const families: Readonly<Record<string, Partial<ModelConfig>>> = {
+  "Qwen2, YaRN": {
+    ropeScaling: {
+      type: "yarn",
+      factor: 4,
+      originalPositions: 16,
+      betaFast: 2,
+      betaSlow: 0.5,
+      attentionFactor: 1.2,
+    },
+  },
+  Qwen3: { architecture: "Qwen3ForCausalLM", qkvBias: false, qkNorm: true },
+  "Llama, linear": {
+    architecture: "LlamaForCausalLM",
+    qkvBias: false,
+    ropeScaling: { type: "linear", factor: 3 },
+  },
+  "Llama 3": {
+    architecture: "LlamaForCausalLM",
+    qkvBias: false,
+    ropeScaling: {
+      type: "llama3",
+      factor: 8,
+      lowFreqFactor: 1,
+      highFreqFactor: 4,
+      originalPositions: 32,
+    },
+  },
+};
+
 /**
  * A decoder with weights far from their usual start, so that every part of it matters: matrices
  * N(0, 1/K) times `gain`, norms around 1, biases around 0.

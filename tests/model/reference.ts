@@ -1,9 +1,9 @@
 /**
- * A Qwen2 decoder and its losses in plain float64 loops: what the kernels are measured against.
+ * A Qwen2, Qwen3 or Llama decoder and its losses in plain float64 loops: what the kernels are measured against.
  *
  * @module
  */
-import { type ModelConfig, valueHeadName } from "../../src/model/mod.ts";
+import { type ModelConfig, ropeFrequencies, valueHeadName } from "../../src/model/mod.ts";
 
 /** Parameters by Hugging Face's names, row-major. */
 export type Weights = ReadonlyMap<string, Float64Array>;
@@ -35,12 +35,15 @@ function rmsnorm(x: Float64Array, weight: Float64Array, eps: number): Float64Arr
 }
 
 /** Rotates every head's pairs (i, i + D/2) by angles that grow with the position. */
-function rope(x: Float64Array, position: number, D: number, theta: number): Float64Array {
+function rope(x: Float64Array, position: number, config: ModelConfig): Float64Array {
+  const { headDim: D, ropeScaling } = config;
+  const scale = ropeScaling?.type === "yarn" ? ropeScaling.attentionFactor : 1;
+  const frequencies = ropeFrequencies(config);
   const y = zeros(x.length);
   for (let head = 0; head < x.length; head += D) {
     for (let i = 0; i < D / 2; i++) {
-      const angle = position * theta ** (-2 * i / D);
-      const a = x[head + i], b = x[head + i + D / 2];
+      const angle = position * frequencies[i];
+      const a = scale * x[head + i], b = scale * x[head + i + D / 2];
       y[head + i] = a * Math.cos(angle) - b * Math.sin(angle);
       y[head + i + D / 2] = b * Math.cos(angle) + a * Math.sin(angle);
     }
@@ -80,7 +83,7 @@ const silu = (x: number) => x / (1 + Math.exp(-x));
 
 /** Hidden states after the final norm, of one sequence. */
 function hiddenOfSequence(config: ModelConfig, weights: Weights, ids: readonly number[]): Rows {
-  const { hidden: C, layers, headDim: D, ropeTheta, normEps } = config;
+  const { hidden: C, layers, headDim: D, normEps } = config;
   const get = (name: string) => weights.get(name)!;
   let x: Rows = ids.map((id) => get("model.embed_tokens.weight").slice(id * C, (id + 1) * C));
   for (let l = 0; l < layers; l++) {
@@ -90,8 +93,16 @@ function hiddenOfSequence(config: ModelConfig, weights: Weights, ids: readonly n
       normed.map((row) =>
         linear(at(`self_attn.${part}_proj.weight`), row, at(`self_attn.${part}_proj.bias`))
       );
-    const rotate = (rows: Rows) => rows.map((row, t) => rope(row, t, D, ropeTheta));
-    const mixed = attention(rotate(project("q")), rotate(project("k")), project("v"), config);
+    /** Projected, normalised head by head where the architecture does so, and rotated. */
+    const placed = (part: "q" | "k") =>
+      project(part).map((row, t) => {
+        const weight = weights.get(`model.layers.${l}.self_attn.${part}_norm.weight`);
+        for (let i = 0; weight && i < row.length; i += D) {
+          row.set(rmsnorm(row.subarray(i, i + D), weight, normEps), i);
+        }
+        return rope(row, t, config);
+      });
+    const mixed = attention(placed("q"), placed("k"), project("v"), config);
     x = x.map((row, t) => add(row, linear(at("self_attn.o_proj.weight"), mixed[t])));
     x = x.map((row) => {
       const h = rmsnorm(row, at("post_attention_layernorm.weight"), normEps);

@@ -89,6 +89,18 @@ Deno.test("the stream decoder never emits half a character", () => {
   assertEquals(stream.end(), "\ufffd");
 });
 
+Deno.test("pieces of the stream decoder are what decode gives, whatever the ids", () => {
+  const id = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 152_000 }));
+  fc.assert(
+    fc.property(fc.array(id, { maxLength: 40 }), fc.boolean(), (ids, skipSpecial) => {
+      const stream = qwen.streamDecoder({ skipSpecial });
+      const pieces = ids.map((id) => stream.push(id)).join("") + stream.end();
+      assertEquals(pieces, qwen.decode(ids, { skipSpecial }));
+    }),
+    { numRuns: 500 },
+  );
+});
+
 Deno.test("lone surrogates become U+FFFD instead of an error", () => {
   assertEquals(qwen.encode("a\ud800b"), qwen.encode("a\ufffdb"));
 });
@@ -165,6 +177,9 @@ Deno.test("what is not byte-level BPE is refused with file and field", () => {
   });
   Tokenizer.fromJson(small(split("\\s+|\\S+")), "t.json");
   refuses(small(split("(?<")), "split pattern");
+  refuses(small(split("^a|b")), "it has an anchor");
+  refuses(small(split("\\ba|b")), "\\b means something else");
+  refuses(small(split("[a-z&&[^b]]+")), "intersects character classes");
   refuses(null, "expected object");
   refuses({}, "pre_tokenizer");
   refuses(small({}, { type: "WordPiece" }), "model.type");
@@ -175,13 +190,22 @@ Deno.test("what is not byte-level BPE is refused with file and field", () => {
   refuses(small({}, { merges: [["i", "n"], ["x", "y"]] }), "merge 1");
   refuses(small({}, { merges: [7] }), "merge 0");
   refuses(small({}, { byte_fallback: true }), "model.byte_fallback");
-  refuses(small({ normalizer: { type: "Lowercase" } }), "normalizer");
-  refuses(small({ pre_tokenizer: { type: "Metaspace" } }), "pre_tokenizer");
-  refuses(small({ pre_tokenizer: { type: "ByteLevel", use_regex: false } }), "pre_tokenizer");
-  refuses(
-    small({ added_tokens: [{ id: 1, content: "x", lstrip: true }] }),
-    "added_tokens.0.lstrip",
-  );
+  refuses(small({}, { unk_token: "<unk>" }), 'unk_token "<unk>" is not in the vocabulary');
+  refuses(small({}, { fuse_unk: true }), "model.fuse_unk");
+  refuses(small({ normalizer: { type: "Lowercase" } }), "normalizer: only");
+  refuses(small({ pre_tokenizer: { type: "Metaspace" } }), "pre_tokenizer: only Split");
+  refuses(small({ pre_tokenizer: { type: "ByteLevel", add_prefix_space: true } }), "prefix space");
+  refuses(small({ pre_tokenizer: { type: "ByteLevel", use_regex: false } }), "into words");
+  refuses(small({ pre_tokenizer: { type: "Digits" } }), "its only ByteLevel step");
+  refuses(small({ added_tokens: [{ id: 1, content: "" }] }), "added_tokens.0.content");
+  refuses(small({ post_processor: { type: "BertProcessing" } }), "post_processor: only");
+  const around = (...single: unknown[]) => ({
+    post_processor: { type: "TemplateProcessing", single, special_tokens: {} },
+  });
+  const text = { Sequence: { id: "A", type_id: 0 } };
+  const token = { SpecialToken: { id: "<s>", type_id: 0 } };
+  refuses(small(around(text, token)), "must end with the text itself");
+  refuses(small(around(token, text)), '"<s>" without its ids');
 });
 
 Deno.test("a model folder without tokenizer.json is one clear line", () => {

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { evaluate, solve } from "../../src/eval/mod.ts";
+import { grade, GradePool } from "../../src/grade/mod.ts";
 import { Model, tinyTokenizerJson, tinyVocabSize, Tokenizer } from "../../src/model/mod.ts";
 import { type Grader, playEpisodes, type PlayOptions } from "../../src/rollout/mod.ts";
 import { type Episode, type Stage, tinyPrompts } from "../../src/task/mod.ts";
@@ -42,8 +43,10 @@ Deno.test("rollout: graders that answer at once, soon or late give identical epi
     for (const mode of ["train", "inference"] as const) {
       const equal = (answer: string, gold: string) => answer === gold;
       const expected = (await play(lab, { mode, grade: equal })).episodes.map(facts);
-      const late: Grader = (answer, gold) =>
-        new Promise((resolve) => setTimeout(() => resolve(equal(answer, gold)), rand.int(0, 15)));
+      const late = (answer: string, gold: string) =>
+        new Promise<boolean>((resolve) =>
+          setTimeout(() => resolve(equal(answer, gold)), rand.int(0, 15))
+        );
       const graders: Grader[] = [
         (answer, gold) => Promise.resolve(equal(answer, gold)),
         late,
@@ -54,6 +57,18 @@ Deno.test("rollout: graders that answer at once, soon or late give identical epi
       }
     }
   }));
+
+Deno.test("rollout: verdicts of the symbolic stage arrive late and give the same episodes", async () => {
+  using lab = await Lab.open({ threads: 1 });
+  await using pool = new GradePool();
+  const judge = (answer: string, gold: string) => grade(answer, gold).equal;
+  const expected = (await play(lab, { grade: judge })).episodes.map(facts);
+  const symbolic: Grader = async (answer, gold) =>
+    (await pool.grade(answer, `\\max(${gold}, -1)`)).equal;
+  assertEquals((await play(lab, { grade: symbolic })).episodes.map(facts), expected);
+  assert(pool.counts.symbolic > 0 && pool.counts.time === 0);
+  assert(expected.some(({ segments }) => segments.some(({ correct }) => correct === true)));
+});
 
 Deno.test("rollout: a grader that throws or rejects, at once or late, rejects the rollout", async () => {
   using lab = await Lab.open({ threads: 1 });
@@ -71,7 +86,7 @@ Deno.test("rollout: a grader that throws or rejects, at once or late, rejects th
     for (const [name, fail] of Object.entries(failures)) {
       for (const from of [1, 8]) {
         let calls = 0;
-        const grade: Grader = (answer, gold) => ++calls < from ? false : fail(answer, gold);
+        const grade: Grader = (...asked) => ++calls < from ? false : fail(...asked);
         const run = playEpisodes(engine, groups(8, 4), { ...playing, mode, grade });
         await assertRejects(() => run, Error, "the grader broke", `${name} ${mode} ${from}`);
         await wait(40); // verdicts still on their way must not surface anywhere else

@@ -88,6 +88,13 @@ Deno.test("the report holds results, stage accuracies, samples and configuration
     const svg = await Deno.readTextFile(folder.chart);
     assert(svg.startsWith("<svg"));
     assertStringIncludes(svg, OPTIONS.title);
+
+    const page = await Deno.readTextFile(folder.page);
+    assertStringIncludes(page, "<td>70.00 ± 1.45</td>");
+    assertStringIncludes(page, 'aria-label="Accuracy on held-out problems"');
+    assertStringIncludes(page, "1+3");
+    assert(!page.includes("gone"), "only the last step's dialogues are shown");
+    assertStringIncludes(page, "y".repeat(4000), "the page has room for whole responses");
   }));
 
 Deno.test("tables over steps stay short and keep both ends", () =>
@@ -131,8 +138,8 @@ Deno.test("a run without steps has nothing to report", () =>
     await assertRejects(() => writeReport(folder, OPTIONS), UserError, "metrics.jsonl");
   }));
 
-Deno.test("the chart has one panel per kind of curve and one colour per stage", async () => {
-  const svg = await renderChart("a title", thinkerMetrics(60));
+Deno.test("the chart has one panel per kind of curve and one colour per stage", () => {
+  const svg = renderChart("a title", thinkerMetrics(60));
   assert(svg !== null);
   for (
     const text of [
@@ -144,24 +151,30 @@ Deno.test("the chart has one panel per kind of curve and one colour per stage", 
       "Mean response length",
     ]
   ) assertStringIncludes(svg, text);
-  const legend = [...svg.matchAll(/>(fast|verify|slow|summary|final)<\/text>/g)].map((m) => m[1]);
-  assertEquals(legend, ["fast", "verify", "slow", "final"]);
-  const strokes = new Set(
-    [...svg.matchAll(/aria-roledescription="line mark"[^>]*stroke="(#[0-9a-fA-F]{6})"/g)]
-      .map((match) => match[1].toUpperCase()),
-  );
-  assertEquals(strokes, new Set(["#E69F00", "#009E73", "#0072B2", "#222222"]));
-  assertStringIncludes(svg, 'fill="white"');
+  const series = (title: string) => {
+    const chart = svg.slice(svg.indexOf(`aria-label="${title}"`));
+    return [
+      ...chart.slice(0, chart.indexOf("</svg>")).matchAll(/class="c-(\w+)" data-series="(\w+)"/g),
+    ]
+      .map(([, color, name]) => {
+        assertEquals(color, name, "every stage has its own colour");
+        return name;
+      });
+  };
+  assertEquals(series("Accuracy on held-out problems"), ["fast", "final"]);
+  assertEquals(series("Accuracy on training rollouts"), ["fast", "verify", "slow", "final"]);
+  assertEquals(series("Mean reward"), ["fast", "verify"]);
+  assertStringIncludes(svg, "prefers-color-scheme:dark");
   assert(!svg.includes("NaN") && !svg.includes("undefined"));
 });
 
-Deno.test("the chart is the same for the same metrics, and empty panels are left out", async () => {
+Deno.test("the chart is the same for the same metrics, and empty panels are left out", () => {
   const rows = thinkerMetrics(0);
-  const svg = await renderChart("t", rows);
-  assertEquals(await renderChart("t", rows), svg);
+  const svg = renderChart("t", rows);
+  assertEquals(renderChart("t", rows), svg);
   assertStringIncludes(svg ?? "", "Accuracy on held-out problems");
   assert(!svg?.includes("Mean reward"));
-  assertEquals(await renderChart("t", [{ step: 0 }]), null);
+  assertEquals(renderChart("t", [{ step: 0 }]), null);
 });
 
 Deno.test("reporting needs the run folder and nothing else: no environment, no network", () =>

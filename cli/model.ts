@@ -1,0 +1,114 @@
+/**
+ * `thinker model`: folders with models.
+ *
+ * @module
+ */
+import { Command } from "@cliffy/command";
+import { addTokens, inspectModel } from "../src/model/mod.ts";
+import { readRecord } from "../src/hub/mod.ts";
+import { formatBytes } from "../src/run/bytes.ts";
+import { modelDownloadCommand } from "./model_download.ts";
+import { modelImportCommand } from "./model_import.ts";
+
+/** The command with its sub-commands. */
+export function modelCommand() {
+  return new Command()
+    .description("Get a model, look into it, make it fit the stages.")
+    .command("download", modelDownloadCommand())
+    .command("info", infoCommand())
+    .command("add-tokens", addTokensCommand())
+    .command("import", modelImportCommand());
+}
+
+function infoCommand() {
+  return new Command()
+    .description("Tell what a model folder holds and how much memory it takes.")
+    .arguments("<dir:string>")
+    .option("--json", "Print everything as JSON, amounts in bytes.")
+    .example("a downloaded model", "thinker model info models/Qwen2.5-1.5B")
+    .action(async ({ json }: Record<string, unknown>, dir: string) => {
+      await withoutNetwork();
+      const report = await inspectModel(dir), source = await readRecord(dir);
+      if (json) console.log(JSON.stringify({ ...report, source: source ?? null }, null, 2));
+      else console.log(formatReport(dir, report, source));
+    });
+}
+
+function formatReport(
+  dir: string,
+  report: Awaited<ReturnType<typeof inspectModel>>,
+  source: Awaited<ReturnType<typeof readRecord>>,
+): string {
+  const { config, tensors, tokenizer, memory } = report;
+  const number = (n: number) => n.toLocaleString("en-US");
+  const list = (names: readonly string[]) =>
+    names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+  const shape = [
+    `${config.layers} layers`,
+    `width ${config.hidden}`,
+    `feed-forward ${config.ffn}`,
+    `${config.heads} heads of ${config.headDim}, ${config.kvHeads} for keys and values`,
+    config.tiedHead ? "tied head" : "own head",
+  ];
+  const dtypes = Object.entries(tensors.dtypes).map(([dtype, n]) => `${n} ${dtype}`).join(", ");
+  const chatML = Object.entries(tokenizer.chatML)
+    .map(([token, id]) => id === null ? `${token} missing: see add-tokens` : `${token} ${id}`);
+  const rows: [string, string][] = [
+    ["architecture", config.architecture],
+    ["shape", shape.join(", ")],
+    ["parameters", number(report.parameters)],
+    ["positions", `${number(config.maxPositions)}, RoPE base ${number(config.ropeTheta)}`],
+    ["tensors", `${dtypes}, ${formatBytes(tensors.bytes)}`],
+    ...(tensors.missing.length > 0 ? [["missing", list(tensors.missing)] as [string, string]] : []),
+    ...(tensors.unused.length > 0 ? [["unused", list(tensors.unused)] as [string, string]] : []),
+    [
+      "tokenizer",
+      `${number(tokenizer.size)} ids for ${
+        number(config.vocab)
+      } rows, ${tokenizer.special} control tokens`,
+    ],
+    ["turns", chatML.join(", ")],
+    ["chat template", report.chatTemplate],
+    [
+      "weights",
+      `${formatBytes(memory.bfloat16)} in bfloat16, ${formatBytes(memory.float32)} in float32`,
+    ],
+    ["KV cache", `${formatBytes(memory.cachePerToken)} a token in bfloat16`],
+    [
+      "training",
+      `${formatBytes(memory.training)} with Adam in mixed precision, ` +
+      `${formatBytes(2 * memory.training)} with a critic`,
+    ],
+  ];
+  const from = source ? `  (${source.repository} at ${source.commit.slice(0, 12)})` : "";
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return [`${dir}${from}`, ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)].join(
+    "\n",
+  );
+}
+
+function addTokensCommand() {
+  return new Command()
+    .description("Add <|im_start|> and <|im_end|>, which the stages' turns are made of.")
+    .arguments("<dir:string>")
+    .example(
+      "a model distilled from R1",
+      "thinker model add-tokens models/DeepSeek-R1-Distill-Qwen-1.5B",
+    )
+    .action(async (_options: Record<string, unknown>, dir: string) => {
+      await withoutNetwork();
+      const { tokens, rows } = await addTokens(dir);
+      for (const { token, id, added } of tokens) {
+        console.log(`${token}  ${id}  ${added ? "added" : "was there"}`);
+      }
+      const grown = `grown from ${rows.before} to ${rows.after} rows`;
+      console.log(
+        `embedding: ${rows.before === rows.after ? `${rows.after} rows suffice` : grown}`,
+      );
+    });
+}
+
+/** Only a download may use the network, though all sub-commands share one task. */
+async function withoutNetwork(): Promise<void> {
+  await Deno.permissions.revoke({ name: "net" });
+}

@@ -1,0 +1,99 @@
+/**
+ * `thinker model download`.
+ *
+ * @module
+ */
+import { Command } from "@cliffy/command";
+import * as z from "npm:zod@^4";
+import { UserError } from "../src/errors.ts";
+import { defaultFolder, downloadModel, type DownloadProgress } from "../src/hub/mod.ts";
+import { formatBytes } from "../src/run/bytes.ts";
+import { interruptible } from "./interrupt.ts";
+import { checkOptions } from "./options.ts";
+import { duration } from "./progress.ts";
+
+const optionsSchema = z.object({
+  revision: z.string().default("main"),
+  out: z.string().min(1).optional(),
+});
+
+/** The command. */
+export function modelDownloadCommand() {
+  return new Command()
+    .description("Download a model from a Hugging Face hub; again after a break goes on.")
+    .arguments("<repo:string>")
+    .option("--revision <rev:string>", "Branch, tag or commit.", { default: "main" })
+    .option("--out <dir:string>", "Folder to make (default: models/<name>).")
+    .example("the base of preset q1.5b", "deno task model download Qwen/Qwen2.5-1.5B")
+    .example("another hub", "HF_ENDPOINT=https://hub.example deno task model download OWNER/NAME")
+    .action(async (options: Record<string, unknown>, repo: string) => {
+      await interruptible((signal) => download(checkOptions(optionsSchema, options), repo, signal));
+    });
+}
+
+async function download(
+  options: z.output<typeof optionsSchema>,
+  repo: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { revision, out = defaultFolder(repo) } = options;
+  const progress = new ProgressLine();
+  const variable = (name: string) => Deno.env.get(name)?.trim() || undefined;
+  try {
+    await requireNetwork();
+    const { commit, bytes, already } = await downloadModel(repo, {
+      out,
+      revision,
+      signal,
+      endpoint: variable("HF_ENDPOINT"),
+      token: variable("HF_TOKEN"),
+      onProgress: (state) => progress.show(state),
+    });
+    progress.end();
+    const what = `${repo} at ${commit.slice(0, 12)}, ${formatBytes(bytes)}`;
+    console.log(`${already ? "already there" : "downloaded and checked"}: ${what}`);
+    console.log(`${out}  (deno task thinker model info ${out})`);
+  } finally {
+    progress.end();
+  }
+}
+
+/** `thinker` runs without network; the task `model` is the one that has it. */
+async function requireNetwork(): Promise<void> {
+  if ((await Deno.permissions.query({ name: "net" })).state === "granted") return;
+  const named = await Deno.permissions.query({ name: "env", variable: "HF_ENDPOINT" });
+  const endpoint = named.state === "granted" ? Deno.env.get("HF_ENDPOINT") : undefined;
+  const host = endpoint && URL.canParse(endpoint) ? new URL(endpoint).host : undefined;
+  if (host && (await Deno.permissions.query({ name: "net", host })).state === "granted") return;
+  throw new UserError("a download needs the network, which this task has no permission for", {
+    hint: "use `deno task model download …`",
+  });
+}
+
+/** Bytes, rate and time left: rewritten in place on a terminal, a line every ten seconds elsewhere. */
+class ProgressLine {
+  readonly #terminal = Deno.stderr.isTerminal();
+  readonly #began = performance.now();
+  #shown = -Infinity;
+  #open = false;
+
+  show({ total, done, kept }: DownloadProgress): void {
+    const now = performance.now();
+    if (now - this.#shown < (this.#terminal ? 100 : 10_000) && done < total) return;
+    this.#shown = now;
+    const seconds = (now - this.#began) / 1000, rate = (done - kept) / seconds;
+    const left = rate > 0 ? `, ${duration((total - done) / rate)} left` : "";
+    const text = `${formatBytes(done)} of ${formatBytes(total)}, ${formatBytes(rate)}/s${left}`;
+    this.#write(this.#terminal ? `\r\x1b[K${text}` : `${text}\n`);
+    this.#open = this.#terminal;
+  }
+
+  end(): void {
+    if (this.#open) this.#write("\n");
+    this.#open = false;
+  }
+
+  #write(text: string): void {
+    Deno.stderr.writeSync(new TextEncoder().encode(text));
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * `thinker model import`.
+ *
+ * @module
+ */
+import { Command } from "@cliffy/command";
+import { importGguf, paramCount } from "../src/model/mod.ts";
+
+/** The command. */
+export function modelImportCommand() {
+  return new Command()
+    .description("Make a model folder from a GGUF file (llama.cpp's format).")
+    .arguments("<file:string> <dir:string>")
+    .example("a quantised Llama", "thinker model import SmolLM2-135M-Instruct.Q4_1.gguf smollm2")
+    .action(async (_options: Record<string, unknown>, file: string, dir: string) => {
+      const { config, formats } = await importGguf(file, dir);
+      const stored = Object.entries(formats).map(([format, n]) => `${n} ${format}`).join(", ");
+      const parameters = paramCount(config).toLocaleString("en-US");
+      console.log(`${dir}: ${config.architecture}, ${parameters} parameters`);
+      console.log(`tensors of the file: ${stored}`);
+    });
+}

@@ -1,0 +1,23 @@
+/**
+ * Published data sets: where each one comes from, its download, checksums, and the conversion to rows.
+ *
+ * @module
+ */
+export { type Checksum, checksumOfEtag, fileChecksum } from "./checksum.ts";
+export { download, type Downloaded, type DownloadOptions } from "./download.ts";
+export { formatLock, type Lock, type LockedFile, lockKey, readLock } from "./lock.ts";
+export {
+  fetchSet,
+  findFile,
+  importSet,
+  type PreparedSet,
+  type PrepareOptions,
+  type Proof,
+} from "./prepare.ts";
+export {
+  type DataSource,
+  dataSources,
+  type Endpoints,
+  publicEndpoints,
+  sourcePath,
+} from "./sources.ts";

@@ -1,0 +1,100 @@
+/**
+ * What an evaluation writes down of an episode, and what it keeps in mind of it.
+ *
+ * @module
+ */
+import { hash64, type Problem } from "../data/mod.ts";
+import { type Episode, finalAnswer, type Stage } from "../task/mod.ts";
+import { countReflections } from "./reflection.ts";
+
+/** One turn of an answer. */
+export interface AnswerTurn {
+  /** The role of the turn. */
+  readonly stage: Stage;
+  /** Sampled tokens, the stop token included. */
+  readonly tokens: number;
+  /** The budget was spent before a stop token. */
+  readonly truncated: boolean;
+  /** What the model said. */
+  readonly text: string;
+  /** The content of the last box; missing where there is none. */
+  readonly answer?: string;
+  /** Verification only: what the model decided; missing where it decided nothing. */
+  readonly verdict?: "yes" | "no";
+  /** Whether the answer is right; missing for verification. */
+  readonly correct?: boolean;
+}
+
+/** One sample of one problem: a line of `answers.jsonl`. */
+export interface Answer {
+  /** The benchmark. */
+  readonly set: string;
+  /** The problem's id in it. */
+  readonly id: string;
+  /** Which of its samples, from 0. */
+  readonly sample: number;
+  /** Of question, gold answer and options: an answer to another question is not counted. */
+  readonly problem: string;
+  /** The turns in the order they happened. */
+  readonly turns: readonly AnswerTurn[];
+  /** The index of the turn whose answer counts, by the model's own verdict. */
+  readonly final: number;
+}
+
+/** An answer without its texts: what statistics need. */
+export interface AnswerFacts extends Omit<Answer, "turns"> {
+  /** The turns without what was said. */
+  readonly turns: readonly (Omit<AnswerTurn, "text"> & {
+    /** Occurrences of each of `reflectionWords`. */
+    readonly reflections: readonly number[];
+  })[];
+}
+
+/** What a problem asks, in 16 hex digits. */
+export function problemKey({ question, answer, choices }: Problem): string {
+  return hash64(JSON.stringify([question, answer, choices])).toString(16).padStart(16, "0");
+}
+
+/** Sequences of evaluations are numbered from 2^62: they share no random number with training. */
+const firstId = 1n << 62n;
+
+/**
+ * The sequence id of a sample, which keys its random numbers: a function of what is asked alone, so
+ * that neither the other problems nor the samples already taken change what is drawn.
+ */
+export function sequenceId(set: string, id: string, sample: number): bigint {
+  return firstId | (hash64(JSON.stringify([set, id, sample])) & (firstId - 1n));
+}
+
+/** A finished episode as a line of `answers.jsonl`. */
+export function answerOf(
+  episode: Episode,
+  of: Pick<Answer, "set" | "id" | "sample" | "problem">,
+): Answer {
+  const final = finalAnswer(episode);
+  if (!final) throw new Error(`episode ${episode.id} has no final turn`);
+  return {
+    ...of,
+    turns: episode.segments.map(({ stage, length, truncated, text, answer, verdict, correct }) => ({
+      stage,
+      tokens: length,
+      truncated,
+      text,
+      answer,
+      verdict,
+      correct,
+    })),
+    final: episode.segments.indexOf(final),
+  };
+}
+
+/** Forgets the texts of an answer, once what is measured in them is counted. */
+export function factsOf(answer: Answer): AnswerFacts {
+  return {
+    ...answer,
+    turns: answer.turns.map(({ text, ...turn }) => ({
+      ...turn,
+      reflections: countReflections(text),
+    })),
+  };
+}

@@ -1,0 +1,61 @@
+/**
+ * Estimators over repeated samples.
+ *
+ * @module
+ */
+
+/** A mean with its standard error. */
+export interface Estimate {
+  /** The estimate itself. */
+  readonly mean: number;
+  /** Null where one value alone tells nothing about spread. */
+  readonly standardError: number | null;
+}
+
+/** The mean of a list. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * Mean over problems of their means over samples. Samples of one problem are not independent, so the
+ * error is that of the problems' means: it covers both the choice of problems and the sampling.
+ *
+ * @param values One value per problem, at least one.
+ */
+export function clusteredMean(values: readonly number[]): Estimate {
+  const n = values.length, centre = mean(values);
+  if (n < 2) return { mean: centre, standardError: null };
+  const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
+  return { mean: centre, standardError: Math.sqrt(squares / (n - 1) / n) };
+}
+
+/** The plain mean of independent estimates. */
+export function averageOf(estimates: readonly Estimate[]): Estimate {
+  const errors = estimates.map((each) => each.standardError);
+  const known = errors.every((error) => error !== null);
+  const squares = errors.reduce<number>((sum, error) => sum + (error ?? 0) ** 2, 0);
+  return {
+    mean: mean(estimates.map((each) => each.mean)),
+    standardError: known ? Math.sqrt(squares) / estimates.length : null,
+  };
+}
+
+/**
+ * The unbiased estimate of the probability that at least one of k samples is right, from n samples of
+ * which c were: 1 - C(n - c, k) / C(n, k) (Chen et al., arXiv 2107.03374).
+ *
+ * @throws RangeError when there are fewer than k samples.
+ */
+export function passAtK(n: number, c: number, k: number): number {
+  if (k > n) throw new RangeError(`pass@${k} needs ${k} samples, there are ${n}`);
+  if (n - c < k) return 1;
+  let miss = 1;
+  for (let i = n - c + 1; i <= n; i++) miss *= 1 - k / i;
+  return 1 - miss;
+}
+
+/** 1, 2, 4, 8, … as far as n samples allow. */
+export function powersUpTo(n: number): number[] {
+  return Array.from({ length: Math.floor(Math.log2(n)) + 1 }, (_, i) => 2 ** i);
+}

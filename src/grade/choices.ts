@@ -1,0 +1,66 @@
+/**
+ * Multiple choice: which of the options an answer means, by letter or by value.
+ *
+ * @module
+ */
+import { normalizeAnswer } from "./normalize.ts";
+
+/** Words that people put before a letter. */
+const LEAD = /^(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?)/i;
+const LETTER = /^[([]?([A-Za-z])[)\]]?[.:]?$/;
+const LETTER_WITH_VALUE = /^(?:[([]([A-Z])[)\]][.:]?|([A-Z])[.:)]) ?(\S.*)$/;
+/** Longer answers name no option. */
+const MAX_CHARS = 2000;
+
+/** Plain words of an answer: markup, case and punctuation at the end do not matter. */
+function plain(text: string): string {
+  return text.slice(0, MAX_CHARS)
+    .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox) ?\{([^{}]*)\}/g, "$1")
+    .replace(/[$~]|\\[,;! ]/g, " ")
+    .replace(/\s+/g, " ")
+    .trim()
+    .replace(/\.$/, "");
+}
+
+/**
+ * The letters of the options that an answer means; empty when it names none.
+ *
+ * A letter means its option (`C`, `(C)`, `Option C`). A value means every option that it equals, so
+ * two options that cannot be told apart are both meant. "C) value" means C, unless the value is that
+ * of other options only; then it means none.
+ *
+ * @param answer A letter, a value, or both.
+ * @param choices Options by letter.
+ * @param same Compares two values.
+ */
+export function pickedChoices(
+  answer: string,
+  choices: Readonly<Record<string, string>>,
+  same: (a: string, b: string) => { readonly equal: boolean },
+): string[] {
+  if (answer.length > MAX_CHARS) return [];
+  const letters = Object.keys(choices);
+  const byValue = (value: string): string[] => {
+    const words = plain(value).toLowerCase();
+    const literal = letters.filter((letter) => plain(choices[letter]).toLowerCase() === words);
+    return literal.length > 0
+      ? literal
+      : letters.filter((each) => same(value, choices[each]).equal);
+  };
+  const text = plain(answer);
+  const bare = text.replace(LEAD, "");
+  const [, letter] = LETTER.exec(bare) ?? [];
+  if (letter !== undefined) {
+    // A small letter may be the value of an option: "A. d".
+    const isValue = letter !== letter.toUpperCase() &&
+      letters.some((l) => plain(choices[l]) === letter);
+    if (!isValue && letters.includes(letter.toUpperCase())) return [letter.toUpperCase()];
+  }
+  const values = normalizeAnswer(answer) === "" ? [] : byValue(answer);
+  if (values.length > 0) return values;
+  const [, inBrackets, withPoint, rest] = LETTER_WITH_VALUE.exec(bare) ?? [];
+  const named = inBrackets ?? withPoint;
+  if (named === undefined || !letters.includes(named)) return [];
+  const meant = byValue(rest);
+  return meant.length === 0 || meant.includes(named) ? [named] : [];
+}

@@ -1,0 +1,185 @@
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { UserError } from "../../src/errors.ts";
+import { dtypeBytes, type FloatDtype, toF32 } from "../../src/model/dtype.ts";
+import {
+  importGguf,
+  loadIndex,
+  loadModelConfig,
+  type ModelConfig,
+  Tokenizer,
+} from "../../src/model/mod.ts";
+import { seeded } from "../native.ts";
+import {
+  configOf,
+  type Format,
+  inFolder,
+  metadata,
+  shape,
+  smallFile,
+  tensors,
+} from "./gguf_models.ts";
+import { ggufBytes, type Value } from "./gguf_writer.ts";
+
+/** All parameters of a folder in float32. */
+function readFolder(dir: string): Map<string, number[]> {
+  using weights = loadIndex(dir);
+  return new Map(
+    weights.names().map((name) => {
+      const { dtype, bytes } = weights.info(name);
+      const values: number[] = [];
+      weights.read(name, (piece) => {
+        const part = new Float32Array(piece.length / dtypeBytes[dtype]);
+        toF32(piece, dtype as FloatDtype, part);
+        values.push(...part);
+      });
+      assertEquals(values.length, bytes / dtypeBytes[dtype]);
+      return [name, values];
+    }),
+  );
+}
+
+/** llama.cpp's order of a query or key matrix of heads: row 2i is row i, row 2i + 1 is row i + D/2. */
+function interleave(values: number[], D: number, columns: number): number[] {
+  const row = (r: number) => values.slice(r * columns, (r + 1) * columns);
+  return Array.from({ length: values.length / columns }, (_, r) => {
+    const head = Math.floor(r / D) * D, i = r % D;
+    return row(head + Math.floor(i / 2) + (i % 2) * D / 2);
+  }).flat();
+}
+
+const everyFormat: Format[] = ["F32", "F16", "BF16", "Q8_0", "Q4_1"];
+const imports: [string, Partial<ModelConfig>, string, (name: string) => Format][] = [
+  ["quantised Llama", {}, "llama", (name) => everyFormat[name.length % 5]],
+  [
+    "Qwen2 in F16",
+    {
+      architecture: "Qwen2ForCausalLM",
+      qkvBias: true,
+      dtype: "float16",
+    },
+    "qwen2",
+    () => "F16",
+  ],
+  [
+    "Qwen3 in BF16",
+    {
+      architecture: "Qwen3ForCausalLM",
+      qkNorm: true,
+      tiedHead: false,
+      dtype: "bfloat16",
+    },
+    "qwen3",
+    () => "BF16",
+  ],
+];
+for (const [name, changes, architecture, format] of imports) {
+  Deno.test(`import: ${name} becomes a model folder with the same numbers`, () =>
+    inFolder((dir) =>
+      seeded(async (rand) => {
+        const config = configOf(changes);
+        const { entries, expected } = tensors(rand, config, format);
+        Deno.writeFileSync(
+          `${dir}/m.gguf`,
+          ggufBytes({ metadata: metadata(architecture), tensors: entries }),
+        );
+        const made = await importGguf(`${dir}/m.gguf`, `${dir}/deep/model`);
+        assertEquals(made.config, config);
+        assertEquals(loadModelConfig(`${dir}/deep/model`), config);
+        assertEquals(Object.values(made.formats).reduce((a, b) => a + b), entries.length);
+        const actual = readFolder(`${dir}/deep/model`);
+        assertEquals([...actual.keys()].sort(), [...expected.keys()].sort());
+        for (const [parameter, values] of expected) {
+          const imported = actual.get(parameter)!;
+          const turned = architecture === "llama" && /[qk]_proj/.test(parameter);
+          const file = turned ? interleave(imported, shape.headDim, shape.hidden) : imported;
+          assertEquals(file, values, parameter);
+        }
+        const tokenizer = Tokenizer.load(`${dir}/deep/model`);
+        assertEquals(tokenizer.id("<|im_end|>"), 1);
+        assertEquals([...tokenizer.specialIds], [0, 1]);
+        const ids = tokenizer.encode("cab12 <think> é");
+        assertEquals(tokenizer.decode(ids), "cab12 <think> é");
+        assert(ids.includes(tokenizer.id("ab")) && ids.includes(tokenizer.id("<think>")));
+        const settings = JSON.parse(
+          Deno.readTextFileSync(`${dir}/deep/model/tokenizer_config.json`),
+        );
+        assertEquals(
+          [settings.chat_template, settings.eos_token, settings.bos_token],
+          ["{{ messages }}\n", "<|im_end|>", null],
+        );
+        assertEquals([...Deno.readDirSync(`${dir}/deep`)].length, 1, "no rubbish is left");
+        await assertRejects(
+          () => importGguf(`${dir}/m.gguf`, `${dir}/deep/model`),
+          UserError,
+          "is not empty",
+        );
+      })
+    ));
+}
+
+Deno.test("import: RoPE scaling, and what is not supported", () =>
+  inFolder((dir) =>
+    seeded(async (rand) => {
+      const file = smallFile(rand);
+      const change = (extra: Record<string, Value | undefined>, tensors = file.tensors) => {
+        const all = Object.entries({ ...file.metadata, ...extra });
+        const metadata = Object.fromEntries(all.filter(([, v]) => v !== undefined));
+        const bytes = ggufBytes({ metadata: metadata as Record<string, Value>, tensors });
+        Deno.writeFileSync(`${dir}/m.gguf`, bytes);
+      };
+      change({
+        "llama.rope.scaling.type": { text: "yarn" },
+        "llama.rope.scaling.factor": { f32: 4 },
+        "llama.rope.scaling.original_context_length": { u32: 128 },
+      });
+      const { config } = await importGguf(`${dir}/m.gguf`, `${dir}/yarn`);
+      const scaling = config.ropeScaling!;
+      assert(scaling.type === "yarn");
+      assertEquals([scaling.factor, scaling.originalPositions], [4, 128]);
+
+      const refuses = async (
+        message: string,
+        extra: Record<string, Value | undefined>,
+        tensors = file.tensors,
+      ) => {
+        change(extra, tensors);
+        const error = await assertRejects(
+          () => importGguf(`${dir}/m.gguf`, `${dir}/no`),
+          UserError,
+        );
+        assertStringIncludes(error.message, message);
+        assertStringIncludes(error.message, `${dir}/m.gguf`);
+        assert(!error.message.includes("\n"), error.message);
+        assertThrows(() => Deno.statSync(`${dir}/no`), Deno.errors.NotFound);
+      };
+      await refuses('architecture "gemma" is not', { "general.architecture": { text: "gemma" } });
+      await refuses("general.architecture is missing", { "general.architecture": undefined });
+      await refuses("context_length is missing", { "llama.context_length": undefined });
+      await refuses("context_length is not a count", { "llama.context_length": { f32: 1.5 } });
+      await refuses("pre is not text", { "tokenizer.ggml.pre": { u32: 1 } });
+      await refuses('pre-tokenizer "bert"', { "tokenizer.ggml.pre": { text: "bert" } });
+      await refuses('tokenizer "llama"', { "tokenizer.ggml.model": { text: "llama" } });
+      await refuses("260 tokens but 1 token types", { "tokenizer.ggml.token_type": { i32s: [1] } });
+      await refuses("no tensor blk.2.", { "llama.block_count": { u32: 3 } });
+      await refuses("layers cannot be made", { "llama.block_count": { u64: 2n ** 40n } });
+      await refuses("asks for [300,33]", { "llama.embedding_length": { u32: 33 } });
+      await refuses("turns 16 of 32", { "llama.rope.dimension_count": { u32: 16 } });
+      await refuses('RoPE scaling "longrope"', {
+        "llama.rope.scaling.type": { text: "longrope" },
+        "llama.rope.scaling.factor": { f32: 2 },
+      });
+      await refuses("num_attention_heads", { "llama.attention.head_count": { u32: 0 } });
+      const extra = { name: "rope_freqs.weight", type: 0, shape: [8], data: new Uint8Array(32) };
+      await refuses("rope_freqs.weight belongs to no part", {}, [...file.tensors, extra]);
+      const [first, ...rest] = file.tensors;
+      await refuses("no tensor token_embd.weight", {}, rest);
+      await refuses("stored as Q6_K", {}, [{ ...first, type: 14 }, ...rest]);
+      await refuses("stored as type 77", {}, [{ ...first, type: 77 }, ...rest]);
+    })
+  ));

@@ -1,0 +1,94 @@
+/** Model folders of a few kilobytes. */
+import { byteChars } from "../../src/model/bpe.ts";
+import { fromF32 } from "../../src/model/dtype.ts";
+import { writeSafetensors } from "../../src/model/safetensors.ts";
+
+/** What a folder is like. */
+export interface FolderOptions {
+  /** Rows of the embedding; the tokenizer has 257 ids. */
+  readonly rows: number;
+  readonly tied: boolean;
+  /** The weights lie in three files with an index. */
+  readonly sharded?: boolean;
+  readonly dtype?: "F32" | "BF16";
+  /** More tokens, from id 257 on. */
+  readonly added?: readonly Record<string, unknown>[];
+  readonly tokenizerConfig?: Record<string, unknown>;
+}
+
+export const hidden = 8;
+
+/** Element `i` of a matrix: whole numbers, so that every type holds them. */
+export function element(i: number): number {
+  return (i * 7) % 61 - 30;
+}
+
+/** The names and shapes of a Qwen2 model of one layer. */
+function shapes(rows: number, tied: boolean): Record<string, number[]> {
+  const C = hidden, layer = "model.layers.0";
+  const attention = ["q_proj", "k_proj", "v_proj"];
+  return {
+    "model.embed_tokens.weight": [rows, C],
+    ...tied ? {} : { "lm_head.weight": [rows, C] },
+    ...Object.fromEntries(attention.map((name) => [`${layer}.self_attn.${name}.weight`, [C, C]])),
+    ...Object.fromEntries(attention.map((name) => [`${layer}.self_attn.${name}.bias`, [C]])),
+    [`${layer}.self_attn.o_proj.weight`]: [C, C],
+    [`${layer}.mlp.gate_proj.weight`]: [2 * C, C],
+    [`${layer}.mlp.up_proj.weight`]: [2 * C, C],
+    [`${layer}.mlp.down_proj.weight`]: [C, 2 * C],
+    [`${layer}.input_layernorm.weight`]: [C],
+    [`${layer}.post_attention_layernorm.weight`]: [C],
+    "model.norm.weight": [C],
+  };
+}
+
+/** Writes a model into an existing folder. */
+export async function writeModel(dir: string, options: FolderOptions): Promise<void> {
+  const { rows, tied, sharded = false, dtype = "F32", added = [] } = options;
+  const write = (name: string, content: unknown) =>
+    Deno.writeTextFile(`${dir}/${name}`, JSON.stringify(content));
+  await write("config.json", {
+    architectures: ["Qwen2ForCausalLM"],
+    model_type: "qwen2",
+    hidden_size: hidden,
+    intermediate_size: 2 * hidden,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    num_key_value_heads: 2,
+    vocab_size: rows,
+    tie_word_embeddings: tied,
+    custom_field: "kept",
+  });
+  const end = { id: 256, content: "<|endoftext|>", special: true };
+  await write("tokenizer.json", {
+    added_tokens: [end, ...added],
+    normalizer: null,
+    post_processor: null,
+    decoder: { type: "ByteLevel" },
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries(byteChars.map((char, byte) => [char, byte])),
+      merges: [],
+    },
+  });
+  if (options.tokenizerConfig) await write("tokenizer_config.json", options.tokenizerConfig);
+  const tensors = Object.entries(shapes(rows, tied)).map(([name, shape]) => {
+    const size = shape.reduce((a, b) => a * b);
+    const values = Float32Array.from({ length: size }, (_, i) => element(i));
+    return { name, dtype, shape, chunks: () => [fromF32(values, dtype)] };
+  });
+  if (!sharded) {
+    return await writeSafetensors(`${dir}/model.safetensors`, tensors, { made: "here" });
+  }
+  const place = (name: string) => name.includes("embed") ? 1 : name.includes("lm_head") ? 3 : 2;
+  const file = (n: number) => `model-0000${n}-of-00003.safetensors`;
+  for (const n of [1, 2, 3]) {
+    await writeSafetensors(`${dir}/${file(n)}`, tensors.filter(({ name }) => place(name) === n));
+  }
+  const elements = tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b), 0);
+  await write("model.safetensors.index.json", {
+    metadata: { total_size: elements * (dtype === "F32" ? 4 : 2) },
+    weight_map: Object.fromEntries(tensors.map(({ name }) => [name, file(place(name))])),
+  });
+}
