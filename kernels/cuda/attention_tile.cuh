@@ -43,25 +43,28 @@ DEV void load_tile(unsigned char* tile, const bf16* rows, int64_t stride, int co
   }
 }
 
+// In the three loads below `2 k ^ bit` is 2 k + bit; written so, all addresses of a lane are one value
+// XORed with constants, which saves registers where they are scarce.
+//
 // Fragments of 16 rows from `row` on, columns 16 k .. 16 k + 15, as the left operand.
 template <int D>
 DEV void load_left(uint32_t (&a)[4], const unsigned char* tile, int row, int k) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  ldmatrix_x4(a, tile + tile_offset<D>(row + lane % 16, 2 * k + lane / 16));
+  ldmatrix_x4(a, tile + tile_offset<D>(row + lane % 16, 2 * k ^ lane / 16));
 }
 // Right operands that contract over the columns 16 k .. 16 k + 15 of the tile, for the result columns
 // n .. n + 7 (words 0, 1) and n + 8 .. n + 15 (words 2, 3) that are rows of the tile.
 template <int D>
 DEV void load_right(uint32_t (&b)[4], const unsigned char* tile, int n, int k) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  ldmatrix_x4(b, tile + tile_offset<D>(n + lane % 8 + lane / 16 * 8, 2 * k + lane / 8 % 2));
+  ldmatrix_x4(b, tile + tile_offset<D>(n + lane % 8 + lane / 16 * 8, 2 * k ^ lane / 8 % 2));
 }
 // Right operands that contract over the rows 16 k .. 16 k + 15 of the tile, for its columns
 // 16 n .. 16 n + 7 (words 0, 1) and 16 n + 8 .. 16 n + 15 (words 2, 3).
 template <int D>
 DEV void load_right_rows(uint32_t (&b)[4], const unsigned char* tile, int k, int n) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  ldmatrix_x4_trans(b, tile + tile_offset<D>(16 * k + lane % 16, 2 * n + lane / 16));
+  ldmatrix_x4_trans(b, tile + tile_offset<D>(16 * k + lane % 16, 2 * n ^ lane / 16));
 }
 
 // A 16x16 piece of a result (columns 16 k .. 16 k + 15), rounded, as the left operand of the next product.
