@@ -8,7 +8,7 @@ async function run(command: string, args: string[], env: Record<string, string> 
   return { code, stdout: decode(stdout), stderr: decode(stderr) };
 }
 
-for (const [part, ops] of Object.entries({ kernels: 19, decode: 1, step: 3 })) {
+for (const [part, ops] of Object.entries({ kernels: 20, decode: 1, step: 3 })) {
   Deno.test({
     name: `gpu bench: ${part} runs on the emulator and keeps its results`,
     ignore: !backends.includes("emu"),
