@@ -23,6 +23,7 @@ interface Group {
   name: string;
   files: string[];
   options?: string[];
+  env?: Record<string, string>;
 }
 
 interface Counts {
@@ -62,6 +63,27 @@ const examples: Group = {
   options: ["--doc", "--no-check"],
 };
 
+/**
+ * In whole runs the tests on the emulator (their names begin with `emu`) get a process of their own: it
+ * has one thread a kernel block, so it may run beside tests that use every core.
+ */
+function splitEmulator(groups: Group[]): Group[] {
+  const variable = "THINKER_TEST_BACKENDS", folders = ["kernels", "ffi", "e2e"];
+  if (Deno.env.has(variable)) return groups;
+  const others = existsSync("/dev/nvidiactl") ? "cpu,cuda" : "cpu";
+  const split = groups.map((group) =>
+    folders.includes(group.name) ? { ...group, env: { [variable]: others } } : group
+  );
+  const files = groups.flatMap(({ name, files }) => folders.includes(name) ? files : []);
+  if (files.length === 0) return groups;
+  return [...split, {
+    name: "emu",
+    files,
+    options: ["--filter=/^emu/"],
+    env: { [variable]: "emu" },
+  }];
+}
+
 /** Reads Deno's summary (`ok | 4 passed (2 steps) | 0 failed | 1 ignored (12ms)`) from its output. */
 function readSummary(lines: string[]): Counts | undefined {
   const summary = lines.findLast((line) => /^(ok|FAILED) \| \d+ passed/.test(line));
@@ -92,7 +114,7 @@ async function follow(
 
 /** Runs one group in a child process and counts; a crash counts as one failure and is explained. */
 async function runGroup(
-  { name, files, options: own = [] }: Group,
+  { name, files, options: own = [], env = {} }: Group,
   prefix: string,
   options: string[],
 ): Promise<Counts> {
@@ -107,7 +129,7 @@ async function runGroup(
     ],
     // With CI set Deno prints a test's name only after it has ended, too late for one that crashes.
     clearEnv: true,
-    env: environment,
+    env: { ...environment, ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -134,7 +156,9 @@ const { CI: _, ...environment } = Deno.env.toObject();
 const paths = Deno.args.filter((arg) => !arg.startsWith("-"));
 const options = Deno.args.filter((arg) => arg.startsWith("-"));
 const files = (paths.length ? paths : ["tests"]).flatMap((path) => testFiles(resolve(path)));
-const groups = groupFiles([...new Set(files)]);
+const found = groupFiles([...new Set(files)]);
+const whole = paths.length === 0 && !options.some((option) => option.startsWith("--filter"));
+const groups = whole ? splitEmulator(found) : found;
 if (groups.length === 0) {
   console.error(`No *_test.ts files in ${paths.join(", ") || "tests"}.`);
   Deno.exit(1);
@@ -143,7 +167,7 @@ if (paths.length === 0 && examples.files.length > 0) groups.push(examples);
 const width = Math.max(...groups.map(({ name }) => name.length));
 const results: Counts[] = [];
 
-/** Native tests use every core themselves, so only the tests without native code run beside them. */
+/** Tests of the CPU backend use every core themselves, so only the others run beside them. */
 async function lane(groups: Group[]): Promise<void> {
   for (const group of groups) {
     const prefix = `${group.name.padEnd(width)} | `;
@@ -151,10 +175,10 @@ async function lane(groups: Group[]): Promise<void> {
   }
 }
 
-const isPure = ({ name }: Group) => name === "pure" || name === examples.name;
+const beside = ({ name }: Group) => ["pure", "emu", examples.name].includes(name);
 await Promise.all([
-  lane(groups.filter(isPure)),
-  lane(groups.filter((group) => !isPure(group))),
+  lane(groups.filter(beside)),
+  lane(groups.filter((group) => !beside(group))),
 ]);
 const total = (key: keyof Counts) => results.reduce((sum, counts) => sum + counts[key], 0);
 const skipped = total("skipped") ? `, ${total("skipped")} skipped` : "";

@@ -90,12 +90,12 @@ export async function runEvaluation(
   for (const name of extent.sets) {
     rows.push([name, await loadBenchmark(extent.data, name, extent.limit ?? Infinity)]);
   }
-  const tell = (text: string) => options.onNote?.(text);
+  let fallback: string | undefined;
   using model = await loadModel(method.model, {
     backend: method.device,
     weights: method.precision ?? undefined,
-    onBuild: tell,
-    onNote: tell,
+    onBuild: (text) => options.onNote?.(text),
+    onNote: (text) => fallback = text,
   });
   const { task, stop } = openTask(config, model);
   const positions = model.decoder.cosSin.shape[0];
@@ -113,6 +113,7 @@ export async function runEvaluation(
     );
   }
   const folder = await EvalFolder.open(options.out, config);
+  if (fallback) options.onNote?.(fallback);
   const skipped = sets.reduce((sum, set) => sum + set.skipped, 0);
   if (skipped > 0) {
     const questions = skipped === 1 ? "question" : "questions";
