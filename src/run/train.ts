@@ -9,6 +9,7 @@ import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
 import { evaluate } from "../eval/mod.ts";
 import { GradePool } from "../grade/mod.ts";
+import { tinyVocabSize } from "../model/mod.ts";
 import { actionsOf, PpoTrainer } from "../ppo/mod.ts";
 import type { Grader } from "../rollout/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
@@ -94,6 +95,12 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   if (resume) await folder.rewind();
   await folder.writeJson(folder.config, config);
   if (fallback) options.onNote?.(fallback);
+  if (config.prompts === "tiny" && model.vocab !== tinyVocabSize) {
+    options.onNote?.(
+      "prompts and learning rates are those of the tiny preset: for a pretrained model take " +
+        "--preset q1.5b, or a --config of your own",
+    );
+  }
   if (problems.skipped > 0) {
     options.onNote?.(
       `${problems.skipped} rows left out: no answer, or over ${config.promptLimit} tokens`,
