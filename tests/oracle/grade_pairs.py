@@ -5,7 +5,7 @@ and into near misses by rules that never ask a checker. math-verify judges the s
 JSON object a line, {"family", "rule", "gold", "answer", "equal", "math_verify", "choices"?}.
 
     pip install math-verify==0.9.0
-    python tests/oracle/grade_pairs.py ../shared/data/eval pairs.jsonl
+    python tests/oracle/grade_pairs.py data/eval pairs.jsonl
 """
 
 import itertools
