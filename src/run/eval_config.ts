@@ -6,7 +6,7 @@
 import * as z from "npm:zod@^4";
 import { join } from "node:path";
 import { UserError, writeError } from "../errors.ts";
-import { readJson } from "../model/json_file.ts";
+import { readJson } from "../json_file.ts";
 import type { Fields, Schema } from "../schema.ts";
 import { parseSettings } from "../suggest.ts";
 import { parsePrompts, type ThinkerPrompts } from "../task/mod.ts";

@@ -20,7 +20,7 @@ import {
   type SetScores,
   tokensOf,
 } from "../eval/mod.ts";
-import { readJson } from "../model/json_file.ts";
+import { readJson } from "../json_file.ts";
 import { GradePool } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
 import { playEpisodes } from "../rollout/mod.ts";

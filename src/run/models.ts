@@ -21,7 +21,7 @@ import {
   type TokenizerFiles,
   valueHeadName,
 } from "../model/mod.ts";
-import { readJson } from "../model/json_file.ts";
+import { readJson } from "../json_file.ts";
 import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
 import {
   BaselineTask,
