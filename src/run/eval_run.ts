@@ -106,6 +106,12 @@ export async function runEvaluation(
       { hint: "lower the token budgets with --budget" },
     );
   }
+  const { parallel, signal } = options;
+  const maxTokens = asked.reduce((most, problem) => Math.max(most, lengthOf(problem)), 0);
+  const deviceBytes = model.device.info.memoryBytes;
+  const limits = { maxTokens, stop, parallel, deviceBytes };
+  const cacheTokens = generationCache(model.decoder.config, limits);
+  // Only now: lower budgets are another method, which a folder left here would refuse.
   const folder = await EvalFolder.open(options.out, config);
   const skipped = sets.reduce((sum, set) => sum + set.skipped, 0);
   if (skipped > 0) {
@@ -121,11 +127,6 @@ export async function runEvaluation(
   const open = missing.reduce((sum, { samples }) => sum + samples.length, 0);
   options.onPhase?.("eval", total, total - open);
   if (open > 0) {
-    const { parallel, signal } = options;
-    const maxTokens = asked.reduce((most, problem) => Math.max(most, lengthOf(problem)), 0);
-    const { info } = model.device;
-    const limits = { maxTokens, stop, parallel, deviceBytes: info.memoryBytes };
-    const cacheTokens = generationCache(model.decoder.config, limits);
     using engine = new Engine(model.device, model.stream, model.decoder, {
       maxSequences: parallel,
       cacheTokens,
