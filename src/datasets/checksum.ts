@@ -13,7 +13,7 @@ export type Checksum =
 /** The checksum of a file. A git blob id is the SHA-1 of its length and its bytes. */
 export async function fileChecksum(path: string, kind: Checksum["kind"]): Promise<string> {
   const hash = createHash(kind === "git" ? "sha1" : "sha256");
-  const file = await Deno.open(path);
+  using file = await Deno.open(path);
   if (kind === "git") hash.update(`blob ${(await file.stat()).size}\0`);
   for await (const chunk of file.readable) hash.update(chunk);
   return hash.digest("hex");

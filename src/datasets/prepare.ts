@@ -83,7 +83,8 @@ export async function fetchSet(source: DataSource, options: PrepareOptions): Pro
     });
     if (!locked) {
       const entry = { revision: got.revision ?? null, sha256: got.sha256, bytes: got.bytes };
-      await writeAtomic(lockPath, formatLock({ ...lock, [key]: entry }));
+      // Read anew: another download may have written it meanwhile.
+      await writeAtomic(lockPath, formatLock({ ...await readLock(lockPath), [key]: entry }));
     }
   }
   const proof = await proofOf(raw, source, lock);
