@@ -115,7 +115,9 @@ function summary(metrics: Metrics[]): string {
   const gaps = metrics.map((row) => row["rollout/logprob_gap_max"])
     .filter((gap) => gap !== undefined);
   if (gaps.length > 0) {
-    facts.push(`largest log-prob gap between rollout and training ${Math.max(...gaps)}`);
+    facts.push(
+      `largest log-prob gap between rollout and training ${gaps.reduce((a, b) => Math.max(a, b))}`,
+    );
   }
   return `${facts.join(", ")}.`;
 }
