@@ -11,8 +11,12 @@ import { UserError } from "../errors.ts";
 import { loadModelConfig } from "./config.ts";
 import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";
 import { readJson } from "../json_file.ts";
-import { openSafetensors, type TensorInfo, type TensorToWrite } from "./safetensors.ts";
-import { writeSafetensors } from "./safetensors.ts";
+import {
+  openSafetensors,
+  type TensorInfo,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /** The tokens that ChatML turns are made of, which the stages of the Thinker task need. */

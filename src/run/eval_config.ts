@@ -70,7 +70,7 @@ const prompts: Schema<ThinkerPrompts> = z.custom<ThinkerPrompts>((value) => {
 }, { error: "are no stage prompts" });
 
 /** What `config.json` of an evaluation holds. */
-export const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>({
+const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>({
   method: z.strictObject<Fields<EvalMethod>>({
     model: z.string(),
     weights: z.string(),
