@@ -60,13 +60,19 @@ export type Work = Pick<Case, "flops" | "bytes">;
 /** Milliseconds that idle threads of the last parallel region spin; nothing is measured meanwhile. */
 const settle = 5;
 
-/** What bounds some work on this machine: the ratio of the peaks is measured once for each of them. */
+/**
+ * What bounds some work on this machine. The ratio of the peaks is measured once for each of them, from the
+ * best rates seen: other work, and memory that is read for the first time, only lower them.
+ */
 async function boundOf(peak: Peak, { flops, bytes }: Work): Promise<"fma" | "read"> {
   let balance = balances.get(peak);
   if (balance === undefined) {
-    const ratios: number[] = [];
-    for (let i = 0; i < 9; i++) ratios.push(await peak.fma() / await peak.read());
-    balance = median(ratios);
+    let fma = 0, read = 0;
+    for (let i = 0; i < 9; i++) {
+      fma = Math.max(fma, await peak.fma());
+      read = Math.max(read, await peak.read());
+    }
+    balance = fma / read;
     balances.set(peak, balance);
   }
   return flops > balance * bytes ? "fma" : "read";

@@ -36,6 +36,8 @@ const optionsSchema = z.object({
   compare: z.string().optional(),
   parallel: count,
   seed: z.int().nonnegative(),
+  device: z.enum(["auto", "cpu", "cuda", "emu"]),
+  weights: z.enum(["f32", "bf16"]).optional(),
   json: z.boolean().default(false),
 });
 
@@ -73,6 +75,8 @@ export function evalCommand() {
     .option("--compare <dirs:string>", "Other evaluations to show in the report, by commas.")
     .option("--parallel <n:integer>", "Sequences that decode at a time.", { default: 64 })
     .option("--seed <n:integer>", "Seed of the sampler.", { default: 1 })
+    .option("--device <name:string>", "auto, cpu or cuda.", { default: "auto" })
+    .option("--weights <dtype:string>", "What is computed with: f32 or bf16 (default: the run's).")
     .option("--json", "Print the scores as JSON.")
     .example("a look in minutes", "thinker eval --bench math500,aime24 --limit 20 --samples 1")
     .example("the paper's table", "thinker eval --model models/mine --samples 16")
@@ -121,7 +125,7 @@ type Options = z.output<typeof optionsSchema>;
 
 /** The evaluation that the options ask for; prompts and budgets are those of the model's own run. */
 function resolve(model: string, options: Options): EvalConfig {
-  const { mode, samples, seed, summary, temperature, topP, topK } = options;
+  const { mode, samples, seed, summary, temperature, topP, topK, device } = options;
   const sets = [...new Set(list(options.bench))];
   if (sets.length === 0) throw new UserError("--bench names no set");
   const settings = runSettings(model);
@@ -136,6 +140,8 @@ function resolve(model: string, options: Options): EvalConfig {
       prompts: options.prompts ? openPrompts(options.prompts) : settings?.prompts ?? defaultPrompts,
       sampling: { temperature, topP, topK },
       seed,
+      device,
+      precision: options.weights ?? settings?.weights ?? null,
     },
     extent: { sets, data: options.data, samples, limit: options.limit ?? null },
   };

@@ -25,7 +25,7 @@ __device__ double block_sum(double x) {
     __syncthreads();
     if (threadIdx.x < static_cast<unsigned>(half)) parts[threadIdx.x] += parts[threadIdx.x + half];
   }
-  return parts[0];
+  return threadIdx.x == 0 ? parts[0] : 0.0;  // the others would read it while it is written
 }
 
 // Stage 1: which element lands in which partial sum depends on n and the vector width only.

@@ -114,7 +114,8 @@ __global__ void __launch_bounds__(32 * kWarps, 4) simt_paged(T* out, const T* qk
 }
 
 template <class T>
-__global__ void __launch_bounds__(32 * kWarps, 4) delta_rows(float* delta, const T* dout, const T* out, int64_t rows, int D) {
+__global__ void __launch_bounds__(32 * kWarps, 4) delta_rows(float* delta, const T* dout, const T* out, int64_t rows,
+                                                             int D) {
   const int64_t row = warp_id();
   if (row >= rows) return;
   float sum = 0.0f;
@@ -177,7 +178,8 @@ __global__ void __launch_bounds__(32 * kWarps, 4) simt_backward_keys(T* dqkv, Ba
   const int u = static_cast<int>(at / heads.Hk), hk = static_cast<int>(at % heads.Hk), D = heads.D;
   const Sequence sequence = b.sequences.of(u);
   if (sequence.begin > u) return;
-  const int64_t key = u * heads.row() + static_cast<int64_t>(heads.H + hk) * D, value = key + static_cast<int64_t>(heads.Hk) * D;
+  const int64_t key = u * heads.row() + static_cast<int64_t>(heads.H + hk) * D;
+  const int64_t value = key + static_cast<int64_t>(heads.Hk) * D;
   WarpMemory& memory = warp_memory();
   stage(memory.a, b.qkv + key, D);
   stage(memory.b, b.qkv + value, D);

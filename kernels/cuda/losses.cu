@@ -169,7 +169,8 @@ template <bool kVariance>
 __global__ void __launch_bounds__(kBlock) moment_sums(double* partials, const float* x, const Moments* moments, int n) {
   const double mean = kVariance ? moments->mean : 0.0;
   double sum = 0.0;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * kBlock) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * kBlock;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x; i < n; i += stride) {
     const double d = x[i] - mean;
     sum += kVariance ? d * d : d;
   }
@@ -187,7 +188,8 @@ __global__ void __launch_bounds__(kBlock) merge_moments(Moments* moments, const 
 
 __global__ void __launch_bounds__(kBlock) whiten(float* x, const Moments* moments, int n) {
   const double mean = moments->mean, scale = 1.0 / sqrt(fmax(moments->variance, 1e-8));
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * kBlock)
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * kBlock;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kBlock + threadIdx.x; i < n; i += stride)
     x[i] = static_cast<float>((x[i] - mean) * scale);
 }
 

@@ -16,8 +16,8 @@ constexpr int kMostColumns = kLongRow * most_threads(kLongRow) * kPack;
 constexpr int kChunk = 16;  // rows that one block of the backward pass adds up for dw
 
 template <class T, bool kWhole, int kPacks>
-__global__ void __launch_bounds__(most_threads(kPacks)) rmsnorm_forward(T* y, T* sum, float* rstd, const T* x, const T* residual,
-                                                                const float* w, int C, float eps) {
+__global__ void __launch_bounds__(most_threads(kPacks))
+    rmsnorm_forward(T* y, T* sum, float* rstd, const T* x, const T* residual, const float* w, int C, float eps) {
   const int64_t row = static_cast<int64_t>(blockIdx.x) * C;
   const int stride = static_cast<int>(blockDim.x) * kPack, first = static_cast<int>(threadIdx.x) * kPack;
   Pack v;
@@ -49,9 +49,9 @@ __global__ void __launch_bounds__(most_threads(kPacks)) rmsnorm_forward(T* y, T*
 
 // A block works on kChunk rows and leaves their part of dw in parts(blocks, C).
 template <class T, bool kWhole, int kPacks>
-__global__ void __launch_bounds__(most_threads(kPacks)) rmsnorm_backward(T* dx, float* parts, const T* dy, const T* x,
-                                                                 const float* rstd, const float* w, int rows, int C,
-                                                                 bool accumulate) {
+__global__ void __launch_bounds__(most_threads(kPacks))
+    rmsnorm_backward(T* dx, float* parts, const T* dy, const T* x, const float* rstd, const float* w, int rows, int C,
+                     bool accumulate) {
   const int stride = static_cast<int>(blockDim.x) * kPack, first = static_cast<int>(threadIdx.x) * kPack;
   const int begin = static_cast<int>(blockIdx.x) * kChunk, end = min(rows, begin + kChunk);
   Pack dw[kPacks] = {};

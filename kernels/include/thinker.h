@@ -88,7 +88,7 @@ TK_API int32_t tk_linear_backward_weight(uint64_t stream, uint64_t dw, uint64_t 
 
 // ---- layers -------------------------------------------------------------------------------------
 
-// out(T, C) = table(V, C)[ids(T)]. Rows whose id is negative are zero.
+// out(T, C) = table(V, C)[ids(T)], table in float32. Rows whose id is negative are zero.
 TK_API int32_t tk_embedding_forward(uint64_t stream, uint64_t out, uint64_t ids, uint64_t table,
                                     int32_t T, int32_t V, int32_t C, int32_t dtype);
 // dtable(V, C)[ids(t)] += dout(T, C)[t], rows added in order of t.

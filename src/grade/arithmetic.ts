@@ -107,10 +107,14 @@ function floor(a: Rational): Rational {
   return { num: a.num < 0n && quotient * a.den !== a.num ? quotient - 1n : quotient, den: 1n };
 }
 
-/** The exact value of a constant expression, reduced, or `undefined` when none is found. */
-export function exactValue(node: Node, work: Work): Rational | undefined {
+/** The exact value of an expression, reduced, or `undefined` when none is found. */
+export function exactValue(
+  node: Node,
+  work: Work,
+  values: ReadonlyMap<string, Rational> = NO_VALUES,
+): Rational | undefined {
   if (--work.left < 0) return undefined;
-  const value = exactResult(node, work);
+  const value = exactResult(node, work, values);
   if (!value) return undefined;
   const length = bits(value.num) + bits(value.den);
   // Reducing a fraction takes time by the square of its length.
@@ -119,10 +123,20 @@ export function exactValue(node: Node, work: Work): Rational | undefined {
   return length <= MAX_BITS ? value : undefined;
 }
 
-function exactResult(node: Node, work: Work): Rational | undefined {
+const NO_VALUES: ReadonlyMap<string, Rational> = new Map();
+
+function exactResult(
+  node: Node,
+  work: Work,
+  values: ReadonlyMap<string, Rational>,
+): Rational | undefined {
   if (node.type === "num") return reduced(node.value.num, node.value.den);
+  if (node.type === "sym") {
+    const value = values.get(node.name);
+    return value && reduced(value.num, value.den);
+  }
   if (node.type !== "call") return undefined;
-  const a = exactValue(node.args[0], work);
+  const a = exactValue(node.args[0], work, values);
   if (!a) return undefined;
   switch (node.fn) {
     case "neg":
@@ -139,7 +153,7 @@ function exactResult(node: Node, work: Work): Rational | undefined {
       return negate(floor(negate(a)));
   }
   if (node.args.length !== 2) return undefined;
-  const b = exactValue(node.args[1], work);
+  const b = exactValue(node.args[1], work, values);
   if (!b) return undefined;
   switch (node.fn) {
     case "+":

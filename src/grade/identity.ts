@@ -14,6 +14,7 @@ import {
   type Point,
   type Work,
 } from "./arithmetic.ts";
+import { equalExact, type Rational } from "./exact.ts";
 import { type Node, some, variables } from "./node.ts";
 
 /** Proven (or, for equal, as good as proven), refuted, or neither. */
@@ -25,6 +26,9 @@ const ENOUGH = 5;
 const CONVINCING = 14;
 /** Points tried, for the sake of expressions that have a value in few places only. */
 const POINTS = 48;
+/** Exact points tried, and how many of them must agree. */
+const EXACT_POINTS = 12;
+const EXACT_ENOUGH = 9;
 /** Values whose error bound is not this small relative to their size tell nothing. */
 const SHARP = 1e-7;
 /** An error bound this small is the noise around a zero, whatever the relative size. */
@@ -95,6 +99,33 @@ function isExpression(node: Node): boolean {
     (part.type === "call" && (part.fn === "pm" || part.fn === "mp")));
 }
 
+/**
+ * Compares rational functions by their exact values at rational points, where no large term can hide
+ * a small difference. `unknown` for all other expressions.
+ */
+function compareExactly(
+  a: Node,
+  b: Node,
+  work: Work,
+  agree: (x: Rational, y: Rational) => boolean,
+): Finding {
+  const names = [...variables(a, variables(b))].sort();
+  const isWhole = wholeVariables(a, b);
+  const points = names.length === 0 ? 1 : EXACT_POINTS;
+  let equal = 0;
+  for (let i = 0; i < points; i++) {
+    const values = new Map(names.map((name, j) => {
+      const num = BigInt(2 + (i * (3 + 2 * j) + j * 5) % 23);
+      return [name, isWhole(name) ? { num, den: 1n } : { num: i % 3 === 2 ? -num : num, den: 7n }];
+    }));
+    const x = exactValue(a, work, values), y = exactValue(b, work, values);
+    if (!x || !y) continue; // a pole, or nothing rational
+    if (!agree(x, y)) return "different";
+    equal++;
+  }
+  return equal >= Math.min(EXACT_ENOUGH, points) ? "equal" : "unknown";
+}
+
 /** Calls `visit` with the values of both sides where both have one, until it returns a finding. */
 function compareAtPoints(
   a: Node,
@@ -126,10 +157,10 @@ function compareAtPoints(
 /** Whether two expressions have the same value, for all values of their variables. */
 export function sameExpression(a: Node, b: Node, work: Work): Finding {
   if (!isExpression(a) || !isExpression(b)) return "unknown";
-  const x = exactValue(a, work), y = exactValue(b, work);
-  if (x && y) return x.num * y.den === y.num * x.den ? "equal" : "different";
+  const exact = compareExactly(a, b, work, equalExact);
+  if (exact !== "unknown") return exact;
   const finding = compareAtPoints(a, b, work, agree);
-  const rational = x ?? y;
+  const rational = exactValue(a, work) ?? exactValue(b, work);
   // Of a long decimal and a root, floating point can only say that they are close.
   if (finding === "equal" && rational && rational.den > MAX_DECIMAL) return "unknown";
   return finding;
@@ -144,6 +175,15 @@ export function proportional(a: Node, b: Node, positive: boolean, work: Work): F
   if (!isExpression(a) || !isExpression(b)) return "unknown";
   // Between constants every ratio is constant.
   if (variables(a).size === 0 || variables(b).size === 0) return "unknown";
+  let exactly: Rational | undefined;
+  const exact = compareExactly(a, b, work, (x, y) => {
+    if (x.num === 0n || y.num === 0n) return x.num === y.num;
+    const ratio = { num: x.num * y.den, den: x.den * y.num };
+    exactly ??= ratio;
+    const isNegative = ratio.num < 0n !== ratio.den < 0n;
+    return equalExact(exactly, ratio) && !(positive && isNegative);
+  });
+  if (exact !== "unknown") return exact;
   let first: Approximate | undefined;
   const finding = compareAtPoints(a, b, work, (x, y) => {
     const ratio = over(x, y);

@@ -4,6 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
+import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
 import { join } from "node:path";
 import { UserError, writeError } from "../errors.ts";
 import { readJson } from "../json_file.ts";
@@ -40,6 +41,10 @@ export interface EvalMethod {
     readonly topK: number;
   };
   readonly seed: number;
+  /** Where answers are computed; `auto`: on a GPU where there is one. */
+  readonly device: DeviceChoice;
+  /** What the matrix products read; null: what suits the device. */
+  readonly precision: Precision | null;
 }
 
 /** How much is asked: may grow from one call to the next, answers already there are kept. */
@@ -90,6 +95,8 @@ const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>(
       topK: z.int().nonnegative(),
     }),
     seed: z.int().nonnegative(),
+    device: z.enum(["auto", "cpu", "cuda", "emu"]),
+    precision: z.enum(["f32", "bf16"]).nullable(),
   }),
   extent: z.strictObject<Fields<EvalExtent>>({
     sets: z.array(z.string()).min(1),

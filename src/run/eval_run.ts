@@ -90,7 +90,13 @@ export async function runEvaluation(
   for (const name of extent.sets) {
     rows.push([name, await loadBenchmark(extent.data, name, extent.limit ?? Infinity)]);
   }
-  using model = await loadModel(method.model, { onBuild: (text) => options.onNote?.(text) });
+  const tell = (text: string) => options.onNote?.(text);
+  using model = await loadModel(method.model, {
+    backend: method.device,
+    weights: method.precision ?? undefined,
+    onBuild: tell,
+    onNote: tell,
+  });
   const { task, stop } = openTask(config, model);
   const positions = model.decoder.cosSin.shape[0];
   const lengthOf = (problem: Problem) => task.maxTokens(task.promptTokens(problem.question));
@@ -108,8 +114,15 @@ export async function runEvaluation(
   }
   const { parallel, signal } = options;
   const maxTokens = asked.reduce((most, problem) => Math.max(most, lengthOf(problem)), 0);
-  const deviceBytes = model.device.info.memoryBytes;
-  const limits = { maxTokens, stop, parallel, deviceBytes };
+  const { backend, memoryBytes: deviceBytes } = model.device.info;
+  const limits = {
+    maxTokens,
+    stop,
+    parallel,
+    deviceBytes,
+    backend: backend === "cpu" ? "cpu" as const : "cuda" as const,
+    weights: model.decoder.weights,
+  };
   const cacheTokens = generationCache(model.decoder.config, limits);
   // Only now: lower budgets are another method, which a folder left here would refuse.
   const folder = await EvalFolder.open(options.out, config);
