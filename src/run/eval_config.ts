@@ -41,7 +41,7 @@ export interface EvalMethod {
     readonly topK: number;
   };
   readonly seed: number;
-  /** Where answers are computed; `auto`: on a GPU where there is one. */
+  /** Where answers are computed; `auto`: on a GPU where there is one. A folder names the one taken. */
   readonly device: DeviceChoice;
   /** What the matrix products read; null: what suits the device. */
   readonly precision: Precision | null;
