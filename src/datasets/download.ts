@@ -7,13 +7,13 @@
 import { dirname } from "node:path";
 import { publish, syncPath } from "../atomic.ts";
 import { UserError, writeError } from "../errors.ts";
-import { type Hub, type HubResponse, Refusal, Transient } from "../hub/mod.ts";
-import { type Checksum, checksumOfEtag, fileChecksum } from "./checksum.ts";
+import { type Digest, type Hub, type HubResponse, Refusal, Transient } from "../hub/mod.ts";
+import { checksumOfEtag, fileChecksum } from "./checksum.ts";
 
 /** How to download. */
 export interface DownloadOptions {
   /** What the file must be, where it is known beforehand. */
-  readonly checksum?: Checksum;
+  readonly checksum?: Digest;
   /** Called with the bytes that are there and, where the server tells, all. */
   readonly onProgress?: (bytes: number, total: number | undefined) => void;
 }
@@ -30,7 +30,7 @@ export interface Downloaded {
 
 /** What the server says about the whole file. */
 interface FileFacts {
-  readonly checksum?: Checksum;
+  readonly checksum?: Digest;
   readonly revision?: string;
 }
 
