@@ -48,7 +48,7 @@ Deno.test("pool: the symbolic stage, in any order and with what came before forg
 });
 
 Deno.test("pool: a question that takes forever costs the time limit, and the next one is answered", async () => {
-  await using pool = new GradePool({ workers: 1, timeLimit: 1500 });
+  await using pool = new GradePool({ workers: 1, timeLimit: 5000 });
   await pool.grade(SYMBOLIC[0][0], SYMBOLIC[0][1]); // loads the worker
   const began = performance.now();
   let beats = 0;
@@ -60,7 +60,7 @@ Deno.test("pool: a question that takes forever costs the time limit, and the nex
   clearInterval(pulse);
   assertEquals(endless, { equal: false, reason: "time" });
   assertEquals(next, { equal: true, reason: "symbolic" });
-  assert(performance.now() - began > 1400);
+  assert(performance.now() - began > 4900);
   assert(beats > 10, `the event loop ran ${beats} times`);
   assertEquals(pool.counts, { undecided: 1, symbolic: 3, time: 1, memory: 0, queue: 0 });
 });
