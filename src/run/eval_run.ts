@@ -91,12 +91,12 @@ export async function runEvaluation(
   for (const name of extent.sets) {
     rows.push([name, await loadBenchmark(extent.data, name, extent.limit ?? Infinity)]);
   }
-  const tell = (text: string) => options.onNote?.(text);
+  let fallback: string | undefined;
   using model = await loadModel(wanted.method.model, {
     backend: wanted.method.device,
     weights: wanted.method.precision ?? undefined,
-    onBuild: tell,
-    onNote: tell,
+    onBuild: (text) => options.onNote?.(text),
+    onNote: (text) => fallback = text,
   });
   // What was taken, not what was asked for: `auto` may be another device the next time.
   const device = model.device.info.backend as Backend, precision = model.decoder.weights;
@@ -125,6 +125,7 @@ export async function runEvaluation(
   const cacheTokens = generationCache(model.decoder.config, limits);
   // Only now: lower budgets are another method, which a folder left here would refuse.
   const folder = await EvalFolder.open(options.out, config);
+  if (fallback) options.onNote?.(fallback);
   const skipped = sets.reduce((sum, set) => sum + set.skipped, 0);
   if (skipped > 0) {
     const questions = skipped === 1 ? "question" : "questions";
