@@ -16,7 +16,7 @@ import {
   publicEndpoints,
 } from "../src/datasets/mod.ts";
 import { formatBytes } from "../src/run/bytes.ts";
-import { hubEndpoint } from "./hub_endpoint.ts";
+import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
 
@@ -63,7 +63,11 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
     console.log(json ? JSON.stringify(sources, null, 2) : sources.map(sourceLine).join("\n"));
     return;
   }
-  if (from === undefined) await checkNetwork();
+  if (from === undefined && !await mayConnect()) {
+    throw new UserError("thinker data may not connect to the hub", {
+      hint: "run `deno task data`, which has the permission, or convert files with --from",
+    });
+  }
   const ready: PreparedSet[] = [], missing: string[] = [];
   for (const source of sources) {
     signal.throwIfAborted();
@@ -104,24 +108,13 @@ function chosenSources(text: string): { sources: DataSource[]; named: Set<string
   return { sources, named: new Set(words) };
 }
 
-/** @throws {UserError} where the program may not connect to anything, as under `deno task thinker`. */
-async function checkNetwork(): Promise<void> {
-  const { state } = await Deno.permissions.query({ name: "env", variable: "HF_ENDPOINT" });
-  const { host } = URL.parse(state === "granted" ? hubEndpoint() : publicEndpoints.hub) ?? {};
-  const net = await Deno.permissions.query({ name: "net", host });
-  if (state === "granted" && (host === undefined || net.state === "granted")) return;
-  throw new UserError(`thinker data may not connect to ${host}`, {
-    hint: "run `deno task data`, which has the permission, or convert files with --from",
-  });
-}
-
 function fetchOptions(out: string, signal: AbortSignal) {
   let shownAt = 0;
   return {
     out,
     signal,
     endpoints: { ...publicEndpoints, hub: hubEndpoint() },
-    token: Deno.env.get("HF_TOKEN")?.trim() || undefined,
+    token: hubToken(),
     onProgress: (name: string, bytes: number, total: number | undefined) => {
       if (Date.now() - shownAt < 2000) return;
       if (shownAt > 0) {

@@ -7,6 +7,7 @@ import { Command } from "@cliffy/command";
 import { addTokens, inspectModel } from "../src/model/mod.ts";
 import { readRecord } from "../src/hub/mod.ts";
 import { formatBytes } from "../src/run/bytes.ts";
+import { withoutNetwork } from "./hub_endpoint.ts";
 import { modelDownloadCommand } from "./model_download.ts";
 import { modelImportCommand } from "./model_import.ts";
 
@@ -106,9 +107,4 @@ function addTokensCommand() {
         `embedding: ${rows.before === rows.after ? `${rows.after} rows suffice` : grown}`,
       );
     });
-}
-
-/** Only a download may use the network, though all sub-commands share one task. */
-async function withoutNetwork(): Promise<void> {
-  await Deno.permissions.revoke({ name: "net" });
 }

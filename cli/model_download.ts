@@ -8,6 +8,7 @@ import * as z from "npm:zod@^4";
 import { UserError } from "../src/errors.ts";
 import { defaultFolder, downloadModel, type DownloadProgress } from "../src/hub/mod.ts";
 import { formatBytes } from "../src/run/bytes.ts";
+import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
 import { duration } from "./progress.ts";
@@ -37,16 +38,19 @@ async function download(
   signal: AbortSignal,
 ): Promise<void> {
   const { revision, out = defaultFolder(repo) } = options;
+  if (!await mayConnect()) {
+    throw new UserError("a download needs the network, which this task has no permission for", {
+      hint: "use `deno task model download …`",
+    });
+  }
   const progress = new ProgressLine();
-  const variable = (name: string) => Deno.env.get(name)?.trim() || undefined;
   try {
-    await requireNetwork();
     const { commit, bytes, already } = await downloadModel(repo, {
       out,
       revision,
       signal,
-      endpoint: variable("HF_ENDPOINT"),
-      token: variable("HF_TOKEN"),
+      endpoint: hubEndpoint(),
+      token: hubToken(),
       onProgress: (state) => progress.show(state),
     });
     progress.end();
@@ -56,18 +60,6 @@ async function download(
   } finally {
     progress.end();
   }
-}
-
-/** `thinker` runs without network; the task `model` is the one that has it. */
-async function requireNetwork(): Promise<void> {
-  if ((await Deno.permissions.query({ name: "net" })).state === "granted") return;
-  const named = await Deno.permissions.query({ name: "env", variable: "HF_ENDPOINT" });
-  const endpoint = named.state === "granted" ? Deno.env.get("HF_ENDPOINT") : undefined;
-  const host = endpoint && URL.canParse(endpoint) ? new URL(endpoint).host : undefined;
-  if (host && (await Deno.permissions.query({ name: "net", host })).state === "granted") return;
-  throw new UserError("a download needs the network, which this task has no permission for", {
-    hint: "use `deno task model download …`",
-  });
 }
 
 /** Bytes, rate and time left: rewritten in place on a terminal, a line every ten seconds elsewhere. */

@@ -5,6 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import { importGguf, paramCount } from "../src/model/mod.ts";
+import { withoutNetwork } from "./hub_endpoint.ts";
 
 /** The command. */
 export function modelImportCommand() {
@@ -13,6 +14,7 @@ export function modelImportCommand() {
     .arguments("<file:string> <dir:string>")
     .example("a quantised Llama", "thinker model import SmolLM2-135M-Instruct.Q4_1.gguf smollm2")
     .action(async (_options: Record<string, unknown>, file: string, dir: string) => {
+      await withoutNetwork();
       const { config, formats } = await importGguf(file, dir);
       const stored = Object.entries(formats).map(([format, n]) => `${n} ${format}`).join(", ");
       const parameters = paramCount(config).toLocaleString("en-US");

@@ -4,7 +4,7 @@
  * @module
  */
 import { UserError } from "../src/errors.ts";
-import { readJson } from "../src/model/json_file.ts";
+import { readJson } from "../src/json_file.ts";
 import { parseTrainConfig, type TrainConfig } from "../src/run/config.ts";
 
 /**

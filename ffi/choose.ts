@@ -14,6 +14,8 @@ export type DeviceChoice = "auto" | Backend;
 
 /** Device files of NVIDIA's driver: on Linux, and under WSL. */
 const driverFiles = ["/dev/nvidiactl", "/dev/dxg"];
+/** The driver's library, and the dynamic loader's list of libraries, which names it where it is installed. */
+const driverLibrary = "libcuda.so.1", loaderCache = "/etc/ld.so.cache";
 
 /**
  * Opens the device of a choice. `auto` tells why it took the CPU through `onNote`.
@@ -34,15 +36,32 @@ export async function openDevice(
   }
 }
 
-/** Whether `auto` would try the GPU: the driver is there, and the program may look. */
+/** Whether `auto` would try the GPU: the driver is there, as far as the program may look. */
 export function hasDriver(): boolean {
-  return driverFiles.some((path) => {
-    try {
-      return Deno.statSync(path).isCharDevice === true;
-    } catch {
-      return false;
-    }
-  });
+  try {
+    return driverFiles.some(isDevice);
+  } catch {
+    // Deno shows device files to programs with all permissions only; this one may read others.
+    return isLibraryInstalled();
+  }
+}
+
+/** @throws {Deno.errors.NotCapable} where the program may not look. */
+function isDevice(path: string): boolean {
+  try {
+    return Deno.statSync(path).isCharDevice === true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return false;
+  }
+}
+
+function isLibraryInstalled(): boolean {
+  try {
+    return new TextDecoder("latin1").decode(Deno.readFileSync(loaderCache)).includes(driverLibrary);
+  } catch {
+    return false;
+  }
 }
 
 async function openGpu(options: DeviceOptions): Promise<Device> {

@@ -5,14 +5,15 @@
  * @module
  */
 import { dirname } from "node:path";
+import { publish, syncPath } from "../atomic.ts";
 import { UserError, writeError } from "../errors.ts";
-import { type Hub, type HubResponse, Refusal, Transient } from "../hub/mod.ts";
-import { type Checksum, checksumOfEtag, fileChecksum } from "./checksum.ts";
+import { type Digest, type Hub, type HubResponse, Refusal, Transient } from "../hub/mod.ts";
+import { checksumOfEtag, fileChecksum } from "./checksum.ts";
 
 /** How to download. */
 export interface DownloadOptions {
   /** What the file must be, where it is known beforehand. */
-  readonly checksum?: Checksum;
+  readonly checksum?: Digest;
   /** Called with the bytes that are there and, where the server tells, all. */
   readonly onProgress?: (bytes: number, total: number | undefined) => void;
 }
@@ -29,10 +30,8 @@ export interface Downloaded {
 
 /** What the server says about the whole file. */
 interface FileFacts {
-  readonly checksum?: Checksum;
+  readonly checksum?: Digest;
   readonly revision?: string;
-  /** The tag of the bytes that it sent. */
-  readonly etag: string | null;
 }
 
 /**
@@ -57,7 +56,7 @@ export async function download(
   let facts: FileFacts | undefined, size = await sizeOf(part);
   const attempt = async () => {
     try {
-      facts = await fetchRest(host, from, part, facts, options);
+      facts = await fetchRest(host, from, part, options);
     } finally {
       size = await sizeOf(part);
     }
@@ -81,7 +80,8 @@ export async function download(
     });
   }
   const sha256 = await fileChecksum(part, "sha256");
-  await Deno.rename(part, path);
+  await syncPath(part);
+  await publish(part, path);
   return { bytes: size, sha256, revision: facts!.revision };
 }
 
@@ -90,14 +90,11 @@ async function fetchRest(
   host: Hub,
   from: string,
   part: string,
-  known: FileFacts | undefined,
   options: DownloadOptions,
 ): Promise<FileFacts> {
   // The last byte is asked for again: a range that begins behind the end would be an error.
   const start = Math.max(0, await sizeOf(part) - 1);
-  const headers: Record<string, string> = {};
-  if (start > 0) headers.range = `bytes=${start}-`;
-  if (start > 0 && known?.etag) headers["if-range"] = known.etag;
+  const headers: Record<string, string> = start > 0 ? { range: `bytes=${start}-` } : {};
   const response = await host.get(from, headers);
   const range = /^bytes (\d+)-\d+\/(\d+)/.exec(response.headers.get("content-range") ?? "");
   const partial = response.status === 206 && Number(range?.[1]) === start;
@@ -129,13 +126,12 @@ async function fetchRest(
 }
 
 /** The hub tells of a file in its first answer, before it redirects; others tell nothing reliable. */
-function factsOf({ first, headers }: HubResponse): FileFacts {
+function factsOf({ first }: HubResponse): FileFacts {
   const revision = first.get("x-repo-commit") ?? undefined;
   return {
     checksum: checksumOfEtag(first.get("x-linked-etag")) ??
       (revision === undefined ? undefined : checksumOfEtag(first.get("etag"))),
     revision,
-    etag: headers.get("etag"),
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { readJson } from "../model/json_file.ts";
+import { readJson } from "../json_file.ts";
 import { parseSettings } from "../suggest.ts";
 import type { DataSource } from "./sources.ts";
 

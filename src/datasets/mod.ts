@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type Checksum, checksumOfEtag, fileChecksum } from "./checksum.ts";
+export { checksumOfEtag, fileChecksum } from "./checksum.ts";
 export { download, type Downloaded, type DownloadOptions } from "./download.ts";
 export { formatLock, type Lock, type LockedFile, lockKey, readLock } from "./lock.ts";
 export {

@@ -69,7 +69,7 @@ export async function fetchSet(source: DataSource, options: PrepareOptions): Pro
   const raw = join(out, "raw", source.host, source.repo, source.path);
   if (!await isThere(raw) || !await proofOf(raw, source, lock)) {
     const checksum = source.blob !== undefined
-      ? { kind: "git", hex: source.blob } as const
+      ? { kind: "git-blob", hex: source.blob } as const
       : locked && { kind: "sha256", hex: locked.sha256 } as const;
     // A branch is followed only until the lock names a commit.
     const revision = source.blob === undefined
@@ -83,7 +83,8 @@ export async function fetchSet(source: DataSource, options: PrepareOptions): Pro
     });
     if (!locked) {
       const entry = { revision: got.revision ?? null, sha256: got.sha256, bytes: got.bytes };
-      await writeAtomic(lockPath, formatLock({ ...lock, [key]: entry }));
+      // Read anew: another download may have written it meanwhile.
+      await writeAtomic(lockPath, formatLock({ ...await readLock(lockPath), [key]: entry }));
     }
   }
   const proof = await proofOf(raw, source, lock);
@@ -157,7 +158,7 @@ async function cached(folder: string, repo: string, path: string): Promise<strin
 /** How a file is known to be the published one; undefined where it is not known to be. */
 async function proofOf(path: string, source: DataSource, lock: Lock): Promise<Proof | undefined> {
   if (source.blob !== undefined) {
-    return await fileChecksum(path, "git") === source.blob ? "checksum" : undefined;
+    return await fileChecksum(path, "git-blob") === source.blob ? "checksum" : undefined;
   }
   const locked = lock[lockKey(source)];
   return locked && await fileChecksum(path, "sha256") === locked.sha256 ? "lock" : undefined;

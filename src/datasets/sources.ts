@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { defaultEndpoint } from "../hub/mod.ts";
 
 /** One published file that becomes one data set. */
 export interface DataSource {
@@ -170,7 +171,7 @@ export interface Endpoints {
 
 /** The hosts themselves. */
 export const publicEndpoints: Endpoints = {
-  hub: "https://huggingface.co",
+  hub: defaultEndpoint,
   github: "https://raw.githubusercontent.com",
 };
 

@@ -56,7 +56,7 @@ export function problemKey({ question, answer, choices }: Problem): string {
 }
 
 /** Sequences of evaluations are numbered from 2^62: they share no random number with training. */
-const firstId = 1n << 62n;
+export const firstId: bigint = 1n << 62n;
 
 /**
  * The sequence id of a sample, which keys its random numbers: a function of what is asked alone, so

@@ -7,6 +7,7 @@ import type { Engine, RunStats, SamplingOptions } from "../engine/mod.ts";
 import { balancedVerification, meanOf } from "../ppo/metrics.ts";
 import { type Grader, playEpisodes } from "../rollout/mod.ts";
 import { type Episode, finalAnswer, type Stage, type Task, type TaskProblem } from "../task/mod.ts";
+import { firstId } from "./answers.ts";
 
 /** What to evaluate. */
 export interface EvaluateOptions {
@@ -41,9 +42,6 @@ export interface Evaluation {
   /** What the engine did: tokens, steps, seconds. */
   readonly stats: RunStats;
 }
-
-/** Evaluation sequences are numbered from 2^62: they share no random number with training. */
-const firstId = 1n << 62n;
 
 /** Plays every problem and measures what came out. */
 export async function evaluate(engine: Engine, options: EvaluateOptions): Promise<Evaluation> {

@@ -16,6 +16,7 @@ import {
   type ThinkerBudgets,
   type ThinkerPrompts,
   ThinkerTask,
+  turnEnds,
 } from "../task/mod.ts";
 
 /** How to solve. */
@@ -64,7 +65,7 @@ export async function solve(
   options: SolveOptions = {},
 ): Promise<Solution> {
   const { device, stream, decoder, tokenizer } = model;
-  const stop = [...new Set([tokenizer.id("<|im_end|>"), ...decoder.config.eos])];
+  const stop = turnEnds(tokenizer, decoder.config.eos);
   const taskWith = (budgets: ThinkerBudgets) =>
     new ThinkerTask({
       codec: tokenizer,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { call, children, CONSTANTS, integer, type Node, rewrite, some } from "./node.ts";
+import { call, CONSTANTS, integer, type Node, rewrite, some } from "./node.ts";
 
 /** An answer ready to be compared. */
 export interface Canonical {
@@ -182,9 +182,4 @@ function flatten(node: Node): Node {
   }
   if (node.type === "union") return { ...node, items: pieces(node).map(flatten) };
   return node;
-}
-
-/** How many nodes a tree has. */
-export function nodeCount(node: Node): number {
-  return children(node).reduce((total, child) => total + nodeCount(child), 1);
 }

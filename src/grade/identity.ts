@@ -93,7 +93,7 @@ function hasAbs(node: Node): boolean {
 }
 
 /** A tree that is no expression (a set, a relation, a matrix) has no value to compare. */
-export function isExpression(node: Node): boolean {
+function isExpression(node: Node): boolean {
   return !some(node, (part) =>
     part.type !== "num" && part.type !== "sym" && part.type !== "call" ||
     (part.type === "call" && (part.fn === "pm" || part.fn === "mp")));

@@ -8,11 +8,12 @@
  *
  * @module
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { basename, dirname, join, resolve } from "node:path";
 import * as z from "npm:zod@^4";
 import { publish, syncPath, temporaryPath } from "../atomic.ts";
 import { UserError, writeError } from "../errors.ts";
+import { newHash } from "./digest.ts";
 import { Hub, type HubOptions, Transient } from "./endpoint.ts";
 import { openRepository, type RemoteFile, type Repository } from "./repository.ts";
 
@@ -214,7 +215,7 @@ async function fetchFile(
   if (before > file.size) before = 0;
   await target.truncate(before);
   for (;;) {
-    const hash = newHash(file);
+    const hash = newHash(file.digest.kind, file.size);
     await hashFile(target, before, hash);
     meter.add(before, { kept: true });
     let length = before;
@@ -281,11 +282,6 @@ async function* skip(chunks: AsyncIterable<Uint8Array>, bytes: number): AsyncGen
     left -= drop;
     if (drop < chunk.length) yield chunk.subarray(drop);
   }
-}
-
-function newHash({ digest, size }: RemoteFile): Hash {
-  if (digest.kind === "sha256") return createHash("sha256");
-  return createHash("sha1").update(`blob ${size}\0`); // as git names its blobs
 }
 
 /** Hashes the first `bytes` of a file and leaves its position behind them. */

@@ -8,6 +8,7 @@
  *
  * @module
  */
+export * from "./digest.ts";
 export * from "./download.ts";
 export * from "./endpoint.ts";
 export * from "./repository.ts";

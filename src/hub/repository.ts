@@ -5,6 +5,7 @@
  */
 import * as z from "npm:zod@^4";
 import { UserError } from "../errors.ts";
+import type { Digest } from "./digest.ts";
 import type { Hub } from "./endpoint.ts";
 
 /** A file of a repository, with what tells that it has arrived whole. */
@@ -14,7 +15,7 @@ export interface RemoteFile {
   /** Bytes. */
   readonly size: number;
   /** Digest of the content: SHA-256 of large files (LFS), git's SHA-1 of a blob of the others. */
-  readonly digest: { readonly kind: "sha256" | "git-blob"; readonly hex: string };
+  readonly digest: Digest;
 }
 
 /** A repository at one commit. */

@@ -10,9 +10,13 @@ import { changeFolder, recoverFolder, writeAtomic } from "../atomic.ts";
 import { UserError } from "../errors.ts";
 import { loadModelConfig } from "./config.ts";
 import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";
-import { readJson } from "./json_file.ts";
-import { openSafetensors, type TensorInfo, type TensorToWrite } from "./safetensors.ts";
-import { writeSafetensors } from "./safetensors.ts";
+import { readJson } from "../json_file.ts";
+import {
+  openSafetensors,
+  type TensorInfo,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /** The tokens that ChatML turns are made of, which the stages of the Thinker task need. */

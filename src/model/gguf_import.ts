@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { basename, dirname, join } from "node:path";
+import { join, resolve } from "node:path";
+import { publish, removeTree, syncPath, temporaryPath } from "../atomic.ts";
 import { UserError, writeError } from "../errors.ts";
 import { type ModelConfig, parseModelConfig, toHfConfig } from "./config.ts";
 import { fromF32 } from "./dtype.ts";
@@ -48,11 +49,14 @@ export async function importGguf(path: string, dir: string): Promise<GgufImport>
   }
   const sources = matchTensors(file, config);
   expectEmpty(dir);
-  const temporary = join(dirname(dir), `.${basename(dir)}.${crypto.randomUUID()}.tmp`);
-  const write = (name: string, content: unknown) =>
-    Deno.writeTextFileSync(join(temporary, name), JSON.stringify(content, null, 2) + "\n");
+  const out = resolve(dir), temporary = temporaryPath(out);
+  const write = async (name: string, content: unknown) => {
+    await Deno.writeTextFile(join(temporary, name), JSON.stringify(content, null, 2) + "\n");
+    await syncPath(join(temporary, name));
+  };
   try {
-    Deno.mkdirSync(temporary, { recursive: true });
+    await removeTree(temporary); // of an import that was killed
+    await Deno.mkdir(temporary, { recursive: true });
     const tensors = sources.map(({ slot, tensor }) => ({
       name: slot.name,
       dtype: isPlain(tensor.type) ? tensor.type : "F32" as const,
@@ -60,12 +64,12 @@ export async function importGguf(path: string, dir: string): Promise<GgufImport>
       chunks: () => convert(file, tensor, interleavedHeads(config, slot)),
     }));
     await writeSafetensors(join(temporary, "model.safetensors"), tensors);
-    write("config.json", toHfConfig(config));
-    write("tokenizer.json", tokenizer);
-    write("tokenizer_config.json", tokenizerConfig);
-    Deno.renameSync(temporary, dir);
+    await write("config.json", toHfConfig(config));
+    await write("tokenizer.json", tokenizer);
+    await write("tokenizer_config.json", tokenizerConfig);
+    await publish(temporary, out);
   } catch (cause) {
-    await Deno.remove(temporary, { recursive: true }).catch(() => {});
+    await removeTree(temporary).catch(() => {});
     throw cause instanceof UserError ? cause : writeError(dir, cause);
   }
   const formats: Record<string, number> = {};

@@ -54,7 +54,7 @@ export interface ModelReport {
 }
 
 /** Bytes that a trained parameter takes in mixed precision. */
-export const trainedParameterBytes: number = 2 + 4 + 4 + 8;
+const trainedParameterBytes = 2 + 4 + 4 + 8;
 
 /**
  * Looks into a model folder.

@@ -85,6 +85,7 @@ export function compilePattern(source: string, where: string): RegExp {
   for (const [piece] of source.matchAll(patternPiece)) {
     if (/^\\[WbBhHRXAzZGK]$/.test(piece)) refuse(`${piece} means something else in JavaScript`);
     if (inClass && piece === "&&") refuse("it intersects character classes");
+    if (inClass && piece === "[") refuse("it nests character classes");
     if (!inClass && (piece === "^" || piece === "$")) refuse("it has an anchor");
     if (escapes.has(piece)) translated += escapes.get(piece)![Number(inClass)];
     else if (piece === "\\-") translated += inClass ? piece : "-";

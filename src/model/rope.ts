@@ -5,7 +5,7 @@
  */
 import * as z from "npm:zod@^4";
 import { UserError } from "../errors.ts";
-import { check } from "./json_file.ts";
+import { check } from "../json_file.ts";
 
 /** Positions divided by a factor (position interpolation, arXiv 2306.15595). */
 export interface LinearScaling {

@@ -6,7 +6,7 @@
 import { UserError } from "../errors.ts";
 import { AddedTokens } from "./added_tokens.ts";
 import { Bpe, bytesOfToken } from "./bpe.ts";
-import { readJson } from "./json_file.ts";
+import { readJson } from "../json_file.ts";
 import { type Split, splitWords } from "./pretokenizer.ts";
 import { type NormalForm, parseTokenizerJson, type TokenizerSpec } from "./tokenizer_json.ts";
 

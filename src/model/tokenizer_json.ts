@@ -6,7 +6,7 @@
 import * as z from "npm:zod@^4";
 import { UserError } from "../errors.ts";
 import type { AddedToken } from "./added_tokens.ts";
-import { check } from "./json_file.ts";
+import { check } from "../json_file.ts";
 import { compilePattern, digitsSplit, gpt2Split, type Split } from "./pretokenizer.ts";
 
 /** No vocabulary comes near; a file that claims a larger id is damaged. */

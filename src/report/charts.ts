@@ -19,7 +19,7 @@ import { linearScale, logScale, type Scale } from "./scale.ts";
 import { colorClass, withoutColor } from "./theme.ts";
 
 /** Shares as percent; with a decimal where the axis is that fine. */
-export function percentFormat(scale: Scale): (value: number) => string {
+function percentFormat(scale: Scale): (value: number) => string {
   const step = scale.ticks.length > 1 ? scale.ticks[1] - scale.ticks[0] : 1;
   return (value) => `${(100 * value).toFixed(step < 0.0099 ? 1 : 0)}%`;
 }
@@ -58,8 +58,10 @@ export function lineChart(
   if (drawn.length === 0) return null;
   const { title, xTitle, yTitle, domain, share = false, size = standardSize } = options;
   const plot = plotOf(size), others = withoutColor(drawn.map((line) => line.name));
+  // Folded, not spread: a long run has more values than a call takes arguments.
   const values = drawn.flatMap((line) => line.points.map(([, y]) => y));
-  const low = Math.min(0, ...values), high = Math.max(...values);
+  const low = values.reduce((a, b) => Math.min(a, b), 0);
+  const high = values.reduce((a, b) => Math.max(a, b));
   // A small model on hard problems stays near zero: then the axis ends where its curves do.
   const full = share && high > 0.5;
   const y = linearScale([low, full ? 1 : high || 1], [plot.bottom, plot.top]);

@@ -7,7 +7,7 @@ import * as z from "npm:zod@^4";
 import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
 import { join } from "node:path";
 import { UserError, writeError } from "../errors.ts";
-import { readJson } from "../model/json_file.ts";
+import { readJson } from "../json_file.ts";
 import type { Fields, Schema } from "../schema.ts";
 import { parseSettings } from "../suggest.ts";
 import { parsePrompts, type ThinkerPrompts } from "../task/mod.ts";
@@ -41,7 +41,7 @@ export interface EvalMethod {
     readonly topK: number;
   };
   readonly seed: number;
-  /** Where answers are computed; `auto`: on a GPU where there is one. */
+  /** Where answers are computed; `auto`: on a GPU where there is one. A folder names the one taken. */
   readonly device: DeviceChoice;
   /** What the matrix products read; null: what suits the device. */
   readonly precision: Precision | null;
@@ -75,7 +75,7 @@ const prompts: Schema<ThinkerPrompts> = z.custom<ThinkerPrompts>((value) => {
 }, { error: "are no stage prompts" });
 
 /** What `config.json` of an evaluation holds. */
-export const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>({
+const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>({
   method: z.strictObject<Fields<EvalMethod>>({
     model: z.string(),
     weights: z.string(),

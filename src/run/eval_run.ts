@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Backend } from "../../ffi/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import { Engine } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
@@ -20,11 +21,11 @@ import {
   type SetScores,
   tokensOf,
 } from "../eval/mod.ts";
-import { readJson } from "../model/json_file.ts";
+import { readJson } from "../json_file.ts";
 import { GradePool } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
 import { playEpisodes } from "../rollout/mod.ts";
-import { BaselineTask, type Task, ThinkerTask } from "../task/mod.ts";
+import { BaselineTask, type Task, ThinkerTask, turnEnds } from "../task/mod.ts";
 import { cutAfter, readAnswers } from "./answer_log.ts";
 import { writeAtomic } from "../atomic.ts";
 import { type EvalConfig, EvalFolder } from "./eval_config.ts";
@@ -81,22 +82,26 @@ const chunkEpisodes = 1024;
  * @throws {UserError} for what a user can mend: files, folders, budgets, memory.
  */
 export async function runEvaluation(
-  config: EvalConfig,
+  wanted: EvalConfig,
   options: EvalOptions,
 ): Promise<EvalResults> {
-  const { method, extent } = config;
+  const { extent } = wanted;
   const compare = (options.compare ?? []).map(readResults);
   const rows: [string, Problem[]][] = [];
   for (const name of extent.sets) {
     rows.push([name, await loadBenchmark(extent.data, name, extent.limit ?? Infinity)]);
   }
   let fallback: string | undefined;
-  using model = await loadModel(method.model, {
-    backend: method.device,
-    weights: method.precision ?? undefined,
+  using model = await loadModel(wanted.method.model, {
+    backend: wanted.method.device,
+    weights: wanted.method.precision ?? undefined,
     onBuild: (text) => options.onNote?.(text),
     onNote: (text) => fallback = text,
   });
+  // What was taken, not what was asked for: `auto` may be another device the next time.
+  const device = model.device.info.backend as Backend, precision = model.decoder.weights;
+  const method = { ...wanted.method, device, precision };
+  const config: EvalConfig = { ...wanted, method };
   const { task, stop } = openTask(config, model);
   const positions = model.decoder.cosSin.shape[0];
   const lengthOf = (problem: Problem) => task.maxTokens(task.promptTokens(problem.question));
@@ -112,6 +117,13 @@ export async function runEvaluation(
       { hint: "lower the token budgets with --budget" },
     );
   }
+  const { parallel, signal } = options;
+  const maxTokens = asked.reduce((most, problem) => Math.max(most, lengthOf(problem)), 0);
+  const { memoryBytes: deviceBytes } = model.device.info;
+  const backend = device === "cpu" ? "cpu" as const : "cuda" as const;
+  const limits = { maxTokens, stop, parallel, deviceBytes, backend, weights: precision };
+  const cacheTokens = generationCache(model.decoder.config, limits);
+  // Only now: lower budgets are another method, which a folder left here would refuse.
   const folder = await EvalFolder.open(options.out, config);
   if (fallback) options.onNote?.(fallback);
   const skipped = sets.reduce((sum, set) => sum + set.skipped, 0);
@@ -128,19 +140,6 @@ export async function runEvaluation(
   const open = missing.reduce((sum, { samples }) => sum + samples.length, 0);
   options.onPhase?.("eval", total, total - open);
   if (open > 0) {
-    const { parallel, signal } = options;
-    const maxTokens = asked.reduce((most, problem) => Math.max(most, lengthOf(problem)), 0);
-    const { backend, memoryBytes: deviceBytes } = model.device.info;
-    const { weights } = model.decoder;
-    const limits = {
-      maxTokens,
-      stop,
-      parallel,
-      deviceBytes,
-      backend: backend === "cpu" ? "cpu" as const : "cuda" as const,
-      weights,
-    };
-    const cacheTokens = generationCache(model.decoder.config, limits);
     using engine = new Engine(model.device, model.stream, model.decoder, {
       maxSequences: parallel,
       cacheTokens,
@@ -188,7 +187,7 @@ function readResults(folder: string): EvalResults {
 /** How the method asks a question, and which tokens end a turn. */
 function openTask({ method }: EvalConfig, model: Model): { task: Task; stop: number[] } {
   const { tokenizer: codec, decoder } = model;
-  const stop = [...new Set([codec.id("<|im_end|>"), ...decoder.config.eos])];
+  const stop = turnEnds(codec, decoder.config.eos);
   const { prompts, budgets, mode, summary } = method;
   const shared = { codec, prompts, stop };
   if (mode === "baseline") {

@@ -23,5 +23,5 @@ export {
 export type { Metrics } from "./metrics.ts";
 export type { EpisodeSample, EpisodeTurn } from "./episodes.ts";
 export { writeReport } from "./report.ts";
-export type { PaperRow, ReportOptions, ReportRow } from "./report.ts";
+export type { ReportOptions, ReportRow } from "./report.ts";
 export { renderChart } from "./chart.ts";

@@ -21,7 +21,7 @@ import {
   type TokenizerFiles,
   valueHeadName,
 } from "../model/mod.ts";
-import { readJson } from "../model/json_file.ts";
+import { readJson } from "../json_file.ts";
 import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
 import {
   BaselineTask,
@@ -31,6 +31,7 @@ import {
   type ThinkerPrompts,
   ThinkerTask,
   tinyPrompts,
+  turnEnds,
 } from "../task/mod.ts";
 import type { TrainConfig } from "./config.ts";
 import { knownModels } from "./known_models.ts";
@@ -63,7 +64,7 @@ export function openTasks(
   tokenizer: Tokenizer,
   eos: readonly number[],
 ): { thinker: ThinkerTask; baseline: BaselineTask; stop: number[]; maxTokens: number } {
-  const stop = [...new Set([tokenizer.id("<|im_end|>"), ...eos])];
+  const stop = turnEnds(tokenizer, eos);
   const shared = { codec: tokenizer, prompts: openPrompts(config.prompts), stop };
   const thinker = new ThinkerTask({ ...shared, budgets: config.budgets });
   const baseline = new BaselineTask({ ...shared, budget: config.budgets.answer });

@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import { UserError } from "../errors.ts";
+import { mean } from "../eval/statistics.ts";
 import { writeAtomic } from "../atomic.ts";
 import { type Block, type Dialogue, heading, toHtml, toMarkdown } from "../report/mod.ts";
 import { metricCharts, renderChart } from "./chart.ts";
@@ -24,17 +25,12 @@ export interface ReportRow {
   tokens: number;
 }
 
-/** A published result to compare with, in the same units. */
-export type PaperRow = Pick<ReportRow, "name" | "set" | "accuracy">;
-
 /** What a report needs besides the run folder. */
 export interface ReportOptions {
   /** The heading: what was trained, how. */
   title: string;
   /** The results, in any order. */
   rows: ReportRow[];
-  /** The same table as the paper prints it: Thinker (arXiv 2505.21097). */
-  paperRows?: PaperRow[];
   /** What a reader should know before judging the numbers, one sentence or two each. */
   notes: string[];
 }
@@ -56,14 +52,13 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
       hint: "train first; the report is written at the end",
     });
   }
-  const { title, rows, paperRows, notes } = options;
+  const { title, rows, notes } = options;
   const config: unknown = JSON.parse(await Deno.readTextFile(folder.config));
   const episodes = await readIfThere(folder.episodes, readJsonl<EpisodeSample>);
   const chart = renderChart(title, metrics);
   const blocks: Block[] = [
     { kind: "text", text: summary(metrics) },
     ...(rows.length ? [heading("Results"), resultTable(rows)] : []),
-    ...(paperRows?.length ? paperSection(paperRows) : []),
     { kind: "notes", items: notes },
     ...(chart === null ? [] : [heading("Curves"), {
       kind: "charts" as const,
@@ -115,7 +110,9 @@ function summary(metrics: Metrics[]): string {
   const gaps = metrics.map((row) => row["rollout/logprob_gap_max"])
     .filter((gap) => gap !== undefined);
   if (gaps.length > 0) {
-    facts.push(`largest log-prob gap between rollout and training ${Math.max(...gaps)}`);
+    facts.push(
+      `largest log-prob gap between rollout and training ${gaps.reduce((a, b) => Math.max(a, b))}`,
+    );
   }
   return `${facts.join(", ")}.`;
 }
@@ -145,33 +142,8 @@ function resultTable(rows: ReportRow[]): Block {
   };
 }
 
-function paperSection(rows: PaperRow[]): Block[] {
-  const sets = setsOf(rows);
-  const lines = byName(rows).map(([name, results]) => [
-    name,
-    ...sets.map((set) => {
-      const row = results.find((result) => result.set === set);
-      return row ? percent(row.accuracy, 2) : "";
-    }),
-    ...(sets.length > 1 ? [averageOf(results, sets)] : []),
-  ]);
-  return [
-    {
-      kind: "text",
-      text:
-        "For comparison, what the paper reports (Thinker, arXiv 2505.21097; not measured here):",
-    },
-    {
-      kind: "table",
-      header: ["accuracy, %", ...sets, ...(sets.length > 1 ? ["average"] : [])],
-      rows: lines,
-      muted: lines.map((_, i) => i),
-    },
-  ];
-}
-
 /** The average over all sets; none where a set is missing, as it would not compare. */
-function averageOf(rows: PaperRow[], sets: string[]): string {
+function averageOf(rows: ReportRow[], sets: string[]): string {
   return rows.length === sets.length ? percent(mean(rows.map((row) => row.accuracy)), 2) : "";
 }
 
@@ -240,11 +212,11 @@ function spread<T>(rows: T[], limit: number): T[] {
   );
 }
 
-function setsOf(rows: PaperRow[]): string[] {
+function setsOf(rows: ReportRow[]): string[] {
   return [...new Set(rows.map((row) => row.set))];
 }
 
-function byName<T extends PaperRow>(rows: T[]): [string, T[]][] {
+function byName(rows: ReportRow[]): [string, ReportRow[]][] {
   const rank = (name: string) => (NAME_ORDER.indexOf(name) + 1) || NAME_ORDER.length + 1;
   return [...Map.groupBy(rows, (row) => row.name)].sort(([a], [b]) => rank(a) - rank(b));
 }
@@ -255,8 +227,4 @@ function withError(row: ReportRow): string {
 
 function percent(share: number, digits: number): string {
   return (100 * share).toFixed(digits);
-}
-
-function mean(values: number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

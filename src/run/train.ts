@@ -7,11 +7,10 @@ import { openDevice } from "../../ffi/mod.ts";
 import { Random } from "../data/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { UserError } from "../errors.ts";
-import { evaluate } from "../eval/mod.ts";
+import { evaluate, judgeWith } from "../eval/mod.ts";
 import { GradePool } from "../grade/mod.ts";
 import { tinyVocabSize } from "../model/mod.ts";
 import { actionsOf, PpoTrainer } from "../ppo/mod.ts";
-import type { Grader } from "../rollout/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
 import { checkResumed, checkRunnable, type TrainConfig } from "./config.ts";
 import { RunFolder } from "./folder.ts";
@@ -130,10 +129,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
     : undefined;
   const seed = BigInt(config.seed);
   const random = new Random(config.seed);
-  const judge: Grader = (answer, gold, { choices }) => {
-    const verdict = pool.decide(answer, gold, { choices });
-    return verdict instanceof Promise ? verdict.then(({ equal }) => equal) : verdict.equal;
-  };
+  const judge = judgeWith(pool);
   const trailing = new TrailingAccuracy();
   const policies = { actor, critic, reference };
   const rules = { task, grade: judge, trailing };

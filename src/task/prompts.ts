@@ -67,6 +67,11 @@ export function parsePrompts(value: unknown, where: string): ThinkerPrompts {
   return parseSettings(schema, value, `prompt file ${where}`, needed);
 }
 
+/** The tokens that end a turn: ChatML's, and those that the model itself ends with. */
+export function turnEnds(codec: Pick<Codec, "id">, eos: readonly number[]): number[] {
+  return [...new Set([codec.id("<|im_end|>"), ...eos])];
+}
+
 /**
  * Renders templates as ChatML token ids. Only the wrap is encoded with control tokens; templates
  * and questions are plain text, so a question that spells `<|im_end|>` cannot end its turn.

@@ -60,6 +60,6 @@ Deno.test("cli: data without the network converts, and says how to get it otherw
   assertEquals(offline.code, 1);
   assertMatch(
     offline.stderr,
-    /^error: thinker data may not connect to huggingface\.co\nhint: .*deno task data/,
+    /^error: thinker data may not connect to the hub\nhint: .*deno task data/,
   );
 });

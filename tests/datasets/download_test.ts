@@ -72,7 +72,7 @@ Deno.test("download: goes on where the connection was dropped", () =>
 
 Deno.test("download: gives up after attempts that bring nothing, and the next call goes on", () =>
   withHub(async ({ hub, path, get }) => {
-    const checksum = { kind: "git", hex: gitBlob(content) } as const;
+    const checksum = { kind: "git-blob", hex: gitBlob(content) } as const;
     hub.drops = [80_000, 0, 0, 0, 0, 0];
     const error = await assertRejects(
       () => get({ checksum }),
@@ -121,7 +121,7 @@ Deno.test("download: what is not what was published never appears", () =>
     hub.corrupt = (bytes) => bytes.with(77, bytes[77] ^ 1);
     await assertRejects(() => get(), UserError, "checksum differs"); // by the hub's own word
     hub.corrupt = (bytes) => bytes;
-    const other = { kind: "git", hex: "0".repeat(40) } as const;
+    const other = { kind: "git-blob", hex: "0".repeat(40) } as const;
     await assertRejects(() => get({ checksum: other }), UserError, "checksum differs");
     assertEquals(await names(path), []);
     await get();
@@ -178,7 +178,7 @@ Deno.test("checksums: as git and sha256sum have them", async () => {
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(path, "hello\n");
-    assertEquals(await fileChecksum(path, "git"), "ce013625030ba8dba906f756967f9e9ca394464a");
+    assertEquals(await fileChecksum(path, "git-blob"), "ce013625030ba8dba906f756967f9e9ca394464a");
     assertEquals(
       await fileChecksum(path, "sha256"),
       "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
@@ -187,7 +187,7 @@ Deno.test("checksums: as git and sha256sum have them", async () => {
     await Deno.remove(path);
   }
   assertEquals(checksumOfEtag(`"${"a".repeat(64)}"`), { kind: "sha256", hex: "a".repeat(64) });
-  assertEquals(checksumOfEtag(`W/"${"b".repeat(40)}"`), { kind: "git", hex: "b".repeat(40) });
+  assertEquals(checksumOfEtag(`W/"${"b".repeat(40)}"`), { kind: "git-blob", hex: "b".repeat(40) });
   assertEquals(checksumOfEtag('"abc-123"'), undefined);
   assertEquals(checksumOfEtag(null), undefined);
 });

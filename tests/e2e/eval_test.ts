@@ -129,7 +129,9 @@ Deno.test("eval: killed twice and torn, it ends as if it had never been interrup
   const after = await Deno.readTextFile(`${path}/whole/answers.jsonl`);
   assert(after.startsWith(before));
   assertEquals(after.split("\n").length - before.split("\n").length, 84);
-  assertEquals((await resultsOf(`${path}/whole`)).sets[0].samples, 26);
+  const results = await resultsOf(`${path}/whole`);
+  assertEquals(results.sets[0].samples, 26);
+  assert(results.config.method.device !== "auto", "the folder names the device that was taken");
 
   // Asked again in full: nothing is left to do, and nothing changes.
   const { stderr: none } = await finish(more);

@@ -26,3 +26,25 @@ Deno.test("device choice: the emulator computes in bfloat16, as a GPU does", asy
   using device = await openDevice("emu");
   assertEquals([device.info.backend, device.precision], ["emu", "bf16"]);
 });
+
+Deno.test("device choice: a program that may only read files finds the driver by its library", async () => {
+  const cache = await Deno.readFile("/etc/ld.so.cache").catch(() => new Uint8Array());
+  const installed = new TextDecoder("latin1").decode(cache).includes("libcuda.so.1");
+  const url = new URL("../../ffi/choose.ts", import.meta.url).href;
+  const run = async (permissions: string[]) => {
+    const code = `import { hasDriver } from ${JSON.stringify(url)}; console.log(hasDriver());`;
+    const script = await Deno.makeTempFile({ suffix: ".ts" });
+    try {
+      await Deno.writeTextFile(script, code);
+      const args = ["run", "-q", "--no-prompt", "--no-check", ...permissions, script];
+      const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" })
+        .output();
+      return new TextDecoder().decode(stdout).trim();
+    } finally {
+      await Deno.remove(script);
+    }
+  };
+  assertEquals(await run(["--allow-read"]), String(installed));
+  // Nothing but the modules of the program itself.
+  assertEquals(await run([`--allow-read=${new URL("../..", import.meta.url).pathname}`]), "false");
+});

@@ -180,6 +180,7 @@ Deno.test("what is not byte-level BPE is refused with file and field", () => {
   refuses(small(split("^a|b")), "it has an anchor");
   refuses(small(split("\\ba|b")), "\\b means something else");
   refuses(small(split("[a-z&&[^b]]+")), "intersects character classes");
+  refuses(small(split("[a-c[x-z]]+")), "nests character classes");
   refuses(null, "expected object");
   refuses({}, "pre_tokenizer");
   refuses(small({}, { type: "WordPiece" }), "model.type");

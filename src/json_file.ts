@@ -4,7 +4,7 @@
  * @module
  */
 import type * as z from "npm:zod@^4";
-import { reason, UserError } from "../errors.ts";
+import { reason, UserError } from "./errors.ts";
 
 /**
  * Read and parse a JSON file.
