@@ -223,6 +223,18 @@ export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   }
 }
 
+/**
+ * The config with what it leaves open as an earlier run took it: device and precision decide the bits, so
+ * a run that goes on must not choose anew.
+ */
+export function keepChoices(config: TrainConfig, before: TrainConfig): TrainConfig {
+  return {
+    ...config,
+    device: config.device === "auto" ? before.device : config.device,
+    weights: config.weights ?? before.weights,
+  };
+}
+
 /** The first place where two settings differ, as `a.b (1, now 2)`; undefined where they are equal. */
 export function firstDifference(a: unknown, b: unknown, path: string = ""): string | undefined {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {

@@ -140,6 +140,8 @@ export async function runEvaluation(
   const open = missing.reduce((sum, { samples }) => sum + samples.length, 0);
   options.onPhase?.("eval", total, total - open);
   if (open > 0) {
+    // What symbolic grading needs had better be missing now than at a question hours from here.
+    await pool.ready();
     using engine = new Engine(model.device, model.stream, model.decoder, {
       maxSequences: parallel,
       cacheTokens,

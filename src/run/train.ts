@@ -12,7 +12,7 @@ import { GradePool } from "../grade/mod.ts";
 import { tinyVocabSize } from "../model/mod.ts";
 import { actionsOf, PpoTrainer } from "../ppo/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
-import { checkResumed, checkRunnable, type TrainConfig } from "./config.ts";
+import { checkResumed, checkRunnable, keepChoices, type TrainConfig } from "./config.ts";
 import { RunFolder } from "./folder.ts";
 import { JsonlWriter } from "./jsonl.ts";
 import { type Metrics, orderMetrics, readMetrics } from "./metrics.ts";
@@ -56,22 +56,29 @@ export interface TrainOptions extends TrainHooks {
  *
  * @throws {UserError} for what a user can mend: files, folders, budgets, compiler.
  */
-export async function train(config: TrainConfig, options: TrainOptions): Promise<void> {
+export async function train(asked: TrainConfig, options: TrainOptions): Promise<void> {
   const { signal, resume = false } = options;
-  if (resume) checkResumed(await RunFolder.savedConfig(options.out), config);
-  checkRunnable(config);
-  const { tokenizer, files } = openTokenizer(config);
+  const before = resume ? await RunFolder.savedConfig(options.out) : undefined;
+  const wanted = before ? keepChoices(asked, before) : asked;
+  if (before) checkResumed(before, wanted);
+  checkRunnable(wanted);
+  const { tokenizer, files } = openTokenizer(wanted);
   let fallback: string | undefined;
-  using device = await openDevice(config.device, {
+  using device = await openDevice(wanted.device, {
     onBuild: (text) => options.onNote?.(text),
     onNote: (text) => fallback = text,
   });
+  const backend = device.info.backend === "cpu" ? "cpu" : "cuda";
+  const config: TrainConfig = {
+    ...wanted,
+    device: wanted.device === "auto" ? backend : wanted.device,
+    weights: wanted.weights ?? device.precision,
+  };
   using stream = device.stream();
   const latest = resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
   const source = { ...config, model: latest?.path ?? config.model };
   const model = openModelConfig(source, tokenizer);
   const { thinker, baseline, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
-  const backend = device.info.backend === "cpu" ? "cpu" : "cuda";
   checkMemory(config, model, { maxTokens, stop, backend, deviceBytes: device.info.memoryBytes });
   // Before the models: what it takes is free again by then, and no part of the plan.
   const bandwidth = await measureBandwidth(device, stream);
