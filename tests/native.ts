@@ -134,7 +134,8 @@ export async function seeded(body: (rand: Rand) => Promise<void> | void): Promis
 }
 
 /**
- * Asserts |actual - expected| <= tolerance * (scale of the expected values), element by element.
+ * Asserts |actual - expected| <= tolerance * (scale of the expected values), element by element; where
+ * these may cancel, `least` is the scale of their terms.
  * NaN anywhere fails.
  */
 export function assertClose(
@@ -142,12 +143,13 @@ export function assertClose(
   expected: ArrayLike<number>,
   tolerance: number,
   what = "values",
+  least = 1e-6,
 ): void {
   assert(
     actual.length === expected.length,
     `${what}: ${actual.length} values, not ${expected.length}`,
   );
-  let scale = 1e-6;
+  let scale = least;
   for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]));
   for (let i = 0; i < expected.length; i++) {
     const error = Math.abs(actual[i] - expected[i]);

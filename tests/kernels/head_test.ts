@@ -189,7 +189,8 @@ function assertLoss(
   assertClose(actual.stats, stats, 3e-6, "stats");
   assertClose(actual.logprobs, expected.logprobs, 2e-6, "logprobs");
   const tolerance = dtype === "f32" ? 1e-5 : 2 ** -7;
-  assertClose(actual.dh, expected.dh, tolerance, "dh");
+  // Of a row that nearly got its target right, dh is a difference of terms near 1.
+  assertClose(actual.dh, expected.dh, tolerance, "dh", 0.1);
   assertClose(actual.dw, expected.dw.map((x, i) => x + start.dw[i]), tolerance, "dw");
 }
 
