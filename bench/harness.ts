@@ -11,6 +11,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { now } from "./clock.ts";
+import type { Graph, Stream } from "../ffi/mod.ts";
 import type { Peak } from "./peak.ts";
 import { Workbench } from "./workbench.ts";
 
@@ -134,40 +135,51 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
 }
 
-/** A case that is set up, with the number of calls that make up one round. */
+/** Calls in one slice at most. */
+const mostCalls = 10_000;
+
+/**
+ * A case that is set up: its calls recorded once, as the engine records its decode steps, and replayed by
+ * one launch a round, so the time is that of the kernels. Graph and tensors belong to the workbench.
+ */
 export class Runner {
+  /** Calls in one round. */
   readonly calls: number;
-  readonly #bench: Workbench;
-  readonly #enqueue: () => void;
+  readonly #stream: Stream;
+  readonly #graph: Graph;
 
   private constructor(bench: Workbench, enqueue: () => void, calls: number) {
-    this.#bench = bench;
-    this.#enqueue = enqueue;
+    this.#stream = bench.stream;
     this.calls = calls;
-  }
-
-  /** Sets a case up, warms it, and finds out how many calls last `seconds`. */
-  static async prepare(bench: Workbench, each: Case, seconds: number): Promise<Runner> {
-    const enqueue = each.setup(bench);
-    const once = new Runner(bench, enqueue, 1);
-    await once.round();
-    const calls = Math.ceil(seconds / await once.round());
-    return new Runner(bench, enqueue, Math.min(Math.max(calls, 1), 10_000));
+    this.#graph = bench.own(this.#stream.record(() => {
+      for (let call = 0; call < calls; call++) enqueue();
+    }));
   }
 
   /**
-   * Seconds of one call. The calls are recorded first and replayed by one launch, as the engine replays its
-   * decode steps: the time is that of the kernels.
+   * Sets a case up and records as many calls as last `seconds`, more where replaying so few of them would
+   * find cold tensors in a cache. The first launch, which on a GPU uploads the graph, is over afterwards.
    */
+  static async prepare(bench: Workbench, each: Case, seconds: number): Promise<Runner> {
+    const enqueue = each.setup(bench);
+    for (let calls = 1;;) {
+      const before = bench.takenBytes;
+      const runner = new Runner(bench, enqueue, calls);
+      const turn = Math.ceil(bench.poolBytes * calls / (bench.takenBytes - before));
+      const time = Math.min(await runner.round(), await runner.round());
+      // A case that needs much longer than `seconds` for one turn of the pool is not bound by its memory.
+      const wanted = Math.max(seconds / time, Math.min(turn, 10 * seconds / time));
+      // The more calls, the less of their time is the launch's: few of them say little about many.
+      if (calls >= Math.min(wanted, mostCalls) / 2) return runner;
+      calls = Math.min(Math.ceil(wanted), mostCalls);
+    }
+  }
+
+  /** Replays the calls. @returns Seconds of one of them. */
   async round(): Promise<number> {
-    const { stream } = this.#bench;
-    using graph = stream.record(() => {
-      for (let call = 0; call < this.calls; call++) this.#enqueue();
-    });
-    await stream.sync();
     const begin = now();
-    stream.launch(graph);
-    await stream.sync();
+    this.#stream.launch(this.#graph);
+    await this.#stream.sync();
     return (now() - begin) / this.calls;
   }
 }

@@ -31,7 +31,7 @@ export class Workbench implements Disposable {
   readonly stream: Stream;
   /** Bytes of each pool. */
   readonly poolBytes: number;
-  readonly #owned: Allocation[] = [];
+  readonly #owned: Disposable[] = [];
   readonly #pools: { source?: Pool; sink?: Pool } = {};
 
   private constructor(device: Device, poolBytes: number) {
@@ -53,9 +53,13 @@ export class Workbench implements Disposable {
 
   /** An uninitialised tensor that lives until `reset`. */
   alloc(dtype: DType, ...shape: number[]): Tensor {
-    const memory = this.device.alloc(dtype, shape);
-    this.#owned.push(memory);
-    return memory.tensor;
+    return this.own(this.device.alloc(dtype, shape)).tensor;
+  }
+
+  /** Takes over something that lives until `reset`, e.g. a graph of calls on these tensors. */
+  own<T extends Disposable>(what: T): T {
+    this.#owned.push(what);
+    return what;
   }
 
   /** A tensor of one value. */
@@ -95,9 +99,14 @@ export class Workbench implements Disposable {
     return (this.#pools.sink ??= new Pool(this)).take(shape);
   }
 
-  /** Frees the tensors of the last case; the pools stay. */
+  /** Bytes that the pools have handed out so far, again and again counted. */
+  get takenBytes(): number {
+    return (this.#pools.source?.taken ?? 0) + (this.#pools.sink?.taken ?? 0);
+  }
+
+  /** Frees what the last case owns, the youngest first; the pools stay. */
   reset(): void {
-    for (const memory of this.#owned.splice(0)) memory[Symbol.dispose]();
+    for (const owned of this.#owned.splice(0).reverse()) owned[Symbol.dispose]();
   }
 
   [Symbol.dispose](): void {
@@ -112,6 +121,8 @@ export class Workbench implements Disposable {
 /** Memory that is handed out round and round. */
 class Pool implements Disposable {
   readonly #memory: Allocation;
+  /** Bytes handed out so far. */
+  taken = 0;
   #next = 0;
 
   constructor({ device, stream, poolBytes }: Workbench) {
@@ -125,6 +136,7 @@ class Pool implements Disposable {
     if (this.#next + size > tensor.size) this.#next = 0;
     const part = tensor.view(this.#next, shape);
     this.#next += Math.ceil(size / 16) * 16;
+    this.taken += part.bytes;
     return part;
   }
 

@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import * as attention from "../../bench/attention_bench.ts";
-import { type Case, interleave, measure, median } from "../../bench/harness.ts";
+import { type Case, interleave, measure, median, Runner } from "../../bench/harness.ts";
 import { cases as head } from "../../bench/head_bench.ts";
 import { cases as layers } from "../../bench/layers_bench.ts";
 import * as linear from "../../bench/linear_bench.ts";
@@ -65,13 +65,16 @@ Deno.test("interleave: a machine that slows down for a while changes no share", 
   assertEquals([some.bound, some.slices], ["read", 5]);
 });
 
-Deno.test("measure: a case's tensors are gone afterwards", async () => {
+Deno.test("measure: a case's tensors and graph are gone afterwards", async () => {
   using bench = await Workbench.open({ poolBytes: 1 << 20 });
   const peak = new FakePeak({ fma: 1, read: 1 });
   const [, backward] = small;
   const before = bench.device.allocatedBytes;
   await measure(bench, peak, backward, { rounds: 1, seconds: 0, limit: 60 });
   assertEquals(bench.device.allocatedBytes, before);
+  const runner = await Runner.prepare(bench, backward, 0);
+  bench.reset();
+  await assertRejects(() => runner.round(), Error, "the graph is closed");
 });
 
 Deno.test("workbench: cold tensors go round the pool, and nothing is read twice on the way", async () => {
@@ -80,6 +83,35 @@ Deno.test("workbench: cold tensors go round the pool, and nothing is read twice 
   assertEquals(new Set(addresses.slice(0, 4)).size, 4);
   assertEquals(addresses.slice(4, 8), addresses.slice(0, 4));
   assert(!addresses.includes(bench.sink(256).address));
+});
+
+/** A call that writes the next part of the pool. */
+function walk(size: number, seen: bigint[]): Case {
+  const setup: Case["setup"] = (bench) => () => {
+    const part = bench.cold(size);
+    seen.push(part.address);
+    bench.stream.fill(part, 1);
+  };
+  return { op: "walk", shape: `${size}`, flops: 0, bytes: 4 * size, setup };
+}
+
+Deno.test("runner: a round replays what was recorded once, and that walks through all cold memory", async () => {
+  using bench = await Workbench.open({ poolBytes: 64 * 4096 });
+  const seen: bigint[] = [];
+  const runner = await Runner.prepare(bench, walk(1024, seen), 0.005);
+  assert(runner.calls >= 64, `${runner.calls} calls`);
+  assertEquals(new Set(seen.slice(-runner.calls)).size, 64);
+  const recorded = seen.length;
+  await runner.round();
+  assertEquals(seen.length, recorded);
+});
+
+Deno.test("runner: as many calls as last the time asked for, once the launch no longer counts", async () => {
+  using bench = await Workbench.open({ poolBytes: 1 << 20 });
+  const [few, many] = [0, 0.005];
+  assertEquals((await Runner.prepare(bench, walk(1 << 18, []), few)).calls, 1);
+  const { calls } = await Runner.prepare(bench, walk(256, []), many);
+  assert(calls > 1000, `${calls} calls of 256 stores last 5 ms?`);
 });
 
 Deno.test("cases: every case counts its work and has a name of its own", () => {
