@@ -1,5 +1,5 @@
 /**
- * Attention of one layer of Qwen2.5-0.5B: packed sequences (training, prefill) and paged decode.
+ * Attention of one layer: packed sequences (training, prefill) and paged decode.
  *
  * @module
  */
@@ -10,70 +10,84 @@ import {
   type Heads,
   type PagedCache,
 } from "../ffi/mod.ts";
-import { type Case, defineBenches } from "./harness.ts";
+import { defineBenches } from "./define.ts";
+import type { Case } from "./harness.ts";
+import { bytesOf, type Sizes } from "./sizes.ts";
+import type { Workbench } from "./workbench.ts";
 
-/** 14 query heads share 2 key/value heads. */
-export const heads: Heads = { H: 14, Hk: 2, D: 64 };
-const wide = (heads.H + 2 * heads.Hk) * heads.D;
-const scale = 1 / Math.sqrt(heads.D);
+/** What a layer's attention depends on. */
+type Layer = Pick<Sizes, "model" | "dtype">;
+
+function headsOf({ model }: Layer): { heads: Heads; wide: number; scale: number } {
+  const { heads: H, kvHeads: Hk, headDim: D } = model;
+  return { heads: { H, Hk, D }, wide: (H + 2 * Hk) * D, scale: 1 / Math.sqrt(D) };
+}
 
 /** Pairs of a query and a key that it sees, in `sequences` causal sequences of `length`. */
 function pairs(sequences: number, length: number): number {
   return sequences * length * (length + 1) / 2;
 }
 
+/** Tensors of `sequences` packed sequences of `length` tokens. */
+function packed(bench: Workbench, sequences: number, length: number, layer: Layer) {
+  const T = sequences * length, { dtype } = layer, { heads, wide, scale } = headsOf(layer);
+  return {
+    qkv: bench.random(dtype, T, wide),
+    out: bench.alloc(dtype, T, heads.H * heads.D),
+    lse: bench.alloc("f32", T, heads.H),
+    cuSeqlens: bench.ints(Int32Array.from({ length: sequences + 1 }, (_, b) => b * length)),
+    heads,
+    scale,
+  };
+}
+
 /** Forward over `sequences` packed sequences of `length` tokens. */
-export function forward(sequences: number, length: number): Case {
-  const T = sequences * length;
+export function forward(sequences: number, length: number, layer: Layer): Case {
+  const T = sequences * length, { heads, wide } = headsOf(layer);
   return {
     op: "attention forward",
     shape: `${sequences} x ${length}`,
     flops: 4 * heads.D * heads.H * pairs(sequences, length),
-    bytes: 4 * T * (wide + heads.H * heads.D),
+    bytes: bytesOf(layer) * T * (wide + heads.H * heads.D),
+    peer: { case: "attention_forward", sequences, length, ...heads },
     setup(bench) {
-      const qkv = bench.random(T, wide), out = bench.alloc("f32", T, heads.H * heads.D);
-      const lse = bench.alloc("f32", T, heads.H);
-      const cuSeqlens = bench.ints(
-        Int32Array.from({ length: sequences + 1 }, (_, b) => b * length),
-      );
-      return () => attentionForward(bench.stream, { out, lse, qkv, cuSeqlens, heads, scale });
+      const args = packed(bench, sequences, length, layer);
+      return () => attentionForward(bench.stream, args);
     },
   };
 }
 
 /** Backward: five products for the two of the forward pass. */
-export function backward(sequences: number, length: number): Case {
-  const T = sequences * length;
-  const { flops } = forward(sequences, length);
+export function backward(sequences: number, length: number, layer: Layer): Case {
+  const T = sequences * length, { dtype } = layer, { heads, wide } = headsOf(layer);
+  const { flops } = forward(sequences, length, layer);
   return {
     op: "attention backward",
     shape: `${sequences} x ${length}`,
     flops: 2.5 * flops,
-    bytes: 4 * T * (2 * wide + 2 * heads.H * heads.D),
+    bytes: bytesOf(layer) * T * (2 * wide + 2 * heads.H * heads.D),
+    peer: { case: "attention_backward", sequences, length, ...heads },
     setup(bench) {
-      const qkv = bench.random(T, wide), dqkv = bench.alloc("f32", T, wide);
-      const out = bench.alloc("f32", T, heads.H * heads.D), lse = bench.alloc("f32", T, heads.H);
-      const dout = bench.random(T, heads.H * heads.D);
-      const cuSeqlens = bench.ints(
-        Int32Array.from({ length: sequences + 1 }, (_, b) => b * length),
-      );
-      const shared = { out, lse, qkv, cuSeqlens, heads, scale };
-      attentionForward(bench.stream, shared);
-      return () => attentionBackward(bench.stream, { ...shared, dqkv, dout });
+      const args = packed(bench, sequences, length, layer);
+      const dqkv = bench.alloc(dtype, T, wide), dout = bench.random(dtype, T, heads.H * heads.D);
+      attentionForward(bench.stream, args);
+      return () => attentionBackward(bench.stream, { ...args, dqkv, dout });
     },
   };
 }
 
 /** One decode step of `batch` sequences with `context` cached tokens each, from a cold cache. */
-export function decode(batch: number, context: number): Case {
-  const block = 16, blocks = Math.ceil(context / block);
+export function decode(batch: number, context: number, layer: Layer): Case {
+  const { dtype } = layer, { heads, wide, scale } = headsOf(layer), { H, Hk, D } = heads;
   return {
     op: "attention paged decode",
     shape: `batch ${batch}, context ${context}`,
-    flops: 4 * heads.D * heads.H * batch * context,
-    bytes: 4 * batch * (context * 2 * heads.Hk * heads.D + 2 * heads.H * heads.D),
+    flops: 4 * D * H * batch * context,
+    bytes: bytesOf(layer) * batch * (context * 2 * Hk * D + 2 * H * D),
+    peer: { case: "attention_decode", batch, context, ...heads },
     setup(bench) {
-      const qkv = bench.random(batch, wide), out = bench.alloc("f32", batch, heads.H * heads.D);
+      const block = bench.device.info.kvTile, blocks = Math.ceil(context / block);
+      const qkv = bench.random(dtype, batch, wide), out = bench.alloc(dtype, batch, H * D);
       const positions = bench.ints(new Int32Array(batch).fill(context - 1));
       const rowSeq = bench.ints(Int32Array.from({ length: batch }, (_, row) => row));
       // Blocks of a sequence lie apart, as they do after a while of serving.
@@ -82,7 +96,7 @@ export function decode(batch: number, context: number): Case {
         (_, i) => i % blocks * batch + Math.floor(i / blocks),
       );
       const blockTables = bench.ints(tables, [batch, blocks]);
-      const keysOrValues = () => bench.cold(batch * blocks, heads.Hk * block * heads.D);
+      const keysOrValues = () => bench.cold(dtype, batch * blocks, Hk * block * D);
       return () => {
         const cache: PagedCache = { k: keysOrValues(), v: keysOrValues(), blockTables, block };
         attentionPaged(bench.stream, { out, qkv, positions, rowSeq, cache, heads, scale });
@@ -92,12 +106,13 @@ export function decode(batch: number, context: number): Case {
 }
 
 /** All cases. */
-export const cases: readonly Case[] = [
-  forward(2, 1024),
-  forward(8, 256),
-  backward(2, 1024),
-  backward(8, 256),
-  ...[1, 8, 32].map((batch) => decode(batch, 1024)),
-];
+export function cases(sizes: Sizes): Case[] {
+  const { tokens, lengths, batches, context } = sizes;
+  return [
+    ...lengths.map((length) => forward(tokens / length, length, sizes)),
+    ...lengths.map((length) => backward(tokens / length, length, sizes)),
+    ...batches.map((batch) => decode(batch, context, sizes)),
+  ];
+}
 
-defineBenches(cases);
+await defineBenches(import.meta.url, cases);

@@ -13,7 +13,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { now } from "./clock.ts";
 import type { Graph, Stream } from "../ffi/mod.ts";
 import type { Peak } from "./peak.ts";
-import { Workbench } from "./workbench.ts";
+import type { Workbench } from "./workbench.ts";
 
 /** Work to be timed. */
 export interface Case {
@@ -23,6 +23,10 @@ export interface Case {
   readonly flops: number;
   /** Bytes that one call has to read and write. */
   readonly bytes: number;
+  /** Tokens that one call samples or scores, where it does. */
+  readonly tokens?: number;
+  /** The same work for a program in bench/peers/: the name of its case, and arguments. */
+  readonly peer?: Readonly<Record<string, string | number>>;
   /** Prepares tensors; what is returned enqueues one call. */
   setup(bench: Workbench): () => void;
 }
@@ -40,6 +44,8 @@ export interface Measurement {
   readonly peak: number;
   /** Median over the slices of rate over peak. */
   readonly share: number;
+  /** Where the case counts tokens. */
+  readonly tokensPerSecond?: number;
   readonly slices: number;
   /** Calls in each slice. */
   readonly calls: number;
@@ -162,12 +168,16 @@ export class Runner {
    */
   static async prepare(bench: Workbench, each: Case, seconds: number): Promise<Runner> {
     const enqueue = each.setup(bench);
+    const before = bench.takenBytes;
+    // Outside of a graph: the pools are allocated, which no recording may do, and a GPU loads the kernels.
+    enqueue();
+    await bench.stream.sync();
+    const cold = bench.takenBytes - before;
+    const turn = cold === 0 ? 1 : Math.ceil(bench.poolBytes / cold);
     for (let calls = 1;;) {
-      const before = bench.takenBytes;
       const runner = new Runner(bench, enqueue, calls);
-      const turn = Math.ceil(bench.poolBytes * calls / (bench.takenBytes - before));
       const time = Math.min(await runner.round(), await runner.round());
-      // A case that needs much longer than `seconds` for one turn of the pool is not bound by its memory.
+      // A case that takes much longer than `seconds` for a turn of the pool is not bound by its memory.
       const wanted = Math.max(seconds / time, Math.min(turn, 10 * seconds / time));
       // The more calls, the less of their time is the launch's: few of them say little about many.
       if (calls >= Math.min(wanted, mostCalls) / 2) return runner;
@@ -191,7 +201,7 @@ export async function measure(
   each: Case,
   options: MeasureOptions,
 ): Promise<Measurement> {
-  const { op, shape, flops, bytes } = each;
+  const { op, shape, flops, bytes, tokens } = each;
   try {
     const runner = await Runner.prepare(bench, each, options.seconds);
     const { bound, seconds, peak: top, share, slices } = await interleave(
@@ -208,39 +218,11 @@ export async function measure(
       rate: (bound === "fma" ? flops : bytes) / seconds,
       peak: top,
       share,
+      ...(tokens === undefined ? {} : { tokensPerSecond: tokens / seconds }),
       slices,
       calls: runner.calls,
     };
   } finally {
     bench.reset();
-  }
-}
-
-/**
- * Registers cases with `deno bench`, one group an op. Times are of one call and one wait for it; outside
- * of `deno bench` this does nothing.
- */
-export function defineBenches(cases: readonly Case[]): void {
-  let bench: Workbench | undefined;
-  let current: Case | undefined, enqueue = () => {};
-  for (const each of cases) {
-    Deno.bench({
-      name: `${each.op} ${each.shape}`,
-      group: each.op,
-      ...(each.flops > 1e9 ? { n: 5, warmup: 1 } : {}),
-      fn: async (b) => {
-        bench ??= await Workbench.open();
-        if (current !== each) {
-          bench.reset();
-          enqueue = each.setup(bench);
-          current = each;
-          await bench.stream.sync();
-        }
-        b.start();
-        enqueue();
-        await bench.stream.sync();
-        b.end();
-      },
-    });
   }
 }

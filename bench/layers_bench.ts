@@ -1,6 +1,6 @@
 /**
- * What lies between the matrix products: RMSNorm, SwiGLU and embedding of Qwen2.5-0.5B, bound by memory; and the
- * per-head norm of Qwen3-0.6B. Their rows come from memory and go there, as in a training step.
+ * What lies between the matrix products: RMSNorm, SwiGLU and embedding, bound by memory; and the per-head
+ * norm of Qwen3-0.6B. Their rows come from memory and go there, as in a training step.
  *
  * @module
  */
@@ -14,69 +14,99 @@ import {
   swigluBackward,
   swigluForward,
 } from "../ffi/mod.ts";
-import { type Case, defineBenches } from "./harness.ts";
+import { defineBenches } from "./define.ts";
+import type { Case } from "./harness.ts";
+import { bytesOf, type Sizes } from "./sizes.ts";
 
-const T = 2048, C = 896, F = 4864, V = 151_936;
 const heads = { H: 16, Hk: 8, D: 128 };
-const { H, Hk, D } = heads, W = (H + 2 * Hk) * D;
 
-const layer = (op: string, arrays: number, width: number, setup: Case["setup"]): Case => ({
-  op,
-  shape: `${T} x ${width}`,
-  flops: 0,
-  bytes: 4 * arrays * T * width,
-  setup,
-});
+/** A case on rows of `width` numbers; `bytes` are those read and written for each of them. */
+function layer(
+  op: string,
+  { tokens: T }: Sizes,
+  width: number,
+  bytes: number,
+  setup: Case["setup"],
+): Case {
+  return { op, shape: `${T} x ${width}`, flops: 0, bytes: bytes * T * width, setup };
+}
 
-/** All cases; `arrays` counts the rows' arrays that are read or written. */
-export const cases: readonly Case[] = [
-  layer("rmsnorm forward", 4, C, (bench) => {
-    const w = bench.full(1, C), rstd = bench.alloc("f32", T);
-    return () => {
-      const [x, residual] = [bench.cold(T, C), bench.cold(T, C)];
-      const [y, sum] = [bench.sink(T, C), bench.sink(T, C)];
-      rmsnormForward(bench.stream, { y, sum, x, residual, rstd, w, eps: 1e-6 });
-    };
-  }),
-  layer("rmsnorm backward", 4, C, (bench) => {
-    const w = bench.full(1, C), dw = bench.full(0, C), rstd = bench.full(1, T);
-    return () => {
-      const dx = bench.sink(T, C), dy = bench.cold(T, C), x = bench.cold(T, C);
-      rmsnormBackward(bench.stream, { dx, dw, dy, x, rstd, w, accumulate: true });
-    };
-  }),
-  layer("qk norm forward", 2, W, (bench) => {
-    const [wq, wk] = [bench.full(1, D), bench.full(1, D)], rstd = bench.alloc("f32", T, H + Hk);
-    return () => {
-      const out = bench.sink(T, W), qkv = bench.cold(T, W);
-      qkNormForward(bench.stream, { out, rstd, qkv, wq, wk, heads, eps: 1e-6 });
-    };
-  }),
-  layer("qk norm backward", 3, (H + Hk) * D, (bench) => {
-    const [wq, wk, dwq, dwk] = [1, 1, 0, 0].map((value) => bench.full(value, D));
-    const rstd = bench.full(1, T, H + Hk);
-    return () => {
-      const dqkv = bench.sink(T, W), qkv = bench.cold(T, W);
-      qkNormBackward(bench.stream, { dqkv, dwq, dwk, qkv, rstd, wq, wk, heads });
-    };
-  }),
-  layer("swiglu forward", 3, F, (bench) => () => {
-    swigluForward(bench.stream, { y: bench.sink(T, F), gateUp: bench.cold(T, 2 * F) });
-  }),
-  layer("swiglu backward", 5, F, (bench) => () => {
-    const dgateUp = bench.sink(T, 2 * F), dy = bench.cold(T, F), gateUp = bench.cold(T, 2 * F);
-    swigluBackward(bench.stream, { dgateUp, dy, gateUp });
-  }),
-  layer("embedding forward", 2, C, (bench) => {
-    const ids = bench.randomInts(T, V);
-    return () =>
-      embeddingForward(bench.stream, { out: bench.sink(T, C), ids, table: bench.cold(V, C) });
-  }),
-  layer("embedding backward", 3, C, (bench) => {
-    const ids = bench.randomInts(T, V);
-    return () =>
-      embeddingBackward(bench.stream, { dtable: bench.sink(V, C), ids, dout: bench.cold(T, C) });
-  }),
-];
+function norms(sizes: Sizes): Case[] {
+  const { dtype, tokens: T, model: { hidden: C } } = sizes, size = bytesOf(sizes);
+  const { H, Hk, D } = heads, W = (H + 2 * Hk) * D;
+  return [
+    layer("rmsnorm forward", sizes, C, 4 * size, (bench) => {
+      const w = bench.full(1, C), rstd = bench.alloc("f32", T);
+      return () => {
+        const [x, residual] = [bench.cold(dtype, T, C), bench.cold(dtype, T, C)];
+        const [y, sum] = [bench.sink(dtype, T, C), bench.sink(dtype, T, C)];
+        rmsnormForward(bench.stream, { y, sum, x, residual, rstd, w, eps: 1e-6 });
+      };
+    }),
+    layer("rmsnorm backward", sizes, C, 4 * size, (bench) => {
+      const w = bench.full(1, C), dw = bench.full(0, C), rstd = bench.full(1, T);
+      return () => {
+        const dx = bench.sink(dtype, T, C);
+        const [dy, x] = [bench.cold(dtype, T, C), bench.cold(dtype, T, C)];
+        rmsnormBackward(bench.stream, { dx, dw, dy, x, rstd, w, accumulate: true });
+      };
+    }),
+    layer("qk norm forward", sizes, W, 2 * size, (bench) => {
+      const [wq, wk] = [bench.full(1, D), bench.full(1, D)], rstd = bench.alloc("f32", T, H + Hk);
+      return () => {
+        const out = bench.sink(dtype, T, W), qkv = bench.cold(dtype, T, W);
+        qkNormForward(bench.stream, { out, rstd, qkv, wq, wk, heads, eps: 1e-6 });
+      };
+    }),
+    layer("qk norm backward", sizes, (H + Hk) * D, 3 * size, (bench) => {
+      const [wq, wk, dwq, dwk] = [1, 1, 0, 0].map((value) => bench.full(value, D));
+      const rstd = bench.full(1, T, H + Hk);
+      return () => {
+        const dqkv = bench.sink(dtype, T, W), qkv = bench.cold(dtype, T, W);
+        qkNormBackward(bench.stream, { dqkv, dwq, dwk, qkv, rstd, wq, wk, heads });
+      };
+    }),
+  ];
+}
 
-defineBenches(cases);
+function swiglu(sizes: Sizes): Case[] {
+  const { dtype, tokens: T, model: { ffn: F } } = sizes, size = bytesOf(sizes);
+  return [
+    layer("swiglu forward", sizes, F, 3 * size, (bench) => () => {
+      const y = bench.sink(dtype, T, F), gateUp = bench.cold(dtype, T, 2 * F);
+      swigluForward(bench.stream, { y, gateUp });
+    }),
+    layer("swiglu backward", sizes, F, 5 * size, (bench) => () => {
+      const dgateUp = bench.sink(dtype, T, 2 * F), dy = bench.cold(dtype, T, F);
+      swigluBackward(bench.stream, { dgateUp, dy, gateUp: bench.cold(dtype, T, 2 * F) });
+    }),
+  ];
+}
+
+/** The table and its gradient are float32. */
+function embedding(sizes: Sizes): Case[] {
+  const { dtype, tokens: T, model: { hidden: C, vocab: V } } = sizes, size = bytesOf(sizes);
+  return [
+    layer("embedding forward", sizes, C, size + 4, (bench) => {
+      const ids = bench.randomInts(T, V);
+      return () => {
+        const out = bench.sink(dtype, T, C), table = bench.cold("f32", V, C);
+        embeddingForward(bench.stream, { out, ids, table });
+      };
+    }),
+    layer("embedding backward", sizes, C, size + 8, (bench) => {
+      const ids = bench.randomInts(T, V);
+      return () => {
+        const dtable = bench.sink("f32", V, C), dout = bench.cold(dtype, T, C);
+        embeddingBackward(bench.stream, { dtable, ids, dout });
+      };
+    }),
+  ];
+}
+
+/** All cases. */
+export function cases(sizes: Sizes): Case[] {
+  return [...norms(sizes), ...swiglu(sizes), ...embedding(sizes)];
+}
+
+await defineBenches(import.meta.url, cases);

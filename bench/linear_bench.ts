@@ -1,17 +1,20 @@
 /**
- * Linear layers of Qwen2.5-0.5B, at decode and at training sizes.
+ * Linear layers, at decode and at training sizes.
  *
  * @module
  */
 import {
+  dtypeBytes,
   linearBackwardInput,
   linearBackwardWeight,
   linearForward,
-  linearPack,
   packedBytes,
   type PackedWeight,
+  type Precision,
 } from "../ffi/mod.ts";
-import { type Case, defineBenches } from "./harness.ts";
+import { defineBenches } from "./define.ts";
+import type { Case } from "./harness.ts";
+import { bytesOf, type Sizes } from "./sizes.ts";
 import type { Workbench } from "./workbench.ts";
 
 /** Output and input features of a layer. */
@@ -22,83 +25,98 @@ export interface LinearShape {
 }
 
 /** The fused q, k, v projection, the fused gate and up projection, and the down projection. */
-export const shapes: readonly LinearShape[] = [
-  { layer: "qkv", N: 1152, K: 896 },
-  { layer: "gate_up", N: 9728, K: 896 },
-  { layer: "down", N: 896, K: 4864 },
-];
-
-/** Rows of a decode step. */
-export const decodeRows: readonly number[] = [1, 8, 32];
-/** Rows of a training step. */
-export const trainingRows = 2048;
+function layers({ model }: Sizes): LinearShape[] {
+  const { hidden: C, ffn: F, heads, kvHeads, headDim: D } = model;
+  return [
+    { layer: "qkv", N: (heads + 2 * kvHeads) * D, K: C },
+    { layer: "gate_up", N: 2 * F, K: C },
+    { layer: "down", N: C, K: F },
+  ];
+}
 
 /** Packed weights of random numbers, a cold copy at each call. */
 export function coldWeight(
   bench: Workbench,
   { N, K }: Omit<LinearShape, "layer">,
-  dtype: PackedWeight["dtype"] = "f32",
+  dtype: Precision,
 ): PackedWeight {
-  const bytes = packedBytes(bench.device, N, K, dtype);
-  return { data: bench.cold(bytes / 4), N, K, dtype };
+  return { data: bench.cold("u8", packedBytes(bench.device, N, K, dtype)), N, K, dtype };
 }
 
 /** Forward: in decode every layer's weights come from memory, so each call uses other weights. */
 export function forward(
   M: number,
   shape: LinearShape,
-  dtype: PackedWeight["dtype"] = "f32",
+  { dtype, weights }: { dtype: Precision; weights: Precision },
 ): Case {
-  const { layer, N, K } = shape;
+  const { layer, N, K } = shape, same = weights === dtype;
   return {
-    op: dtype === "f32" ? "linear forward" : `linear forward ${dtype}`,
+    op: same ? "linear forward" : `linear forward ${weights}`,
     shape: `${layer} ${M} x ${K} -> ${N}`,
     flops: 2 * M * N * K,
-    bytes: (dtype === "f32" ? 4 : 2) * N * K + 4 * M * (N + K),
+    bytes: dtypeBytes[weights] * N * K + dtypeBytes[dtype] * M * (N + K),
+    ...(same ? { peer: { case: "linear_forward", M, N, K } } : {}),
     setup(bench) {
-      const x = bench.random(M, K), y = bench.alloc("f32", M, N);
-      return () => linearForward(bench.stream, { y, x, w: coldWeight(bench, shape, dtype) });
+      const x = bench.random(dtype, M, K), y = bench.alloc(dtype, M, N);
+      return () => linearForward(bench.stream, { y, x, w: coldWeight(bench, shape, weights) });
     },
   };
 }
 
 /** Gradient by the input. */
-export function backwardInput(M: number, { layer, N, K }: LinearShape): Case {
+export function backwardInput(
+  M: number,
+  shape: LinearShape,
+  sizes: Pick<Sizes, "dtype">,
+): Case {
+  const { layer, N, K } = shape, { dtype } = sizes;
   return {
     op: "linear backward input",
     shape: `${layer} ${M} x ${N} -> ${K}`,
     flops: 2 * M * N * K,
-    bytes: 4 * (N * K + M * (N + K)),
+    bytes: bytesOf(sizes) * (N * K + M * (N + K)),
+    peer: { case: "linear_backward_input", M, N, K },
     setup(bench) {
-      const dy = bench.random(M, N), dx = bench.alloc("f32", M, K), master = bench.random(N, K);
-      const data = bench.alloc("u8", packedBytes(bench.device, N, K, "f32"));
-      const w: PackedWeight = { data, N, K, dtype: "f32" };
-      linearPack(bench.stream, w, master);
-      return () => linearBackwardInput(bench.stream, { dx, dy, w });
+      const dy = bench.random(dtype, M, N), dx = bench.alloc(dtype, M, K);
+      return () =>
+        linearBackwardInput(bench.stream, { dx, dy, w: coldWeight(bench, shape, dtype) });
     },
   };
 }
 
-/** Gradient by the weight, accumulated. */
-export function backwardWeight(M: number, { layer, N, K }: LinearShape): Case {
+/** Gradient by the weight, accumulated in float32. */
+export function backwardWeight(
+  M: number,
+  { layer, N, K }: LinearShape,
+  sizes: Pick<Sizes, "dtype">,
+): Case {
+  const { dtype } = sizes;
   return {
     op: "linear backward weight",
     shape: `${layer} ${N} x ${M} x ${K}`,
     flops: 2 * M * N * K,
-    bytes: 4 * (2 * N * K + M * (N + K)),
+    bytes: 8 * N * K + bytesOf(sizes) * M * (N + K),
+    peer: { case: "linear_backward_weight", M, N, K },
     setup(bench) {
-      const dy = bench.random(M, N), x = bench.random(M, K), dw = bench.full(0, N, K);
+      const dy = bench.random(dtype, M, N), x = bench.random(dtype, M, K);
+      const dw = bench.full(0, N, K);
       return () => linearBackwardWeight(bench.stream, { dw, dy, x });
     },
   };
 }
 
 /** All cases. */
-export const cases: readonly Case[] = [
-  ...[...decodeRows, trainingRows].flatMap((M) => shapes.map((shape) => forward(M, shape))),
-  ...[...decodeRows, trainingRows].flatMap((M) => shapes.map((shape) => forward(M, shape, "bf16"))),
-  ...shapes.map((shape) => backwardInput(trainingRows, shape)),
-  ...shapes.map((shape) => backwardWeight(trainingRows, shape)),
-];
+export function cases(sizes: Sizes): Case[] {
+  const { dtype, batches, tokens } = sizes, shapes = layers(sizes);
+  return [
+    ...sizes.weights.flatMap((weights) =>
+      [...batches, tokens].flatMap((M) =>
+        shapes.map((shape) => forward(M, shape, { dtype, weights }))
+      )
+    ),
+    ...shapes.map((shape) => backwardInput(tokens, shape, sizes)),
+    ...shapes.map((shape) => backwardWeight(tokens, shape, sizes)),
+  ];
+}
 
-defineBenches(cases);
+await defineBenches(import.meta.url, cases);

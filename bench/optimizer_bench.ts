@@ -4,10 +4,12 @@
  * @module
  */
 import { adamw, gradNorm } from "../ffi/mod.ts";
-import { type Case, defineBenches } from "./harness.ts";
+import { defineBenches } from "./define.ts";
+import type { Case } from "./harness.ts";
+import type { Sizes } from "./sizes.ts";
 
 /** Settings of a step. */
-export const step = {
+const step = {
   lr: 1e-6,
   beta1: 0.9,
   beta2: 0.95,
@@ -17,37 +19,38 @@ export const step = {
   t: 10,
 } as const;
 
-/** One AdamW step of `millions` of parameters: four arrays read, three written. */
-export function adamwStep(millions: number): Case {
-  const n = millions * 1e6;
+/** One AdamW step of `n` parameters: four arrays read, three written. */
+export function adamwStep(n: number): Case {
   return {
     op: "AdamW",
-    shape: `${millions} M parameters`,
+    shape: `${n} parameters`,
     flops: 0,
     bytes: 4 * 7 * n,
+    peer: { case: "adamw", n },
     setup(bench) {
-      const params = bench.random(n), grads = bench.random(n), m = bench.random(n);
+      const [params, grads, m] = [1, 2, 3].map(() => bench.random("f32", n));
       const v = bench.full(1e-4, n), norm = bench.full(1, 1);
       return () => adamw(bench.stream, { params, grads, m, v, norm, ...step });
     },
   };
 }
 
-function norm(millions: number): Case {
-  const n = millions * 1e6;
+function norm(n: number): Case {
   return {
     op: "gradient norm",
-    shape: `${millions} M parameters`,
+    shape: `${n} parameters`,
     flops: 0,
     bytes: 4 * n,
     setup(bench) {
       const norm = bench.alloc("f32", 1);
-      return () => gradNorm(bench.stream, { norm, grads: bench.cold(n) });
+      return () => gradNorm(bench.stream, { norm, grads: bench.cold("f32", n) });
     },
   };
 }
 
-/** All cases. Four arrays of 256 MB pass through every cache. */
-export const cases: readonly Case[] = [adamwStep(64), norm(64)];
+/** All cases. */
+export function cases({ parameters }: Sizes): Case[] {
+  return [adamwStep(parameters), norm(parameters)];
+}
 
-defineBenches(cases);
+await defineBenches(import.meta.url, cases);

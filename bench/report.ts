@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Measurement } from "./harness.ts";
 import type { Machine } from "./machine.ts";
 
 /** One line of cells; numbers are aligned to the right by whoever formats them as such. */
@@ -17,14 +18,36 @@ export function formatTable(header: Row, rows: readonly Row[], left = 2): string
   return [line(header), widths.map((w) => "-".repeat(w)).join("  "), ...rows.map(line)].join("\n");
 }
 
-/** `12.3 GFLOP/s` or `12.3 GB/s`, three digits. */
+/** `12.3 GFLOP/s`, `1.23 TFLOP/s` or `12.3 GB/s`, three digits. */
 export function formatRate(rate: number, bound: "fma" | "read"): string {
-  return `${(rate / 1e9).toPrecision(3)} ${bound === "fma" ? "GFLOP/s" : "GB/s"}`;
+  const [scale, prefix] = rate < 999.5e9 ? [1e9, "G"] : [1e12, "T"];
+  return `${(rate / scale).toPrecision(3)} ${prefix}${bound === "fma" ? "FLOP/s" : "B/s"}`;
 }
 
 /** `83 %`. */
 export function formatShare(share: number): string {
   return `${Math.round(100 * share)} %`;
+}
+
+/** What was measured of kernels, a line each. */
+export function formatMeasurements(rows: readonly Measurement[]): string {
+  return formatTable(
+    ["op", "shape", "µs", "rate", "peak", "share", "tokens/s"],
+    rows.map((row) => [
+      row.op,
+      row.shape,
+      formatMicroseconds(row.microseconds),
+      formatRate(row.rate, row.bound),
+      formatRate(row.peak, row.bound),
+      formatShare(row.share),
+      row.tokensPerSecond === undefined ? "" : Math.round(row.tokensPerSecond).toLocaleString("en"),
+    ]),
+  );
+}
+
+/** Four digits, whole numbers from there on. */
+function formatMicroseconds(value: number): string {
+  return value < 1000 ? value.toPrecision(4) : Math.round(value).toLocaleString("en");
 }
 
 /** Where results of the day are kept: `bench/results/<name>-<date>.json`. */

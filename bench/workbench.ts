@@ -6,10 +6,13 @@
 import {
   type Allocation,
   type Backend,
-  Device,
+  type Device,
   type DType,
+  dtypeBytes,
+  openDevice,
+  type Precision,
   type Stream,
-  type Tensor,
+  Tensor,
 } from "../ffi/mod.ts";
 import { lastLevelCacheBytes } from "./machine.ts";
 
@@ -29,26 +32,37 @@ export async function coldBytes(memoryBytes: number): Promise<number> {
 export class Workbench implements Disposable {
   readonly device: Device;
   readonly stream: Stream;
-  /** Bytes of each pool. */
-  readonly poolBytes: number;
+  #poolBytes: number;
   readonly #owned: Disposable[] = [];
   readonly #pools: { source?: Pool; sink?: Pool } = {};
 
   private constructor(device: Device, poolBytes: number) {
     this.device = device;
     this.stream = device.stream();
-    this.poolBytes = poolBytes;
+    this.#poolBytes = poolBytes;
   }
 
   /** Opens a device (default: the CPU). `poolBytes`: by default what makes memory cold on this machine. */
   static async open(
     options: { backend?: Backend; poolBytes?: number; threads?: number } = {},
   ): Promise<Workbench> {
-    const device = await Device.open(options.backend ?? "cpu", {
+    const device = await openDevice(options.backend ?? "cpu", {
       threads: options.threads,
       onBuild: (text) => console.error(text),
     });
     return new Workbench(device, options.poolBytes ?? await coldBytes(device.info.memoryBytes));
+  }
+
+  /** Bytes of each pool. */
+  get poolBytes(): number {
+    return this.#poolBytes;
+  }
+
+  /** Makes the pools at least so large. They must not have been used yet, or be that large. */
+  reserve(bytes: number): void {
+    if (bytes <= this.#poolBytes) return;
+    if (this.#pools.source || this.#pools.sink) throw new Error("the pools are in use already");
+    this.#poolBytes = bytes;
   }
 
   /** An uninitialised tensor that lives until `reset`. */
@@ -70,8 +84,8 @@ export class Workbench implements Disposable {
   }
 
   /** A tensor of uniform random numbers in [-0.05, 0.05): the size of trained weights. */
-  random(...shape: number[]): Tensor {
-    const tensor = this.alloc("f32", ...shape);
+  random(dtype: Precision, ...shape: number[]): Tensor {
+    const tensor = this.alloc(dtype, ...shape);
     fillRandom(this.stream, tensor);
     return tensor;
   }
@@ -90,13 +104,13 @@ export class Workbench implements Disposable {
   }
 
   /** The next part of a pool of random numbers: to be read. A part comes back when the pool is through. */
-  cold(...shape: number[]): Tensor {
-    return (this.#pools.source ??= new Pool(this)).take(shape);
+  cold(dtype: DType, ...shape: number[]): Tensor {
+    return (this.#pools.source ??= new Pool(this)).take(dtype, shape);
   }
 
   /** The next part of a second pool: to be written. */
-  sink(...shape: number[]): Tensor {
-    return (this.#pools.sink ??= new Pool(this)).take(shape);
+  sink(dtype: DType, ...shape: number[]): Tensor {
+    return (this.#pools.sink ??= new Pool(this)).take(dtype, shape);
   }
 
   /** Bytes that the pools have handed out so far, again and again counted. */
@@ -130,14 +144,17 @@ class Pool implements Disposable {
     fillRandom(stream, this.#memory.tensor);
   }
 
-  take(shape: readonly number[]): Tensor {
+  take(dtype: DType, shape: readonly number[]): Tensor {
     const { tensor } = this.#memory;
-    const size = shape.reduce((a, b) => a * b, 1);
-    if (this.#next + size > tensor.size) this.#next = 0;
-    const part = tensor.view(this.#next, shape);
-    this.#next += Math.ceil(size / 16) * 16;
-    this.taken += part.bytes;
-    return part;
+    const bytes = shape.reduce((a, b) => a * b, dtypeBytes[dtype]);
+    if (bytes > tensor.bytes) {
+      throw new RangeError(`${bytes} bytes do not fit into a pool of ${tensor.bytes}`);
+    }
+    if (this.#next + bytes > tensor.bytes) this.#next = 0;
+    const address = tensor.address + BigInt(this.#next);
+    this.#next += Math.ceil(bytes / 64) * 64;
+    this.taken += bytes;
+    return new Tensor(this.#memory, address, dtype, shape);
   }
 
   [Symbol.dispose](): void {
@@ -146,8 +163,8 @@ class Pool implements Disposable {
 }
 
 /**
- * Fills an f32 tensor with uniform numbers in [-0.05, 0.05), repeating one block. Their low halves repeat
- * the high ones, so that the same memory read as bf16 also holds numbers of this kind.
+ * Fills an f32 or bf16 tensor with uniform numbers in [-0.05, 0.05), repeating one block. Low halves of the
+ * words repeat the high ones, so that the same memory holds numbers of this kind in either type.
  */
 export function fillRandom(stream: Stream, tensor: Tensor): void {
   const next = numbers();
@@ -155,7 +172,8 @@ export function fillRandom(stream: Stream, tensor: Tensor): void {
   const block = Float32Array.from({ length: size }, () => 0.1 * next() - 0.05);
   const bits = new Uint32Array(block.buffer);
   bits.forEach((b, i) => bits[i] = (b & 0xffff0000) | (b >>> 16));
-  stream.upload(tensor.view(0, [size]), block);
+  const values = tensor.dtype === "bf16" ? new Uint16Array(block.buffer, 0, size) : block;
+  stream.upload(tensor.view(0, [size]), values);
   for (let done = size; done < tensor.size; done += size) {
     const part = Math.min(size, tensor.size - done);
     stream.copy(tensor.view(done, [part]), tensor.view(0, [part]));

@@ -4,9 +4,8 @@
  *
  * @module
  */
-import * as attention from "../attention_bench.ts";
-import { type Case, Runner } from "../harness.ts";
-import * as linear from "../linear_bench.ts";
+import { allCases } from "../cases.ts";
+import { Runner } from "../harness.ts";
 import {
   DecodeBench,
   decodeCost,
@@ -18,9 +17,9 @@ import {
   TrainingBench,
   trainingCost,
 } from "../models.ts";
-import { adamwStep } from "../optimizer_bench.ts";
 import { Peer } from "../peer.ts";
 import { benchProgram, selected } from "../program.ts";
+import { cpuSizes } from "../sizes.ts";
 import type { Workbench } from "../workbench.ts";
 import type { ModelConfig } from "../../src/model/mod.ts";
 import { compareAll, free, type Pair } from "./turns.ts";
@@ -29,54 +28,14 @@ import { compareAll, free, type Pair } from "./turns.ts";
 const seconds = 0.1;
 const context = 200;
 
-function kernel(each: Case, peer: Record<string, unknown>): Pair {
-  const { op, shape, flops, bytes } = each;
-  const ours = (bench: Workbench) => Runner.prepare(bench, each, seconds);
-  return { op, shape, work: flops || bytes, unit: "GFLOP/s", peer, ours };
-}
-
+/** What torch_peer.py knows of the kernels. */
 function kernels(): Pair[] {
-  const { decodeRows, trainingRows: M } = linear;
-  const { H, Hk, D } = attention.heads;
-  const heads = { H, Hk, D };
-  return [
-    ...[...decodeRows, M].flatMap((M) =>
-      linear.shapes.map((shape) => {
-        const { N, K } = shape;
-        return kernel(linear.forward(M, shape), { case: "linear_forward", M, N, K });
-      })
-    ),
-    ...linear.shapes.flatMap((shape) => {
-      const { N, K } = shape;
-      return [
-        kernel(linear.backwardInput(M, shape), { case: "linear_backward_input", M, N, K }),
-        kernel(linear.backwardWeight(M, shape), { case: "linear_backward_weight", M, N, K }),
-      ];
-    }),
-    ...[[2, 1024], [8, 256]].flatMap(([sequences, length]) => [
-      kernel(attention.forward(sequences, length), {
-        case: "attention_forward",
-        sequences,
-        length,
-        ...heads,
-      }),
-      kernel(attention.backward(sequences, length), {
-        case: "attention_backward",
-        sequences,
-        length,
-        ...heads,
-      }),
-    ]),
-    ...[1, 8, 32].map((batch) =>
-      kernel(attention.decode(batch, 1024), {
-        case: "attention_decode",
-        batch,
-        context: 1024,
-        ...heads,
-      })
-    ),
-    kernel(adamwStep(64), { case: "adamw", n: 64e6 }),
-  ];
+  return allCases(cpuSizes).flatMap((each) => {
+    const { op, shape, flops, bytes, peer } = each;
+    if (!peer || peer.case === "ppo_loss") return [];
+    const ours = (bench: Workbench) => Runner.prepare(bench, each, seconds);
+    return [{ op, shape, work: flops || bytes, unit: "GFLOP/s", peer, ours }];
+  });
 }
 
 function steps(name: string, config: ModelConfig): Pair[] {

@@ -1,5 +1,7 @@
 /** The GPU benchmarks work, as far as that shows without a GPU: on the emulator, at micro sizes. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { gpuCases } from "../../bench/gpu/cases.ts";
+import { microShapes } from "../../bench/gpu/sizes.ts";
 import { backends } from "../native.ts";
 
 async function run(command: string, args: string[], env: Record<string, string> = {}) {
@@ -8,7 +10,9 @@ async function run(command: string, args: string[], env: Record<string, string> 
   return { code, stdout: decode(stdout), stderr: decode(stderr) };
 }
 
-for (const [part, ops] of Object.entries({ kernels: 20, decode: 1, step: 3 })) {
+for (
+  const [part, ops] of Object.entries({ kernels: gpuCases(microShapes).length, decode: 1, step: 3 })
+) {
   Deno.test({
     name: `gpu bench: ${part} runs on the emulator and keeps its results`,
     ignore: !backends.includes("emu"),

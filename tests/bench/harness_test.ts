@@ -1,14 +1,20 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import * as attention from "../../bench/attention_bench.ts";
+import { allCases } from "../../bench/cases.ts";
+import { fullShapes, gpuPoolBytes, gpuSizes, microShapes } from "../../bench/gpu/sizes.ts";
 import { type Case, interleave, measure, median, Runner } from "../../bench/harness.ts";
-import { cases as head } from "../../bench/head_bench.ts";
-import { cases as layers } from "../../bench/layers_bench.ts";
 import * as linear from "../../bench/linear_bench.ts";
-import { cases as losses } from "../../bench/losses_bench.ts";
 import { parseCacheSize } from "../../bench/machine.ts";
-import { adamwStep, cases as optimizer } from "../../bench/optimizer_bench.ts";
+import { adamwStep } from "../../bench/optimizer_bench.ts";
 import { type Peak, PeakProcess } from "../../bench/peak.ts";
-import { formatRate, formatShare, formatTable, resultPath } from "../../bench/report.ts";
+import {
+  formatMeasurements,
+  formatRate,
+  formatShare,
+  formatTable,
+  resultPath,
+} from "../../bench/report.ts";
+import { cpuSizes } from "../../bench/sizes.ts";
 import { Workbench } from "../../bench/workbench.ts";
 
 /** A machine of known speed, which counts how often it was asked. */
@@ -25,13 +31,19 @@ class FakePeak implements Peak {
   }
 }
 
+const layer = {
+  model: { ...cpuSizes.model, heads: 4, kvHeads: 2, headDim: 16 },
+  dtype: "f32",
+} as const;
+const shape = { layer: "small", N: 40, K: 24 };
 const small: Case[] = [
-  linear.forward(3, { layer: "small", N: 40, K: 24 }),
-  linear.backwardInput(5, { layer: "small", N: 40, K: 24 }),
-  linear.backwardWeight(5, { layer: "small", N: 40, K: 24 }),
-  attention.forward(2, 20),
-  attention.backward(2, 20),
-  attention.decode(3, 32),
+  linear.forward(3, shape, { dtype: "f32", weights: "f32" }),
+  linear.forward(3, shape, { dtype: "f32", weights: "bf16" }),
+  linear.backwardInput(5, shape, layer),
+  linear.backwardWeight(5, shape, layer),
+  attention.forward(2, 20, layer),
+  attention.backward(2, 20, layer),
+  attention.decode(3, 32, layer),
 ];
 
 Deno.test("measure: rate, share and bound of a case fit together", async () => {
@@ -68,7 +80,7 @@ Deno.test("interleave: a machine that slows down for a while changes no share", 
 Deno.test("measure: a case's tensors and graph are gone afterwards", async () => {
   using bench = await Workbench.open({ poolBytes: 1 << 20 });
   const peak = new FakePeak({ fma: 1, read: 1 });
-  const [, backward] = small;
+  const [backward] = small.slice(-2);
   const before = bench.device.allocatedBytes;
   await measure(bench, peak, backward, { rounds: 1, seconds: 0, limit: 60 });
   assertEquals(bench.device.allocatedBytes, before);
@@ -79,16 +91,22 @@ Deno.test("measure: a case's tensors and graph are gone afterwards", async () =>
 
 Deno.test("workbench: cold tensors go round the pool, and nothing is read twice on the way", async () => {
   using bench = await Workbench.open({ poolBytes: 4096 });
-  const addresses = Array.from({ length: 9 }, () => bench.cold(256).address);
+  const addresses = Array.from({ length: 9 }, () => bench.cold("bf16", 512).address);
   assertEquals(new Set(addresses.slice(0, 4)).size, 4);
   assertEquals(addresses.slice(4, 8), addresses.slice(0, 4));
-  assert(!addresses.includes(bench.sink(256).address));
+  assert(!addresses.includes(bench.sink("f32", 256).address));
+  assertThrows(
+    () => bench.cold("u8", 4097),
+    RangeError,
+    "4097 bytes do not fit into a pool of 4096",
+  );
+  assertThrows(() => bench.reserve(8192), Error, "the pools are in use already");
 });
 
 /** A call that writes the next part of the pool. */
 function walk(size: number, seen: bigint[]): Case {
   const setup: Case["setup"] = (bench) => () => {
-    const part = bench.cold(size);
+    const part = bench.cold("f32", size);
     seen.push(part.address);
     bench.stream.fill(part, 1);
   };
@@ -114,19 +132,27 @@ Deno.test("runner: as many calls as last the time asked for, once the launch no 
   assert(calls > 1000, `${calls} calls of 256 stores last 5 ms?`);
 });
 
-Deno.test("cases: every case counts its work and has a name of its own", () => {
-  const all = [
-    ...linear.cases,
-    ...attention.cases,
-    ...head,
-    ...layers,
-    ...losses,
-    ...optimizer,
-  ];
-  assertEquals(new Set(all.map(({ op, shape }) => `${op} ${shape}`)).size, all.length);
-  for (const { op, flops, bytes } of all) assert(flops >= 0 && bytes > 0, op);
-  assertEquals(linear.forward(2, { layer: "x", N: 3, K: 5 }).flops, 2 * 2 * 3 * 5);
-  assertEquals(adamwStep(1).bytes, 28e6);
+Deno.test("workbench: random memory holds small numbers in either type", async () => {
+  using bench = await Workbench.open({ poolBytes: 4096 });
+  const f32 = await bench.stream.download(bench.random("f32", 5, 7), new Float32Array(35));
+  const bf16 = await bench.stream.download(bench.random("bf16", 5, 7), new Uint16Array(35));
+  const widened = new Float32Array(Uint32Array.from(bf16, (b) => b << 16).buffer);
+  for (const values of [f32, widened]) {
+    assert(values.every((v) => v !== 0 && Math.abs(v) <= 0.05) && new Set(values).size > 15);
+  }
+});
+
+Deno.test("cases: on every device each counts its work and has a name of its own", () => {
+  for (const sizes of [cpuSizes, gpuSizes(fullShapes), gpuSizes(microShapes)]) {
+    const all = allCases(sizes);
+    assertEquals(new Set(all.map(({ op, shape }) => `${op} ${shape}`)).size, all.length);
+    for (const { op, flops, bytes } of all) assert(flops >= 0 && bytes > 0, op);
+  }
+  const types = { dtype: "f32", weights: "bf16" } as const;
+  const mixed = linear.forward(2, { layer: "x", N: 3, K: 5 }, types);
+  assertEquals([mixed.flops, mixed.bytes, mixed.peer], [60, 2 * 15 + 4 * 16, undefined]);
+  assertEquals(adamwStep(1e6).bytes, 28e6);
+  assert(gpuPoolBytes(fullShapes) >= 4 * gpuSizes(fullShapes).parameters);
 });
 
 Deno.test("peak: the native program measures both peaks", async () => {
@@ -149,6 +175,22 @@ Deno.test("report: tables, rates, shares, paths", () => {
   );
   assertEquals(formatRate(1.234e11, "fma"), "123 GFLOP/s");
   assertEquals(formatRate(1.5e10, "read"), "15.0 GB/s");
+  assertEquals(formatRate(9.999e11, "read"), "1.00 TB/s");
+  assertEquals(formatRate(4.125e14, "fma"), "413 TFLOP/s");
+  const row = {
+    op: "gae",
+    shape: "8",
+    microseconds: 4.1,
+    bound: "read",
+    slices: 5,
+    calls: 9,
+  } as const;
+  assertEquals(
+    formatMeasurements([{ ...row, rate: 8e9, peak: 1e10, share: 0.8, tokensPerSecond: 1234.5 }]),
+    "op   shape     µs       rate       peak  share  tokens/s\n" +
+      "---  -----  -----  ---------  ---------  -----  --------\n" +
+      "gae  8      4.100  8.00 GB/s  10.0 GB/s   80 %     1,235",
+  );
   assertEquals(formatShare(0.826), "83 %");
   const path = resultPath("kernels", new Date("2026-03-04T05:06:07Z"));
   assertEquals(path, "bench/results/kernels-2026-03-04.json");
