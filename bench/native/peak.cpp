@@ -39,10 +39,18 @@ void use(const T& value) {
   asm volatile("" : : "m"(value));
 }
 
+// Starts the threads, or wakes them: that is no part of what is measured.
+void gather(int threads) {
+#pragma omp parallel num_threads(threads)
+  {
+  }
+}
+
 // Twelve independent chains hide the latency of the FMA on every core that has two units.
 double fma_rate(int threads, double seconds) {
   constexpr int kChains = 12, kSteps = 4096;
   double flops = 0.0;
+  gather(threads);
   const double begin = now();
 #pragma omp parallel num_threads(threads) reduction(+ : flops)
   {
@@ -81,6 +89,7 @@ class Buffer {
   double read_rate(double seconds) {
     double bytes = 0.0;
     size_t next = 0;
+    gather(threads_);
     const double begin = now();
 #pragma omp parallel num_threads(threads_) reduction(+ : bytes) reduction(max : next)
     {

@@ -157,8 +157,12 @@ Deno.test("cases: on every device each counts its work and has a name of its own
 
 Deno.test("peak: the native program measures both peaks", async () => {
   await using peak = await PeakProcess.start(2, 16 << 20);
-  const [fma, read, again] = [await peak.fma(), await peak.read(), await peak.fma()];
-  assert(fma > 1e8 && again > 1e8, `${fma} and ${again} FLOP/s`);
+  let fma = 0, read = 0; // the best of some: other work only lowers them
+  for (let i = 0; i < 5; i++) {
+    fma = Math.max(fma, await peak.fma());
+    read = Math.max(read, await peak.read());
+  }
+  assert(fma > 1e8 && fma < 1e15, `${fma} FLOP/s`);
   assert(read > 1e8 && read < 1e13, `${read} bytes/s`);
 });
 
