@@ -48,8 +48,8 @@ export async function defineBenches(file: string, cases: (sizes: Sizes) => Case[
       warmup: 1,
       fn: async (timer) => {
         if (current !== each) {
-          rows.push(await measure(bench, peak, each, { rounds, seconds, limit }));
           bench.reset();
+          rows.push(await measure(bench, peak, each, { rounds, seconds, limit }));
           enqueue = each.setup(bench);
           await bench.stream.sync();
           current = each;
