@@ -44,7 +44,7 @@ export async function defineBenches(file: string, cases: (sizes: Sizes) => Case[
   for (const each of cases(sizes)) {
     Deno.bench({
       name: `${each.op} ${each.shape}`,
-      n: 5,
+      n: each.flops > 1e9 ? 2 : 20,
       warmup: 1,
       fn: async (timer) => {
         if (current !== each) {
