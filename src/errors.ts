@@ -30,6 +30,16 @@ export function reason(cause: unknown): string {
   return message.replace(/ \(os error \d+\).*/s, "").replaceAll(/\s+/g, " ");
 }
 
+/**
+ * What a thrown value stands for. Where leaving a `using` scope failed on top of an error, the runtime throws
+ * a SuppressedError, which shows neither: here is the first error, then those of disposing.
+ */
+export function unfold(thrown: unknown): unknown[] {
+  return thrown instanceof SuppressedError
+    ? [...unfold(thrown.suppressed), ...unfold(thrown.error)]
+    : [thrown];
+}
+
 /** What to throw when a file could not be written: one line where the system refused to. */
 export function writeError(path: string, cause: unknown): unknown {
   if (!isSystemError(cause)) return cause;

@@ -8,6 +8,7 @@ import {
   type Stream,
   type Tensor,
 } from "../ffi/mod.ts";
+import { unfold } from "../src/errors.ts";
 
 /** A device and stream for one test, with host/device conveniences. Frees everything on dispose. */
 export class Lab implements Disposable {
@@ -83,7 +84,18 @@ export const backends: readonly Backend[] = (Deno.env.get("THINKER_TEST_BACKENDS
 
 /** Registers one test for each backend. */
 export function testBackends(name: string, body: (backend: Backend) => Promise<void>): void {
-  for (const backend of backends) Deno.test(`${backend}: ${name}`, () => body(backend));
+  for (const backend of backends) Deno.test(`${backend}: ${name}`, () => shown(body(backend)));
+}
+
+/** Deno prints no more of a SuppressedError than that there is one: fails with all that it hides. */
+export async function shown(body: Promise<void>): Promise<void> {
+  try {
+    await body;
+  } catch (thrown) {
+    const errors = unfold(thrown);
+    if (errors.length === 1) throw thrown;
+    throw new Error(errors.map((error) => Deno.inspect(error)).join("\nthen, while disposing: "));
+  }
 }
 
 /** Fresh random numbers on every run; the seed is printed by `seeded` when a test fails. */

@@ -1,7 +1,7 @@
 /** Tests that run in float32 on every backend, and in bfloat16 where it exists. */
 import { assert } from "@std/assert";
 import type { Backend, Tensor } from "../../ffi/mod.ts";
-import { backends, type Lab, testBackends } from "../native.ts";
+import { backends, type Lab, shown, testBackends } from "../native.ts";
 
 /** Type of activations and packed weights. */
 export type Precision = "f32" | "bf16";
@@ -18,7 +18,7 @@ export function testPrecisions(
 /** Registers one test for each backend that computes in bfloat16. */
 export function testBf16(name: string, body: (backend: Backend) => Promise<void>): void {
   for (const backend of backends.filter((backend) => backend !== "cpu")) {
-    Deno.test(`${backend}, bf16: ${name}`, () => body(backend));
+    Deno.test(`${backend}, bf16: ${name}`, () => shown(body(backend)));
   }
 }
 
