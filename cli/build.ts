@@ -4,24 +4,24 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import { type Backend, libraryPath } from "../ffi/mod.ts";
+import { libraryPath } from "../ffi/mod.ts";
 import { UserError } from "../src/errors.ts";
+import { reportFailure } from "./failure.ts";
 
-await new Command()
+const command = new Command()
   .name("build")
   .description("Compile the kernels of a backend.")
+  .throwErrors()
   .option("--device <name:string>", "cpu or cuda.", { default: "cpu" })
   .action(async ({ device }: Record<string, unknown>) => {
-    try {
-      if (device !== "cpu" && device !== "cuda" && device !== "emu") {
-        throw new UserError(`--device: ${device} is not a backend`, { hint: "cpu or cuda" });
-      }
-      const backend: Backend = device;
-      console.log(await libraryPath(backend, { onBuild: (text) => console.error(text) }));
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      console.error(`error: ${error.message}${error.hint ? `\nhint: ${error.hint}` : ""}`);
-      Deno.exit(1);
+    if (device !== "cpu" && device !== "cuda" && device !== "emu") {
+      throw new UserError(`--device: ${device} is not a backend`, { hint: "cpu or cuda" });
     }
-  })
-  .parse(Deno.args);
+    console.log(await libraryPath(device, { onBuild: (text) => console.error(text) }));
+  });
+
+try {
+  await command.parse(Deno.args);
+} catch (error) {
+  Deno.exit(reportFailure(error));
+}

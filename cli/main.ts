@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { Command, ValidationError } from "@cliffy/command";
+import { Command } from "@cliffy/command";
 import { CompletionsCommand } from "@cliffy/command/completions";
 import { HelpCommand } from "@cliffy/command/help";
-import { UserError } from "../src/errors.ts";
 import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
-import { Interrupted } from "./interrupt.ts";
+import { reportFailure } from "./failure.ts";
 import { modelCommand } from "./model.ts";
 import { planCommand } from "./plan.ts";
 import { solveCommand } from "./solve.ts";
@@ -38,20 +37,7 @@ async function run(args: string[]): Promise<number> {
     else await main.parse(args);
     return 0;
   } catch (error) {
-    if (error instanceof Interrupted) {
-      console.error(error.message);
-      return 130;
-    }
-    if (error instanceof UserError || error instanceof ValidationError) {
-      console.error(`error: ${error.message}`);
-      if (error instanceof UserError && error.hint) console.error(`hint: ${error.hint}`);
-      return 1;
-    }
-    if (error instanceof Deno.errors.NotCapable) {
-      console.error(`error: ${error.message}`);
-      return 1;
-    }
-    throw error;
+    return reportFailure(error);
   }
 }
 

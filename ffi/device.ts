@@ -9,7 +9,10 @@
 
 import { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 import { Library, NativeError, type Symbols } from "./library.ts";
-import { type DType, dtypeBytes, type Precision, type Storage, Tensor } from "./tensor.ts";
+import { Allocation, Arena, leaks } from "./memory.ts";
+import { LOST } from "./symbols.ts";
+import { type DType, dtypeBytes, type Precision, type Tensor } from "./tensor.ts";
+import { type Call, describeCall, summary, Trail } from "./trail.ts";
 
 /** What a backend says about its device. */
 export interface DeviceInfo {
@@ -25,20 +28,20 @@ export interface DeviceInfo {
   readonly memoryBytes: number;
   /** KV-cache block sizes are multiples of it. */
   readonly kvTile: number;
+  /** Whether the device waits after every kernel, so that a failure names its kernel: `THINKER_CUDA_SYNC=1`. */
+  readonly sync: boolean;
 }
 
 /** How to open a device. */
 export interface DeviceOptions extends BuildOptions {
   /** CPU threads inside an op; 0 (default): as many as OpenMP would use. */
   readonly threads?: number;
+  /** Which of several GPUs; 0 (default) is the first. */
+  readonly index?: number;
 }
 
 /** Typed arrays that travel between host and device. */
 export type HostArray = Float32Array | Int32Array | Uint8Array | Uint16Array | BigUint64Array;
-
-const leaks = new FinalizationRegistry<string>((what) => {
-  console.error(`warning: ${what} was never disposed`);
-});
 
 function readHandle(call: (out: BigUint64Array<ArrayBuffer>) => void): bigint {
   const out = new BigUint64Array(1);
@@ -52,14 +55,17 @@ export class Device implements Disposable {
   readonly library: Library;
   /** What the backend found out about the device when it was opened. */
   readonly info: DeviceInfo;
+  /** @internal What its streams have been given and may not have done yet. */
+  readonly trail: Trail = new Trail();
   readonly #handle: bigint;
   #allocated = 0;
   #open = true;
 
   private constructor(library: Library, options: DeviceOptions) {
     this.library = library;
+    const { index = 0, threads = 0 } = options;
     this.#handle = readHandle((out) =>
-      this.check("device_open", this.symbols.tk_device_open(0, options.threads ?? 0, out))
+      this.check("device_open", this.symbols.tk_device_open(index, threads, out))
     );
     const buffer = new Uint8Array(1024);
     this.check("device_info", this.symbols.tk_device_info(this.#handle, buffer, buffer.length));
@@ -103,9 +109,19 @@ export class Device implements Disposable {
     return this.#allocated;
   }
 
-  /** Throws the library's message unless the status is 0. */
-  check(op: string, status: number): void {
-    this.library.check(op, status);
+  /**
+   * Throws the library's message unless the status is 0. Where a GPU has failed at some earlier call, the
+   * message says which ones come into question.
+   *
+   * @param args What the op was given, for the message.
+   */
+  check(op: string, status: number, args: object = {}): void {
+    if (status === 0) return;
+    const message = `${describeCall(op, args)}: ${this.library.lastError()}`;
+    if (status !== LOST || this.info.sync) throw new NativeError(message);
+    throw new NativeError(`${message}; ${this.trail}`, {
+      hint: "with THINKER_CUDA_SYNC=1 in the environment the kernel that fails is named",
+    });
   }
 
   /** One allocation, freed by its owner; `tensor` views it. Contents are undefined. */
@@ -131,111 +147,10 @@ export class Device implements Disposable {
   /** Closes device and library. Memory and streams of it must have been disposed before. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
-    this.check("device_close", this.symbols.tk_device_close(this.#handle));
     this.#open = false;
+    leaks.unregister(this);
+    this.check("device_close", this.symbols.tk_device_close(this.#handle));
     this.library.close();
-    leaks.unregister(this);
-  }
-}
-
-/** Device memory with an owner: dispose it to free it. */
-export class Allocation implements Disposable, Storage {
-  /** The whole allocation. */
-  readonly tensor: Tensor;
-  readonly #device: Device;
-  readonly #address: bigint;
-  readonly #onFree: () => void;
-  #alive = true;
-
-  /** Called by `Device.alloc`. */
-  constructor(
-    device: Device,
-    address: bigint,
-    dtype: DType,
-    shape: readonly number[],
-    onFree: () => void,
-  ) {
-    this.#device = device;
-    this.#address = address;
-    this.#onFree = onFree;
-    this.tensor = new Tensor(this, address, dtype, shape);
-    leaks.register(this, `an Allocation of ${this.tensor}`, this);
-  }
-
-  /** False once freed. */
-  get alive(): boolean {
-    return this.#alive;
-  }
-
-  /** Frees the memory once queued work is done; tensors in it throw from now on. */
-  [Symbol.dispose](): void {
-    if (!this.#alive) return;
-    this.#alive = false;
-    const device = this.#device;
-    device.check("memory_free", device.symbols.tk_memory_free(device.handle, this.#address));
-    this.#onFree();
-    leaks.unregister(this);
-  }
-}
-
-/**
- * A bump allocator: tensors are handed out one after the other and all dropped at once by `reset`, or
- * back to a `mark`. Tensors of a released region must not be used again.
- */
-export class Arena implements Disposable {
-  readonly #memory: Allocation;
-  #used = 0;
-  #peak = 0;
-
-  /** Takes ownership of the allocation. */
-  constructor(memory: Allocation) {
-    this.#memory = memory;
-  }
-
-  /** Bytes handed out. */
-  get used(): number {
-    return this.#used;
-  }
-
-  /** The most bytes that were ever handed out at once. */
-  get peak(): number {
-    return this.#peak;
-  }
-
-  /**
-   * A tensor at the next 64-byte boundary. Contents are undefined.
-   *
-   * @throws {RangeError} when the arena is full.
-   */
-  alloc(dtype: DType, shape: readonly number[]): Tensor {
-    const bytes = Math.ceil(shape.reduce((a, b) => a * b, dtypeBytes[dtype]) / 64) * 64;
-    const capacity = this.#memory.tensor.size;
-    if (this.#used + bytes > capacity) {
-      throw new RangeError(
-        `arena of ${capacity} bytes is full: ${this.#used} used, ${dtype}[${
-          shape.join(", ")
-        }] asked for`,
-      );
-    }
-    const address = this.#memory.tensor.address + BigInt(this.#used);
-    this.#used += bytes;
-    this.#peak = Math.max(this.#peak, this.#used);
-    return new Tensor(this.#memory, address, dtype, shape);
-  }
-
-  /** The present fill, for `release`. */
-  mark(): number {
-    return this.#used;
-  }
-
-  /** Drops everything that was allocated since the mark. */
-  release(mark: number): void {
-    this.#used = mark;
-  }
-
-  /** Frees the allocation below; tensors of the arena throw from now on. */
-  [Symbol.dispose](): void {
-    this.#memory[Symbol.dispose]();
   }
 }
 
@@ -244,7 +159,8 @@ export class Stream implements Disposable {
   /** Where the work runs. */
   readonly device: Device;
   readonly #handle: bigint;
-  #recording = false;
+  /** The calls of the graph that is being recorded. */
+  #recorded: Call[] | undefined;
   #open = true;
 
   /** Called by `Device.stream`. */
@@ -262,11 +178,16 @@ export class Stream implements Disposable {
     return this.#handle;
   }
 
+  /** @internal After every op: notes what was enqueued, or throws its error. */
+  check(op: string, status: number, args: object): void {
+    if (status !== 0) this.device.check(op, status, args);
+    if (this.#recorded) this.#recorded.push({ op, args });
+    else this.device.trail.add(this.#handle, op, args);
+  }
+
   /** Resolves when everything enqueued so far has run; rejects with the first error. */
   async sync(): Promise<void> {
-    this.#expectNotRecording("sync");
-    const { device } = this;
-    device.check("stream_sync", await device.symbols.tk_stream_sync(this.handle));
+    await this.#wait("stream_sync", {}, ({ tk_stream_sync }) => tk_stream_sync(this.handle));
   }
 
   /** Copies host data into the tensor (same number of bytes); the array may be reused at once. */
@@ -274,10 +195,10 @@ export class Stream implements Disposable {
     if (src.byteLength !== dst.bytes) {
       throw new RangeError(`upload: ${src.byteLength} bytes do not fit ${dst} exactly`);
     }
-    const { device } = this;
+    const { symbols } = this.device;
     const bytes = BigInt(src.byteLength);
     const source = src as HostArray & { buffer: ArrayBuffer };
-    device.check("upload", device.symbols.tk_upload(this.handle, dst.address, source, bytes));
+    this.check("upload", symbols.tk_upload(this.handle, dst.address, source, bytes), { dst });
   }
 
   /** Waits for the stream, then fills the array from the tensor (same number of bytes). */
@@ -285,23 +206,34 @@ export class Stream implements Disposable {
     if (dst.byteLength !== src.bytes) {
       throw new RangeError(`download: ${src} does not fit ${dst.byteLength} bytes exactly`);
     }
-    this.#expectNotRecording("download");
-    const { device } = this;
-    const bytes = BigInt(dst.byteLength);
     const target = dst as T & { buffer: ArrayBuffer };
-    device.check(
+    await this.#wait(
       "download",
-      await device.symbols.tk_download(this.handle, target, src.address, bytes),
+      { src },
+      ({ tk_download }) => tk_download(this.handle, target, src.address, BigInt(dst.byteLength)),
     );
     return dst;
+  }
+
+  /** The wait runs on another thread: what is enqueued meanwhile need not be done when it ends. */
+  async #wait(
+    op: string,
+    args: object,
+    call: (symbols: Symbols) => Promise<number>,
+  ): Promise<void> {
+    if (this.#recorded) throw new NativeError(`${op}: a graph is being recorded on this stream`);
+    const { device } = this, { trail } = device;
+    const before = trail.count;
+    device.check(op, await call(device.symbols), args);
+    trail.finish(this.#handle, before);
   }
 
   /** Copies a tensor of the same size and dtype. */
   copy(dst: Tensor, src: Tensor): void {
     if (dst.bytes !== src.bytes) throw new RangeError(`copy: ${src} does not fit ${dst} exactly`);
-    const { device } = this;
-    const status = device.symbols.tk_copy(this.handle, dst.address, src.address, BigInt(src.bytes));
-    device.check("copy", status);
+    const { symbols } = this.device;
+    const status = symbols.tk_copy(this.handle, dst.address, src.address, BigInt(src.bytes));
+    this.check("copy", status, { dst, src });
   }
 
   /**
@@ -316,18 +248,23 @@ export class Stream implements Disposable {
     if (dst.dtype === "i32") new Int32Array(pattern.buffer)[0] = value;
     else new Float32Array(pattern.buffer)[0] = value;
     if (dst.dtype === "bf16") pattern[0] = (pattern[0] & 0xffff0000) | (pattern[0] >>> 16);
-    const { device } = this;
+    const { symbols } = this.device;
     const words = BigInt(dst.bytes / 4);
-    device.check("fill", device.symbols.tk_fill(this.handle, dst.address, pattern[0], words));
+    this.check("fill", symbols.tk_fill(this.handle, dst.address, pattern[0], words), { dst });
   }
 
-  /** Records the ops that `body` enqueues instead of running them. */
+  /**
+   * Records the ops that `body` enqueues instead of running them. Where the device waits after every
+   * kernel (`info.sync`) nothing is recorded and a launch calls `body`, so that a failure is that of one
+   * op: `body` must do the same each time.
+   */
   record(body: () => void): Graph {
     const { device } = this;
+    if (device.info.sync) return new Graph(device, body);
     device.check("graph_begin", device.symbols.tk_graph_begin(this.handle));
-    this.#recording = true;
+    const calls: Call[] = this.#recorded = [];
     const end = () => {
-      this.#recording = false;
+      this.#recorded = undefined;
       return readHandle((out) =>
         device.check("graph_end", device.symbols.tk_graph_end(this.handle, out))
       );
@@ -338,53 +275,60 @@ export class Stream implements Disposable {
       device.symbols.tk_graph_destroy(end());
       throw error;
     }
-    return new Graph(device, end());
-  }
-
-  /** A wait runs on another thread: the library would see it only after the recording has ended. */
-  #expectNotRecording(op: string): void {
-    if (this.#recording) throw new NativeError(`${op}: a graph is being recorded on this stream`);
+    return new Graph(device, {
+      handle: end(),
+      name: `graph of ${calls.length} ops (${summary(calls)})`,
+    });
   }
 
   /** Replays a recorded graph. */
   launch(graph: Graph): void {
-    const { device } = this;
-    device.check("graph_launch", device.symbols.tk_graph_launch(this.handle, graph.handle));
+    const { work } = graph;
+    if (typeof work === "function") return work();
+    const { symbols } = this.device;
+    this.check(work.name, symbols.tk_graph_launch(this.handle, work.handle), {});
   }
 
   /** Waits for queued work, then closes the queue. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
-    this.device.check("stream_destroy", this.device.symbols.tk_stream_destroy(this.#handle));
     leaks.unregister(this);
+    const { device } = this;
+    device.check("stream_destroy", device.symbols.tk_stream_destroy(this.#handle));
+    device.trail.close(this.#handle);
   }
 }
+
+/** What a graph is made of: a recorded list of ops and what they are, or a function that enqueues them. */
+type GraphWork = { readonly handle: bigint; readonly name: string } | (() => void);
 
 /** A recorded list of ops, replayed by `Stream.launch`. The tensors it uses must outlive it. */
 export class Graph implements Disposable {
   readonly #device: Device;
-  readonly #handle: bigint;
+  readonly #work: GraphWork;
   #open = true;
 
   /** Called by `Stream.record`. */
-  constructor(device: Device, handle: bigint) {
+  constructor(device: Device, work: GraphWork) {
     this.#device = device;
-    this.#handle = handle;
+    this.#work = work;
     leaks.register(this, "a Graph", this);
   }
 
-  /** The graph handle; throws after dispose. */
-  get handle(): bigint {
+  /** @internal What `Stream.launch` runs; throws after dispose. */
+  get work(): GraphWork {
     if (!this.#open) throw new Error("the graph is closed");
-    return this.#handle;
+    return this.#work;
   }
 
   /** Drops the recorded ops. */
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#device.check("graph_destroy", this.#device.symbols.tk_graph_destroy(this.#handle));
     leaks.unregister(this);
+    if (typeof this.#work === "function") return;
+    const { symbols } = this.#device;
+    this.#device.check("graph_destroy", symbols.tk_graph_destroy(this.#work.handle));
   }
 }

@@ -16,6 +16,14 @@ const hint = "rebuild the library, or unset THINKER_LIB";
 export class NativeError extends Error {
   /** Tells it from other errors where classes are lost, e.g. between workers. */
   override readonly name = "NativeError";
+  /** How to learn more, as one short sentence. */
+  readonly hint?: string;
+
+  /** A message, and what to do next. */
+  constructor(message: string, options: { hint?: string } = {}) {
+    super(message);
+    this.hint = options.hint;
+  }
 }
 
 /** A backend library with checked calls. Using it after `close` throws. */
@@ -48,13 +56,11 @@ export class Library implements Disposable {
     return this.#library.symbols;
   }
 
-  /** Throws a NativeError with the library's message unless the status is 0. */
-  check(op: string, status: number): void {
-    if (status === 0) return;
+  /** What the last failed call of any thread had to say. */
+  lastError(): string {
     const buffer = new Uint8Array(1024);
     this.symbols.tk_last_error(buffer, buffer.length);
-    const message = new TextDecoder().decode(buffer.subarray(0, buffer.indexOf(0)));
-    throw new NativeError(`${op}: ${message}`);
+    return new TextDecoder().decode(buffer.subarray(0, buffer.indexOf(0)));
   }
 
   /** Unloads the library. */

@@ -10,6 +10,7 @@ export { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 export { type DeviceChoice, hasDriver, openDevice } from "./choose.ts";
 export * from "./device.ts";
 export { Library, NativeError } from "./library.ts";
+export { Allocation, Arena } from "./memory.ts";
 export {
   type DType,
   dtypeBytes,

@@ -26,6 +26,7 @@ import cudaAttentionCuh from "../kernels/cuda/attention.cuh" with { type: "text"
 import cudaAttentionRowsCuh from "../kernels/cuda/attention_rows.cuh" with { type: "text" };
 import cudaAttentionTileCuh from "../kernels/cuda/attention_tile.cuh" with { type: "text" };
 import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
+import cudaErrorCuh from "../kernels/cuda/error.cuh" with { type: "text" };
 import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
 import cudaHeadCuh from "../kernels/cuda/head.cuh" with { type: "text" };
 import cudaHeadLossCuh from "../kernels/cuda/head_loss.cuh" with { type: "text" };
@@ -105,6 +106,7 @@ const kernelSources: readonly SourceFile[] = [
   { name: "attention_rows.cuh", text: cudaAttentionRowsCuh },
   { name: "attention_tile.cuh", text: cudaAttentionTileCuh },
   { name: "columns.cuh", text: cudaColumnsCuh },
+  { name: "error.cuh", text: cudaErrorCuh },
   { name: "fault.cuh", text: cudaFaultCuh },
   { name: "head.cuh", text: cudaHeadCuh },
   { name: "head_loss.cuh", text: cudaHeadLossCuh },

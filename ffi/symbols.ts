@@ -12,7 +12,10 @@ const f32 = "f32";
 const buffer = "buffer";
 
 /** The version that the library must report; equals TK_ABI_VERSION. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
+
+/** The status of the call that found the GPU lost; equals TK_LOST. */
+export const LOST = 2;
 
 /** Parameters are handles and addresses (u64), sizes (i32), scalars (f32) and host buffers. */
 export const symbols = {

@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Allocation, Device } from "./device.ts";
+import type { Device } from "./device.ts";
+import type { Allocation } from "./memory.ts";
 import { type DType, dtypeBytes, type Tensor } from "./tensor.ts";
 
 /** Dtype and shape of tensors, by name. */

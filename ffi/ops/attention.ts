@@ -81,7 +81,7 @@ export function qkNormForward(
     eps,
     dtypeCode(qkv.dtype),
   );
-  device.check("qk_norm_forward", status);
+  stream.check("qk_norm_forward", status, args);
 }
 
 /**
@@ -125,7 +125,7 @@ export function qkNormBackward(
     D,
     dtypeCode(qkv.dtype),
   );
-  device.check("qk_norm_backward", status);
+  stream.check("qk_norm_backward", status, args);
 }
 
 /**
@@ -154,7 +154,7 @@ export function rope(
     Number(inverse),
     dtypeCode(qkv.dtype),
   );
-  device.check("rope", status);
+  stream.check("rope", status, args);
 }
 
 /** `rope`, fused with the write of k and v into the cache. Rows with a negative position are skipped. */
@@ -194,7 +194,7 @@ export function ropeKvWrite(
     cache.blockTables.shape[1],
     dtypeCode(qkv.dtype),
   );
-  device.check("rope_kv_write", status);
+  stream.check("rope_kv_write", status, args);
 }
 
 /** Copies cache blocks of one layer: `pairs (n, 2)` int32 = (source, destination). */
@@ -216,7 +216,7 @@ export function kvCopyBlocks(
     cache.block,
     dtypeCode(cache.k.dtype),
   );
-  device.check("kv_copy_blocks", status);
+  stream.check("kv_copy_blocks", status, args);
 }
 
 /**
@@ -247,7 +247,7 @@ export function attentionForward(
     scale,
     dtypeCode(qkv.dtype),
   );
-  device.check("attention_forward", status);
+  stream.check("attention_forward", status, args);
 }
 
 /** The gradient of `attentionForward`: overwrites `dqkv`. */
@@ -287,7 +287,7 @@ export function attentionBackward(
     scale,
     dtypeCode(qkv.dtype),
   );
-  device.check("attention_backward", status);
+  stream.check("attention_backward", status, args);
 }
 
 /** Attention of rows against their sequences' cached keys `0 .. positions(t)`; the row's own key included. */
@@ -328,5 +328,5 @@ export function attentionPaged(
     scale,
     dtypeCode(qkv.dtype),
   );
-  device.check("attention_paged", status);
+  stream.check("attention_paged", status, args);
 }

@@ -67,7 +67,7 @@ export function lmHeadLogprobs(
     dtypeCode(h.dtype),
     dtypeCode(w.dtype),
   );
-  device.check("lm_head_logprobs", status);
+  stream.check("lm_head_logprobs", status, args);
 }
 
 /**
@@ -111,7 +111,7 @@ export function lmHeadSample(
     dtypeCode(h.dtype),
     dtypeCode(w.dtype),
   );
-  device.check("lm_head_sample", status);
+  stream.check("lm_head_sample", status, args);
 }
 
 /** The device-resident state of a decode batch; all int32 `(B)` unless said otherwise. */
@@ -162,7 +162,7 @@ export function decodeAdvance(
     B,
     capacity,
   );
-  device.check("decode_advance", status);
+  stream.check("decode_advance", status, args);
 }
 
 /** Outputs that both policy losses share. */
@@ -214,7 +214,7 @@ export function crossEntropyLoss(
     dtypeCode(h.dtype),
     dtypeCode(w.dtype),
   );
-  device.check("cross_entropy_loss", status);
+  stream.check("cross_entropy_loss", status, args);
 }
 
 /** Coefficients of the PPO objective. */
@@ -287,5 +287,5 @@ export function ppoLoss(
     dtypeCode(h.dtype),
     dtypeCode(w.dtype),
   );
-  device.check("ppo_loss", status);
+  stream.check("ppo_loss", status, args);
 }

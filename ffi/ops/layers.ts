@@ -29,7 +29,7 @@ export function embeddingForward(
     C,
     dtypeCode(out.dtype),
   );
-  device.check("embedding_forward", status);
+  stream.check("embedding_forward", status, args);
 }
 
 /** `dtable(V, C)[ids(T)] += dout(T, C)`; rows whose id is negative add nothing. */
@@ -53,7 +53,7 @@ export function embeddingBackward(
     C,
     dtypeCode(dout.dtype),
   );
-  device.check("embedding_backward", status);
+  stream.check("embedding_backward", status, args);
 }
 
 /**
@@ -94,7 +94,7 @@ export function rmsnormForward(
     eps,
     dtypeCode(x.dtype),
   );
-  device.check("rmsnorm_forward", status);
+  stream.check("rmsnorm_forward", status, args);
 }
 
 /** `dx(T, C) = [dx +]` the gradient through the norm, `dw(C) +=` that of its weight. `x` is `s` above. */
@@ -132,7 +132,7 @@ export function rmsnormBackward(
     Number(accumulate),
     dtypeCode(x.dtype),
   );
-  device.check("rmsnorm_backward", status);
+  stream.check("rmsnorm_backward", status, args);
 }
 
 /** `y(T, F) = silu(gate) * up` with `gateUp(T, 2F) = [gate | up]`. */
@@ -150,7 +150,7 @@ export function swigluForward(stream: Stream, args: { y: Tensor; gateUp: Tensor 
     F,
     dtypeCode(y.dtype),
   );
-  device.check("swiglu_forward", status);
+  stream.check("swiglu_forward", status, args);
 }
 
 /** `dgateUp(T, 2F)` from `dy(T, F)`: overwritten. */
@@ -173,7 +173,7 @@ export function swigluBackward(
     F,
     dtypeCode(dy.dtype),
   );
-  device.check("swiglu_backward", status);
+  stream.check("swiglu_backward", status, args);
 }
 
 /** `out(n, C) = x(T, C)[index(n)]`. */
@@ -196,7 +196,7 @@ export function gatherRows(
     C,
     dtypeCode(out.dtype),
   );
-  device.check("gather_rows", status);
+  stream.check("gather_rows", status, args);
 }
 
 /** `dx(T, C)[index(n)] += dout(n, C)`: the backward pass of `gatherRows`. Indices are distinct. */
@@ -219,7 +219,7 @@ export function scatterAddRows(
     C,
     dtypeCode(dout.dtype),
   );
-  device.check("scatter_add_rows", status);
+  stream.check("scatter_add_rows", status, args);
 }
 
 /** `dst = src`, converted between float32 and bfloat16 (round to nearest even; a NaN stays a NaN). */
@@ -235,5 +235,5 @@ export function cast(stream: Stream, args: { dst: Tensor; src: Tensor }): void {
     dtypeCode(dst.dtype),
     dtypeCode(src.dtype),
   );
-  device.check("cast", status);
+  stream.check("cast", status, args);
 }

@@ -41,7 +41,7 @@ export function linearPack(stream: Stream, packed: PackedWeight, w: Tensor): voi
     K,
     dtypeCode(packed.dtype),
   );
-  device.check("linear_pack", status);
+  stream.check("linear_pack", status, { packed, w });
 }
 
 /** `y(M, N) = [y +] x(M, K) w^T [+ bias(N)]`. */
@@ -68,7 +68,7 @@ export function linearForward(
     dtypeCode(x.dtype),
     dtypeCode(w.dtype),
   );
-  device.check("linear_forward", status);
+  stream.check("linear_forward", status, args);
 }
 
 /** `dx(M, K) = [dx +] dy(M, N) w`. */
@@ -93,7 +93,7 @@ export function linearBackwardInput(
     dtypeCode(dy.dtype),
     dtypeCode(w.dtype),
   );
-  device.check("linear_backward_input", status);
+  stream.check("linear_backward_input", status, args);
 }
 
 /** `dw(N, K) += dy(M, N)^T x(M, K)` and `dbias(N) += sum of dy over rows`. */
@@ -119,5 +119,5 @@ export function linearBackwardWeight(
     K,
     dtypeCode(x.dtype),
   );
-  device.check("linear_backward_weight", status);
+  stream.check("linear_backward_weight", status, args);
 }

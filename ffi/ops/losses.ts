@@ -45,7 +45,7 @@ export function valueLoss(
     clip,
     T,
   );
-  device.check("value_loss", status);
+  stream.check("value_loss", status, args);
 }
 
 /**
@@ -88,12 +88,12 @@ export function gae(
     gamma,
     lambda,
   );
-  device.check("gae", status);
+  stream.check("gae", status, args);
 }
 
 /** `x(T) = (x - mean) / sqrt(max(variance, 1e-8))`, in place; the variance divides by T. */
 export function whiten(stream: Stream, x: Tensor): void {
   expectTensor("whiten", "x", x, "f32", [-1]);
   const { device } = stream;
-  device.check("whiten", device.symbols.tk_whiten(stream.handle, x.address, x.size));
+  stream.check("whiten", device.symbols.tk_whiten(stream.handle, x.address, x.size), { x });
 }

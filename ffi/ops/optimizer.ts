@@ -19,7 +19,7 @@ export function gradNorm(stream: Stream, args: { norm: Tensor; grads: Tensor }):
     grads.address,
     BigInt(grads.size),
   );
-  device.check("grad_norm", status);
+  stream.check("grad_norm", status, args);
 }
 
 /** Hyper-parameters of one AdamW step. */
@@ -72,5 +72,5 @@ export function adamw(
     maxNorm,
     t,
   );
-  device.check("adamw", status);
+  stream.check("adamw", status, args);
 }

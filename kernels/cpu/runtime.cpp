@@ -192,7 +192,7 @@ int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
     const double memory = memory_bytes();
     const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
                                 "{\"backend\":\"cpu\",\"name\":\"CPU\",\"isa\":\"%s\",\"threads\":%d,"
-                                "\"memoryBytes\":%.0f,\"kvTile\":%d}",
+                                "\"memoryBytes\":%.0f,\"kvTile\":%d,\"sync\":false}",
                                 TK_ISA, pointer<Device>(device)->threads, memory, kLanes);
     require(n < capacity, "the info buffer is too small");
   });

@@ -1,6 +1,6 @@
 // gpu.cuh: what a kernel is written against. Under nvcc that is CUDA and the wrappers of ptx.cuh; under a
 // C++ compiler it is the emulator, which has the same names. Rules for kernel sources, so that both builds
-// compile the same text: launch with LAUNCH only (a kernel with commas in its template arguments goes in
+// compile the same text: launch with LAUNCH or LAUNCH_AS only (a kernel with commas in its template arguments goes in
 // parentheses), declare shared memory with GPU_SHARED and GPU_DYN_SMEM, no PTX and no branch on
 // __CUDA_ARCH__ outside ptx.cuh.
 #pragma once
@@ -11,7 +11,7 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
-#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+#define GPU_LAUNCH(name, kernel, grid, block, shared_bytes, stream, ...) \
   (kernel)<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
 // The block's dynamic shared memory, as bytes.
 #define GPU_DYN_SMEM(name) extern __shared__ __align__(1024) unsigned char name[]
@@ -26,6 +26,15 @@ constexpr const char* kBackendName = "cuda";
 #define DEV inline
 constexpr const char* kBackendName = "emu";
 #endif
+
+#include "error.cuh"
+
+// Launches a kernel; a failure of the launch throws. LAUNCH_AS takes a name for messages from who has only a
+// pointer to the kernel.
+#define LAUNCH(kernel, ...) LAUNCH_AS(#kernel, kernel, __VA_ARGS__)
+#define LAUNCH_AS(name, kernel, grid, block, shared_bytes, stream, ...)                 \
+  (GPU_LAUNCH(name, kernel, grid, block, shared_bytes, stream, ##__VA_ARGS__),          \
+   ::tk::launched(name, (grid), (block), static_cast<size_t>(shared_bytes), (stream)))
 
 // Sum and maximum over a warp; every lane has the same bits.
 DEV float warp_sum(float x) {

@@ -75,7 +75,7 @@ int64_t tiles_of(int64_t I, int64_t J) {
 
 template <class Shape, bool kTransW, bool kAligned>
 void launch_rows(cudaStream_t queue, const RowsOut& out, const Operand& w, const Operand& x, int depth) {
-  launch_tile(rows_kernel<Shape, kTransW, kAligned>, tiles_of<Shape>(w.rows, x.rows), Shape::kThreads,
+  launch_tile("rows_kernel", rows_kernel<Shape, kTransW, kAligned>, tiles_of<Shape>(w.rows, x.rows), Shape::kThreads,
               Shape::kSharedBytes, queue, out, w, x, depth);
 }
 

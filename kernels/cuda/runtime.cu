@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -30,12 +31,20 @@ void write_u64(void* out, uint64_t value) {
 
 [[noreturn]] void no_device(const std::string& reason) { throw std::runtime_error("no CUDA device: " + reason); }
 
+std::string device_name(int index) { return std::string(kBackendName) + ":" + std::to_string(index); }
+
 // Without a driver the runtime library speaks of a driver that is too old: say what is the case.
 std::string reason_of(cudaError_t status) {
   int driver = 0;
   cudaGetLastError();
   if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) return "no NVIDIA driver is installed";
   return cudaGetErrorString(status);
+}
+
+// Runs the body of an ABI function that frees something, which is gone when the context is.
+template <class F>
+int32_t released(F&& body) {
+  return context_lost ? static_cast<int32_t>(TK_OK) : guarded(std::forward<F>(body));
 }
 
 bool recording(const Stream& stream) {
@@ -141,11 +150,15 @@ int32_t tk_last_error(void* buffer, int32_t capacity) {
 
 int32_t tk_device_open(int32_t index, int32_t, void* device_out) {
   return guarded([&] {
+    require_context();
+    // Drivers before 12.3 cannot load a kernel while a graph is recorded, which is when many are first met.
+    setenv("CUDA_MODULE_LOADING", "EAGER", 0);
     int count = 0;
     cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess) no_device(reason_of(status));
     if (index < 0 || index >= count)
-      no_device("index " + std::to_string(index) + " of " + std::to_string(count) + " devices");
+      no_device("there is no " + device_name(index) + ", the number of devices is " + std::to_string(count) +
+                " and the first one " + device_name(0));
     status = cudaSetDevice(index);
     if (status == cudaSuccess) status = cudaFree(nullptr);  // creates the context, or says why it cannot
     if (status != cudaSuccess) no_device(reason_of(status));
@@ -170,9 +183,9 @@ int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity) {
     check(cudaGetDeviceProperties(&p, device_of(device).index));
     const int n = std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity),
                                 "{\"backend\":\"%s\",\"name\":\"%s\",\"isa\":\"sm_%d%d\",\"threads\":%d,"
-                                "\"memoryBytes\":%zu,\"kvTile\":%d}",
+                                "\"memoryBytes\":%zu,\"kvTile\":%d,\"sync\":%s}",
                                 kBackendName, p.name, p.major, p.minor, p.multiProcessorCount * p.maxThreadsPerMultiProcessor,
-                                p.totalGlobalMem, kKvTile);
+                                p.totalGlobalMem, kKvTile, sync_launches ? "true" : "false");
     require(n < capacity, "the info buffer is too small");
   });
 }
@@ -192,7 +205,7 @@ int32_t tk_memory_alloc(uint64_t device, uint64_t bytes, void* address_out) {
 }
 
 int32_t tk_memory_free(uint64_t device, uint64_t address) {
-  return guarded([&] {
+  return released([&] {
     device_of(device);
     check(cudaFree(pointer<void>(address)));
   });
@@ -209,7 +222,7 @@ int32_t tk_stream_create(uint64_t device, void* stream_out) {
   });
 }
 int32_t tk_stream_destroy(uint64_t stream) {
-  return guarded([&] {
+  return released([&] {
     const std::unique_ptr<Stream> s(&stream_of(stream));
     check(cudaStreamSynchronize(s->queue));
     check(cudaFree(s->partials));
@@ -263,7 +276,7 @@ int32_t tk_event_create(uint64_t device, void* event_out) {
   });
 }
 int32_t tk_event_destroy(uint64_t event) {
-  return guarded([&] { check(cudaEventDestroy(native<cudaEvent_t>(event))); });
+  return released([&] { check(cudaEventDestroy(native<cudaEvent_t>(event))); });
 }
 int32_t tk_event_record(uint64_t stream, uint64_t event) {
   return guarded([&] { check(cudaEventRecord(native<cudaEvent_t>(event), stream_of(stream).queue)); });
@@ -309,7 +322,7 @@ int32_t tk_graph_launch(uint64_t stream, uint64_t graph) {
   return guarded([&] { check(cudaGraphLaunch(native<cudaGraphExec_t>(graph), stream_of(stream).queue)); });
 }
 int32_t tk_graph_destroy(uint64_t graph) {
-  return guarded([&] { check(cudaGraphExecDestroy(native<cudaGraphExec_t>(graph))); });
+  return released([&] { check(cudaGraphExecDestroy(native<cudaGraphExec_t>(graph))); });
 }
 
 }  // extern "C"

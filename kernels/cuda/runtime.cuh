@@ -23,28 +23,25 @@ constexpr int kReduceBlocks = 1024;
 
 void set_last_error(const std::string& message);
 
-// Runs the body of an ABI function: exceptions become status 1 and the last error.
+// Runs the body of an ABI function: exceptions become a status and the last error.
 template <class F>
 int32_t guarded(F&& body) {
   try {
     body();
-    return 0;
+    return TK_OK;
+  } catch (const ContextLost& e) {
+    set_last_error(e.what());
+    return TK_LOST;
   } catch (const std::exception& e) {
     set_last_error(e.what());
   } catch (...) {
     set_last_error("unknown native error");
   }
-  return 1;
+  return TK_ERROR;
 }
 
 inline void require(bool ok, const char* message) {
   if (!ok) throw std::invalid_argument(message);
-}
-
-inline void check(cudaError_t status) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();  // otherwise the next call would report this error again
-  throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
 }
 
 template <class T>
@@ -61,6 +58,7 @@ struct Device {
 // The device that a handle names, made current on the calling thread: any thread may call the ABI.
 inline Device& device_of(uint64_t handle) {
   require(handle != 0, "device handle is 0");
+  require_context();
   Device& device = *pointer<Device>(handle);
   check(cudaSetDevice(device.index));
   return device;
@@ -136,18 +134,16 @@ struct Stream {
 // The stream that a handle names, its device made current on the calling thread.
 inline Stream& stream_of(uint64_t handle) {
   require(handle != 0, "stream handle is 0");
+  require_context();
   Stream& stream = *pointer<Stream>(handle);
   check(cudaSetDevice(stream.device));
   return stream;
 }
 
-// Runs body(stream), which launches kernels, and reports launch errors.
+// Runs body(stream), which launches kernels.
 template <class F>
 int32_t launch(uint64_t stream, F&& body) {
-  return guarded([&] {
-    body(stream_of(stream));
-    check(cudaGetLastError());
-  });
+  return guarded([&] { body(stream_of(stream)); });
 }
 
 // A grid for a loop with a grid-wide stride over n elements: enough blocks to fill any chip, no more.

@@ -293,7 +293,7 @@ extern "C" int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t 
         launch_head(s.queue, head.product(row, rows, 0, V, {1.0f, settings}), SampleTile{partials, f32(workspace)});
       const SampleArgs args{i32(tokens) + row, f32(logprobs) + row, f32(workspace), partials, settings,
                             i32(sequence_ids) + int64_t{row} * 2, i32(positions) + row, seed, V};
-      launch_tile(sample_rows, rows, kThreads, partial_bytes(V), s.queue, args);
+      launch_tile("sample_rows", sample_rows, rows, kThreads, partial_bytes(V), s.queue, args);
     }
   });
 }

@@ -195,13 +195,13 @@ inline bool is_aligned(const void* data, int64_t ld) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0 && ld % 8 == 0;
 }
 
-// Launches a kernel that needs more shared memory than the default limit.
+// Launches a kernel that needs more shared memory than the default limit; `name` is for messages.
 template <class... Params, class... Args>
-void launch_tile(void (*kernel)(Params...), int64_t blocks, int threads, int shared_bytes, cudaStream_t queue,
+void launch_tile(const char* name, void (*kernel)(Params...), int64_t blocks, int threads, int shared_bytes, cudaStream_t queue,
                  Args... args) {
   require(blocks <= 0x7fffffff, "the matrices are too large for one launch");
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
-  LAUNCH(kernel, static_cast<unsigned>(blocks), threads, shared_bytes, queue, args...);
+  LAUNCH_AS(name, kernel, static_cast<unsigned>(blocks), threads, shared_bytes, queue, args...);
 }
 
 }  // namespace tk

@@ -57,7 +57,15 @@ constexpr size_t kStackBytes = 64 << 10;
 
 enum class Order { kForward, kReverse, kRandom };
 
+// THINKER_EMU_FAULT=NAME[:N]: the N-th (first) kernel to run whose name holds NAME fails.
+struct PlannedFault {
+  std::string name;
+  int runs = 1;
+  bool strikes(const char* kernel) { return !name.empty() && std::strstr(kernel, name.c_str()) && --runs == 0; }
+};
+
 struct Config {
+  PlannedFault fault;
   Order order = Order::kForward;
   int workers = 1;
   uint64_t seed = 1;
@@ -74,6 +82,11 @@ struct Config {
     else
       fatal("THINKER_EMU_ORDER is \"%s\", not forward, reverse or random", name);
     if (const char* text = value("SEED")) seed = std::strtoull(text, nullptr, 10);
+    if (const char* text = value("FAULT")) {
+      const char* colon = std::strchr(text, ':');
+      fault.name = colon ? std::string(text, colon) : text;
+      if (colon) fault.runs = std::atoi(colon + 1);
+    }
     workers = value("WORKERS") ? std::atoi(value("WORKERS")) : 0;
     if (workers < 1) workers = static_cast<int>(std::thread::hardware_concurrency());
     if (kSanitized || workers < 1) workers = 1;

@@ -14,6 +14,7 @@
 //   THINKER_EMU_LAZY=1                        stream work runs only when something waits for it
 //   THINKER_EMU_PROTECT=1                     host access to device memory faults
 //   THINKER_EMU_INTERBLOCK=1                  ThreadSanitizer builds: races between blocks too (slow)
+//   THINKER_EMU_FAULT=name[:n]                the n-th run of a kernel fails as an illegal access does on a GPU
 //   THINKER_EMU_BANKS=1                       counts bank conflicts of ldmatrix by source line
 #pragma once
 #ifdef __CUDACC__

@@ -13,7 +13,10 @@ inline cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
 }
-inline cudaError_t cudaSetDevice(int device) { return device ? emu::fail(cudaErrorInvalidDevice) : cudaSuccess; }
+inline cudaError_t cudaSetDevice(int device) {
+  EMU_API;
+  return device ? emu::fail(cudaErrorInvalidDevice) : cudaSuccess;
+}
 inline cudaError_t cudaDriverGetVersion(int* version) {
   *version = 0;
   return cudaSuccess;
@@ -40,7 +43,7 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, 
   return cudaSuccess;
 }
 inline cudaError_t cudaGetLastError() {
-  const emu::ApiCall call;
+  EMU_API;
   const cudaError_t error = emu::last_error;
   emu::last_error = cudaSuccess;
   return error;
@@ -54,13 +57,14 @@ inline const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInvalidDevice: return "invalid device ordinal";
     case cudaErrorInvalidResourceHandle: return "invalid resource handle";
     case cudaErrorNotReady: return "device not ready";
+    case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    default: return "unknown error";
   }
-  return "unknown error";
 }
 template <class... Parameters>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int value) {
-  const emu::ApiCall call;
+  EMU_API;
   if (value > emu::kMaxShared) return emu::fail(cudaErrorInvalidValue);
   emu::shared_limits[reinterpret_cast<const void*>(kernel)] = static_cast<size_t>(value);
   return cudaSuccess;
@@ -69,29 +73,32 @@ cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribut
 // ---- memory ---------------------------------------------------------------------------------------
 
 inline cudaError_t cudaMalloc(void** out, size_t bytes) {
-  const emu::ApiCall call;
+  EMU_API;
   if (emu::capturing()) return emu::fail(cudaErrorStreamCaptureUnsupported);
   const emu::MemoryAccess access;
   *out = bytes ? emu::memory.allocate(bytes) : nullptr;
   return *out || !bytes ? cudaSuccess : emu::fail(cudaErrorMemoryAllocation);
 }
 inline cudaError_t cudaFree(void* p) {
-  const emu::ApiCall call;
+  EMU_API;
   if (!p) return cudaSuccess;
   if (emu::capturing()) return emu::fail(cudaErrorStreamCaptureUnsupported);
   emu::drain_all();
-  return emu::memory.release(static_cast<char*>(p)) ? cudaSuccess : emu::fail(cudaErrorInvalidValue);
+  if (!emu::memory.release(static_cast<char*>(p))) return emu::fail(cudaErrorInvalidValue);
+  return emu::waited();
 }
 inline cudaError_t cudaMallocHost(void** out, size_t bytes) {
+  EMU_API;
   *out = std::malloc(bytes);
   return *out ? cudaSuccess : emu::fail(cudaErrorMemoryAllocation);
 }
 inline cudaError_t cudaFreeHost(void* p) {
+  EMU_API;
   std::free(p);
   return cudaSuccess;
 }
 inline cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
-  const emu::ApiCall call;
+  EMU_API;
   if (bytes == 0) return cudaSuccess;
   const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
@@ -104,7 +111,7 @@ inline cudaError_t cudaMemcpyAsync(void* dst, const void* src, size_t bytes, cud
   return cudaSuccess;
 }
 inline cudaError_t cudaMemsetAsync(void* dst, int value, size_t bytes, cudaStream_t stream) {
-  const emu::ApiCall call;
+  EMU_API;
   if (bytes == 0) return cudaSuccess;
   if (!emu::memory.owns(dst)) return emu::fail(cudaErrorInvalidValue);
   emu::submit(stream, [=] {
@@ -117,20 +124,20 @@ inline cudaError_t cudaMemsetAsync(void* dst, int value, size_t bytes, cudaStrea
 // ---- streams and events ---------------------------------------------------------------------------
 
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned flags) {
-  const emu::ApiCall call;
+  EMU_API;
   *out = new emu::Stream;
   (*out)->nonblocking = flags == cudaStreamNonBlocking;
   emu::streams.all.push_back(*out);
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const emu::ApiCall call;
+  EMU_API;
   if (emu::resolve(stream)->capture) return emu::fail(cudaErrorStreamCaptureUnsupported);
   emu::drain(emu::resolve(stream));
-  return cudaSuccess;
+  return emu::waited();
 }
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const emu::ApiCall call;
+  EMU_API;
   emu::drain(stream);
   auto& all = emu::streams.all;
   all.erase(std::find(all.begin(), all.end(), stream));
@@ -138,17 +145,19 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* out, unsigned) {
+  EMU_API;
   *out = new emu::Event;
   return cudaSuccess;
 }
 inline cudaError_t cudaEventCreate(cudaEvent_t* out) { return cudaEventCreateWithFlags(out, cudaEventDefault); }
 inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  EMU_API;
   delete event;
   return cudaSuccess;
 }
 // Branches of a graph (an event recorded during a capture, waited for on another stream) are not emulated.
 inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const emu::ApiCall call;
+  EMU_API;
   emu::Stream* s = emu::resolve(stream);
   if (s->capture) return emu::fail(cudaErrorStreamCaptureUnsupported);
   emu::submit(s, [=] { event->time = std::chrono::steady_clock::now(); });
@@ -157,12 +166,12 @@ inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return cudaSuccess;
 }
 inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  const emu::ApiCall call;
+  EMU_API;
   if (event->stream) emu::run_until(event->stream, event->position);
-  return cudaSuccess;
+  return emu::waited();
 }
 inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  const emu::ApiCall call;
+  EMU_API;
   if (emu::resolve(stream)->capture) return emu::fail(cudaErrorStreamCaptureUnsupported);
   emu::Stream* other = event->stream;
   const uint64_t position = event->position;
@@ -170,7 +179,7 @@ inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, u
   return cudaSuccess;
 }
 inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  const emu::ApiCall call;
+  EMU_API;
   if (!start->stream || !end->stream) return emu::fail(cudaErrorInvalidResourceHandle);
   if (start->stream->done < start->position || end->stream->done < end->position) return emu::fail(cudaErrorNotReady);
   *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();
@@ -180,42 +189,45 @@ inline cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, 
 // ---- graphs ---------------------------------------------------------------------------------------
 
 inline cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  const emu::ApiCall call;
+  EMU_API;
   *status = emu::resolve(stream)->capture ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
 inline cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
-  const emu::ApiCall call;
+  EMU_API;
   std::swap(*mode, emu::capture_mode);
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  const emu::ApiCall call;
+  EMU_API;
   if (!stream || stream->capture) return emu::fail(cudaErrorStreamCaptureUnsupported);
   stream->capture = std::make_unique<emu::WorkList>();
   return cudaSuccess;
 }
 inline cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* out) {
-  const emu::ApiCall call;
+  EMU_API;
   if (!stream || !stream->capture) return emu::fail(cudaErrorInvalidValue);
   *out = new emu::Graph{std::move(*stream->capture)};
   stream->capture.reset();
   return cudaSuccess;
 }
 inline cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* out, cudaGraph_t graph, unsigned long long) {
+  EMU_API;
   *out = new emu::Graph(*graph);
   return cudaSuccess;
 }
 inline cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
-  const emu::ApiCall call;
+  EMU_API;
   for (const emu::Work& work : graph->work) emu::submit(stream, work);
   return cudaSuccess;
 }
 inline cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  EMU_API;
   delete graph;
   return cudaSuccess;
 }
 inline cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  EMU_API;
   delete graph;
   return cudaSuccess;
 }

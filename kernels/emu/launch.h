@@ -1,4 +1,4 @@
-// launch.h: LAUNCH, with the limits that CUDA checks.
+// launch.h: GPU_LAUNCH, with the limits that CUDA checks.
 #pragma once
 #include <type_traits>
 
@@ -33,9 +33,13 @@ struct Invoke<std::index_sequence<I...>, Parameters...> {
 };
 
 template <class... Parameters, class... Arguments>
-void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t dynamic_shared, Stream* stream,
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t dynamic_shared, Stream* stream,
             Arguments&&... arguments) {
   const ApiCall call;
+  if (health == Health::kLost) {
+    fail(cudaErrorIllegalAddress);
+    return;
+  }
   const auto limit = shared_limits.find(reinterpret_cast<const void*>(kernel));
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   if (threads == 0 || threads > kMaxThreads || block.z > 64 || grid.x == 0 || grid.y == 0 || grid.z == 0 ||
@@ -52,6 +56,10 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t dynamic
   std::apply([&](auto&... x) { ((number++, is_host_pointer(x) ? bad = number : 0), ...); }, copies);
   if (bad) fatal("kernel launch: argument %d is a pointer that is not device memory", bad);
   submit(stream, [=] {
+    if (config.fault.strikes(name)) {
+      health = Health::kFaulty;
+      return;
+    }
     Closure<Parameters...> closure{kernel, copies};
     const MemoryAccess access;
     run_grid(grid, block, dynamic_shared, Invoke<std::index_sequence_for<Parameters...>, Parameters...>::run, &closure);
@@ -60,5 +68,5 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t dynamic
 
 }  // namespace emu
 
-#define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
-  ::emu::launch(kernel, grid, block, shared_bytes, stream, ##__VA_ARGS__)
+#define GPU_LAUNCH(name, kernel, grid, block, shared_bytes, stream, ...) \
+  ::emu::launch(name, kernel, grid, block, shared_bytes, stream, ##__VA_ARGS__)

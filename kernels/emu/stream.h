@@ -42,6 +42,11 @@ struct ApiCall {
   const std::lock_guard<std::recursive_mutex> lock{api_mutex};
 };
 
+// As on a GPU, a kernel that fails ends all work, the next call that waits reports it, and after that every
+// call fails.
+enum class Health { kWorking, kFaulty, kLost };
+inline Health health = Health::kWorking;
+
 inline Stream* resolve(Stream* stream) { return stream ? stream : &streams.standard; }
 
 inline cudaError_t fail(cudaError_t error) { return last_error = error; }
@@ -51,12 +56,17 @@ inline void run_until(Stream* s, uint64_t position) {
     const Work work = std::move(s->queue.front());
     s->queue.pop_front();
     s->done++;
-    work();
+    if (health == Health::kWorking) work();
   }
 }
 inline void drain(Stream* s) { run_until(s, s->issued); }
 inline void drain_all() {
   for (Stream* s : streams.all) drain(s);
+}
+// What a call that has waited returns.
+inline cudaError_t waited() {
+  if (health != Health::kWorking) health = Health::kLost;
+  return health == Health::kLost ? fail(cudaErrorIllegalAddress) : cudaSuccess;
 }
 // CUDA refuses allocation and waiting while the calling thread records a graph, unless it asks for the
 // relaxed mode.
@@ -87,3 +97,8 @@ inline void submit(Stream* given, Work work) {
 }
 
 }  // namespace emu
+
+// Begins every function of the host API that reaches the device.
+#define EMU_API               \
+  const ::emu::ApiCall call;  \
+  if (::emu::health == ::emu::Health::kLost) return ::emu::fail(cudaErrorIllegalAddress)

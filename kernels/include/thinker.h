@@ -3,6 +3,10 @@
 // Conventions
 //  * Every function returns a status: 0 = ok, otherwise tk_last_error() holds one clear line.
 //    No C++ exception crosses this boundary (it would abort the host process).
+//  * A GPU reports what goes wrong inside a kernel at some later call, and some errors end its context.
+//    The call that finds out returns TK_LOST; after it every call fails with a message that refers to
+//    the first one, except that freeing and destroying succeed: all went with the context.
+//    THINKER_CUDA_SYNC=1 in the environment waits after every kernel, so that the right call fails.
 //  * Handles and device addresses are uint64_t. Sizes, counts and strides are int32_t unless a byte
 //    count can pass 2 GiB. `const void*` / `void*` parameters are host buffers; everything else that
 //    is an address points to memory of the device.
@@ -25,8 +29,9 @@ extern "C" {
 #endif
 
 #define TK_API __attribute__((visibility("default")))
-#define TK_ABI_VERSION 2
+#define TK_ABI_VERSION 3
 
+enum tk_status { TK_OK = 0, TK_ERROR = 1, TK_LOST = 2 };
 enum tk_dtype { TK_F32 = 0, TK_BF16 = 1, TK_I32 = 2 };
 
 // ---- library and device -------------------------------------------------------------------------
@@ -34,10 +39,12 @@ enum tk_dtype { TK_F32 = 0, TK_BF16 = 1, TK_I32 = 2 };
 TK_API int32_t tk_abi_version(void);
 // Copies the last error of any thread, NUL-terminated, into a host buffer.
 TK_API int32_t tk_last_error(void* buffer, int32_t capacity);
-// `threads` = 0: as many as the machine (or OMP_NUM_THREADS) allows. CUDA ignores it.
+// `index` chooses among GPUs; there is one CPU. `threads` = 0: as many as the machine (or OMP_NUM_THREADS)
+// allows. CUDA ignores it.
 TK_API int32_t tk_device_open(int32_t index, int32_t threads, void* device_out);
 TK_API int32_t tk_device_close(uint64_t device);
-// One JSON object: backend, name, isa, threads, memoryBytes, kvTile (block sizes are multiples of it).
+// One JSON object: backend, name, isa, threads, memoryBytes, kvTile (block sizes are multiples of it), sync
+// (whether every kernel is waited for).
 TK_API int32_t tk_device_info(uint64_t device, void* buffer, int32_t capacity);
 
 // ---- memory, streams, events, graphs ------------------------------------------------------------

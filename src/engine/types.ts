@@ -64,7 +64,7 @@ export interface EngineOptions {
   readonly maxTokens: number;
   /** Tokens that end a turn. */
   readonly stop: readonly number[];
-  /** Positions per cache block; default: 16, a multiple of the device's tile. */
+  /** Positions per cache block, a multiple of the device's `kvTile`; default: as many. */
   readonly block?: number;
   /** Most prompt tokens read in one step; default 1024. */
   readonly prefillChunk?: number;

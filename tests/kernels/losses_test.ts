@@ -187,7 +187,7 @@ testBackends("gae: segments that do not cover the tokens are refused", async (ba
     );
   }
   const empty = { ...byHand, segments: [0], link: [] };
-  await assertRejects(() => runGae(lab, empty), NativeError, "gae: tokens without a segment");
+  await assertRejects(() => runGae(lab, empty), NativeError, "tokens without a segment");
 });
 
 testBackends("whiten: mean 0 and variance 1, in float64 sums", async (backend) => {

@@ -148,6 +148,6 @@ testBackends("adamw: bad arguments are named", async (backend) => {
     "adamw: v is f32[5], expected f32[4]",
   );
   const args = { params, grads, m, v: v.rows(4), norm, ...plain };
-  assertThrows(() => adamw(lab.stream, { ...args, t: 0 }), NativeError, "adamw: t counts from 1");
+  assertThrows(() => adamw(lab.stream, { ...args, t: 0 }), NativeError, "t counts from 1");
   assertThrows(() => adamw(lab.stream, { ...args, maxNorm: 0 }), NativeError, "max_norm must be");
 });

@@ -288,8 +288,13 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: planted CASE right|bug\n");
     return 2;
   }
-  Data data;
-  const bool right = cases.at(argv[1])(data, std::string(argv[2]) == "bug");
-  std::fputs(right ? "right\n" : "wrong numbers\n", stderr);
-  return right ? 0 : 1;
+  try {
+    Data data;
+    const bool right = cases.at(argv[1])(data, std::string(argv[2]) == "bug");
+    std::fputs(right ? "right\n" : "wrong numbers\n", stderr);
+    return right ? 0 : 1;
+  } catch (const std::exception& error) {  // a launch that is refused
+    std::fprintf(stderr, "%s\n", error.what());
+    return 3;
+  }
 }

@@ -25,7 +25,7 @@ const bugs: Record<string, Catch[]> = {
   "race-between-blocks": [["thread", 99, race]],
   "partial-mma": [["plain", 134, /mma by a part of a warp \(lanes 7fffffff\)/]],
   "host-pointer": [["plain", 134, /argument 2 is a pointer that is not device memory/]],
-  "too-much-shared": [["plain", 3, /CUDA: invalid argument/]],
+  "too-much-shared": [["plain", 3, /^kernel \w+<<<.*, \d+>>>: CUDA: invalid argument$/m]],
   "unsynchronised-host": [["plain", 1, wrong]],
 };
 

@@ -1,0 +1,28 @@
+/**
+ * The one place that prints why a command failed.
+ *
+ * @module
+ */
+import { ValidationError } from "@cliffy/command";
+import { NativeError } from "../ffi/mod.ts";
+import { unfold, UserError } from "../src/errors.ts";
+import { Interrupted } from "./interrupt.ts";
+
+/** Prints what was thrown, each error that it stands for, and returns the exit code. */
+export function reportFailure(thrown: unknown): number {
+  const errors = unfold(thrown);
+  for (const error of errors) console.error(describe(error));
+  return errors[0] instanceof Interrupted ? 130 : 1;
+}
+
+/** One line and a hint where the error says all there is to say; else its stack and causes. */
+function describe(error: unknown): string {
+  if (error instanceof Interrupted) return error.message;
+  if (error instanceof UserError || error instanceof NativeError) {
+    return `error: ${error.message}${error.hint ? `\nhint: ${error.hint}` : ""}`;
+  }
+  if (error instanceof ValidationError || error instanceof Deno.errors.NotCapable) {
+    return `error: ${error.message}`;
+  }
+  return `error: ${Deno.inspect(error)}`;
+}
