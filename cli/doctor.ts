@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import { cacheDir, Device } from "../ffi/mod.ts";
+import { cacheDir, Device, runProgram } from "../ffi/mod.ts";
 import { UserError } from "../src/errors.ts";
 
 /** One thing that was looked at. */
@@ -52,15 +52,11 @@ async function examine(): Promise<Finding[]> {
 }
 
 async function compiler(name: string, hint: string): Promise<Finding> {
-  try {
-    const { stdout } = await new Deno.Command(name, { args: ["--version"], stderr: "null" })
-      .output();
-    const lines = new TextDecoder().decode(stdout).trim().split("\n");
-    const detail = lines.find((line) => /release|version|\d+\.\d+/.test(line)) ?? lines[0];
-    return { name, state: "ok", detail };
-  } catch {
-    return { name, state: "missing", detail: "not on PATH", hint };
-  }
+  const version = await runProgram(name, ["--version"]);
+  if (!version) return { name, state: "missing", detail: "not on PATH", hint };
+  const lines = version.stdout.trim().split("\n");
+  const detail = lines.find((line) => /release|version|\d+\.\d+/.test(line)) ?? lines[0];
+  return { name, state: "ok", detail };
 }
 
 async function cpu(): Promise<Finding> {

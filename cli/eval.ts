@@ -8,6 +8,7 @@ import * as z from "npm:zod@^4";
 import { join } from "node:path";
 import { UserError } from "../src/errors.ts";
 import { benchmarks } from "../src/eval/mod.ts";
+import { deviceSchema } from "../src/run/config.ts";
 import { type EvalConfig, EvalFolder, type EvalMode } from "../src/run/eval_config.ts";
 import { runEvaluation } from "../src/run/eval_run.ts";
 import { weightsFingerprint } from "../src/run/fingerprint.ts";
@@ -36,7 +37,7 @@ const optionsSchema = z.object({
   compare: z.string().optional(),
   parallel: count,
   seed: z.int().nonnegative(),
-  device: z.enum(["auto", "cpu", "cuda", "emu"]),
+  device: deviceSchema,
   weights: z.enum(["f32", "bf16"]).optional(),
   json: z.boolean().default(false),
 });
@@ -75,7 +76,9 @@ export function evalCommand() {
     .option("--compare <dirs:string>", "Other evaluations to show in the report, by commas.")
     .option("--parallel <n:integer>", "Sequences that decode at a time.", { default: 64 })
     .option("--seed <n:integer>", "Seed of the sampler.", { default: 1 })
-    .option("--device <name:string>", "auto, cpu or cuda.", { default: "auto" })
+    .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.", {
+      default: "auto",
+    })
     .option("--weights <dtype:string>", "What is computed with: f32 or bf16 (default: the run's).")
     .option("--json", "Print the scores as JSON.")
     .example("a look in minutes", "thinker eval --bench math500,aime24 --limit 20 --samples 1")

@@ -5,7 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { hasDriver, openDevice } from "../ffi/mod.ts";
+import { type DeviceChoice, hasDriver, openDevice } from "../ffi/mod.ts";
 import { UserError } from "../src/errors.ts";
 import { paramCount } from "../src/model/mod.ts";
 import { formatBytes, parseBytes } from "../src/run/bytes.ts";
@@ -17,7 +17,7 @@ import {
   planMemory,
   usableBytes,
 } from "../src/run/plan.ts";
-import { presetNames } from "../src/run/config.ts";
+import { deviceSchema, presetNames } from "../src/run/config.ts";
 import { presets } from "../src/run/presets.ts";
 import { checkOptions } from "./options.ts";
 import { layConfig } from "./settings.ts";
@@ -27,7 +27,7 @@ const optionsSchema = z.object({
   config: z.string().optional(),
   model: z.string().optional(),
   memory: z.string().optional(),
-  device: z.enum(["auto", "cpu", "cuda"]).optional(),
+  device: deviceSchema.optional(),
   json: z.boolean().default(false),
 });
 
@@ -41,7 +41,7 @@ export function planCommand() {
     .option("--config <file:string>", "JSON file whose settings replace the preset's.")
     .option("--model <dir:string>", "Model folder to start from (default: the preset's model).")
     .option("--memory <amount:string>", "Memory of the device: 16GB, 512MiB (default: this one's).")
-    .option("--device <name:string>", "auto, cpu or cuda.")
+    .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.")
     .option("--json", "Print the plan as JSON, all amounts in bytes.")
     .example("does the tiny run fit?", "thinker plan --memory 2GB")
     .example(
@@ -60,7 +60,9 @@ async function show(raw: Record<string, unknown>): Promise<void> {
   const config = layConfig(presets[preset], file, { model: dir, device });
   const gpu = config.device === "auto" ? hasDriver() : config.device !== "cpu";
   const backend = gpu ? "cuda" : "cpu";
-  const deviceBytes = memory === undefined ? await memoryOf(backend) : parseBytes(memory);
+  const deviceBytes = memory === undefined
+    ? await memoryOf(config.device, gpu)
+    : parseBytes(memory);
   const { tokenizer } = openTokenizer(config);
   const model = openModelConfig(config, tokenizer);
   const { stop, maxTokens } = openTasks(config, tokenizer, model.eos);
@@ -85,9 +87,11 @@ async function show(raw: Record<string, unknown>): Promise<void> {
 }
 
 /** Memory of the GPU, or of this machine where the program may ask for it. */
-async function memoryOf(backend: "cpu" | "cuda"): Promise<number> {
-  if (backend === "cuda") {
-    using device = await openDevice("cuda", { onBuild: (text) => console.error(text) });
+async function memoryOf(choice: DeviceChoice, gpu: boolean): Promise<number> {
+  if (gpu) {
+    using device = await openDevice(choice === "auto" ? "cuda" : choice, {
+      onBuild: (text) => console.error(text),
+    });
     return device.info.memoryBytes;
   }
   const permission = { name: "sys", kind: "systemMemoryInfo" } as const;

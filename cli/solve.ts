@@ -7,6 +7,7 @@ import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { solve } from "../src/eval/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
+import { deviceSchema } from "../src/run/config.ts";
 import { openPrompts } from "../src/run/models.ts";
 import { latestCheckpoint, runSettings } from "../src/run/runs.ts";
 import type { Stage } from "../src/task/mod.ts";
@@ -21,7 +22,7 @@ const optionsSchema = z.object({
   topP: z.number().positive().max(1),
   topK: z.int().nonnegative(),
   seed: z.int().nonnegative(),
-  device: z.enum(["auto", "cpu", "cuda", "emu"]),
+  device: deviceSchema,
 });
 
 const titles: Record<Stage, string> = {
@@ -44,7 +45,9 @@ export function solveCommand() {
     .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
     .option("--top-k <k:integer>", "Sample from the k likeliest tokens; 0: all.", { default: 0 })
     .option("--seed <n:integer>", "Seed of the sampler.", { default: 0 })
-    .option("--device <name:string>", "auto, cpu or cuda.", { default: "auto" })
+    .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.", {
+      default: "auto",
+    })
     .example("a trained tiny model", 'thinker solve "47+85="')
     .example("another checkpoint", 'thinker solve --model runs/mine/checkpoints/step-20 "9*83="')
     .action(async (options: Record<string, unknown>, question: string) => {

@@ -6,7 +6,7 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { UserError } from "../src/errors.ts";
-import { presetNames, type TrainConfig } from "../src/run/config.ts";
+import { deviceSchema, presetNames, type TrainConfig } from "../src/run/config.ts";
 import { RunFolder } from "../src/run/folder.ts";
 import { presets } from "../src/run/presets.ts";
 import { train } from "../src/run/train.ts";
@@ -23,7 +23,7 @@ const optionsSchema = z.object({
   data: z.string().optional(),
   task: z.enum(["thinker", "baseline"]).optional(),
   estimator: z.enum(["gae", "grpo", "reinforce++"]).optional(),
-  device: z.enum(["auto", "cpu", "cuda", "emu"]).optional(),
+  device: deviceSchema.optional(),
   steps: count.optional(),
   tokens: count.optional(),
   seed: z.int().nonnegative().optional(),
@@ -43,7 +43,7 @@ export function trainCommand() {
     .option("--data <file:string>", "Problems: JSONL, JSON or parquet (see `thinker data`).")
     .option("--task <name:string>", "thinker (four stages) or baseline (plain question).")
     .option("--estimator <name:string>", "gae (with a critic), grpo or reinforce++.")
-    .option("--device <name:string>", "auto, cpu or cuda.")
+    .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.")
     .option("--steps <n:integer>", "PPO steps.")
     .option("--tokens <n:integer>", "Stop after n action tokens in the policy loss.")
     .option("--seed <n:integer>", "Seed of everything random.")

@@ -11,7 +11,8 @@
 
 import { UserError } from "../src/errors.ts";
 import { cacheDir } from "./cache.ts";
-import { cpuSources, cudaSources, emuSources, type SourceFile } from "./sources.ts";
+import { runProgram } from "./child.ts";
+import { cpuSources, cudaSources, driverSources, emuSources, type SourceFile } from "./sources.ts";
 
 /**
  * Backends that this build knows how to compile. `emu` is a test instrument: the CUDA kernels on an
@@ -42,12 +43,19 @@ interface Toolchain {
  * @throws {UserError} when no compiler is found or the build fails (with the compiler's first error).
  */
 export async function libraryPath(backend: Backend, options: BuildOptions = {}): Promise<string> {
-  const override = Deno.env.get("THINKER_LIB");
-  if (override) return override;
+  return Deno.env.get("THINKER_LIB") || await builtLibrary(backend, options);
+}
+
+/** What can be built: a backend, or the library that tells whether there is a driver. */
+type Target = Backend | "driver";
+
+/** The path of a library in the cache, built first if it is not there. */
+async function builtLibrary(backend: Target, options: BuildOptions): Promise<string> {
   const [sources, toolchain] = await {
     cpu: async () => [cpuSources, await cpuToolchain()] as const,
     cuda: async () => [cudaSources, await cudaToolchain()] as const,
     emu: async () => [emuSources, await emuToolchain()] as const,
+    driver: async () => [driverSources, await driverToolchain()] as const,
   }[backend]();
   const key = await hash([
     backend,
@@ -69,9 +77,33 @@ function emuToolchain(): Promise<Toolchain> {
   return hostToolchain("emu", compile, ["-shared", "-pthread"]);
 }
 
+function driverToolchain(): Promise<Toolchain> {
+  return hostToolchain("driver", ["-fvisibility=hidden"], ["-shared", "-ldl"]);
+}
+
+/**
+ * Whether the dynamic linker finds NVIDIA's driver. It is asked by a library of a few lines, because the
+ * kernels take minutes to compile. True where that cannot be had either: then only trying tells.
+ */
+export async function loadsDriver(): Promise<boolean> {
+  let path: string;
+  try {
+    path = await builtLibrary("driver", {});
+  } catch (error) {
+    if (error instanceof UserError || error instanceof Deno.errors.NotCapable) return true;
+    throw error;
+  }
+  const library = Deno.dlopen(path, { tk_driver_loads: { parameters: [], result: "i32" } });
+  try {
+    return library.symbols.tk_driver_loads() === 1;
+  } finally {
+    library.close();
+  }
+}
+
 /** A C++ compiler of this machine, for this machine's CPU. */
 async function hostToolchain(
-  backend: Backend,
+  backend: Target,
   options: readonly string[],
   link: readonly string[],
 ): Promise<Toolchain> {
@@ -79,7 +111,7 @@ async function hostToolchain(
   const machine = ["-std=c++17", `-march=${march}`, "-ffp-contract=off", "-fPIC"];
   const compile = [...machine, ...options];
   for (const compiler of ["g++", "clang++"]) {
-    const probe = await run(compiler, [
+    const probe = await runProgram(compiler, [
       ...machine,
       ...options,
       "-dM",
@@ -116,8 +148,10 @@ async function cudaToolchain(): Promise<Toolchain> {
   const compile = ["-std=c++17", "-O3", "-Xcompiler", "-fPIC,-fvisibility=hidden", ...targets];
   compile.push("-Xptxas", "-v"); // registers and spills of every kernel, for bench/ptxas.ts
   // A static runtime loads on machines without a driver, and then says so.
-  const link = ["-shared", "-cudart", "static", ...targets];
-  const version = await run(compiler, ["--version"]);
+  // Never to be unloaded: the runtime leaves keys and handlers with the process.
+  const stay = ["-Xlinker", "-z", "-Xlinker", "nodelete"];
+  const link = ["-shared", "-cudart", "static", ...stay, ...targets];
+  const version = await runProgram(compiler, ["--version"]);
   if (!version?.success) {
     throw new UserError("no CUDA compiler found: nvcc is not on PATH", {
       hint: "install the CUDA toolkit and put its bin folder on PATH",
@@ -129,7 +163,7 @@ async function cudaToolchain(): Promise<Toolchain> {
 
 async function buildLocked(
   path: string,
-  backend: Backend,
+  backend: Target,
   sources: readonly SourceFile[],
   toolchain: Toolchain,
   options: BuildOptions,
@@ -154,7 +188,7 @@ async function buildLocked(
 
 async function build(
   dir: string,
-  backend: Backend,
+  backend: Target,
   sources: readonly SourceFile[],
   toolchain: Toolchain,
 ): Promise<string> {
@@ -187,42 +221,18 @@ async function build(
 }
 
 /** Runs the compiler and returns its messages. */
-async function compile(backend: Backend, compiler: string, args: string[]): Promise<string> {
-  const result = await run(compiler, args);
+async function compile(backend: Target, compiler: string, args: string[]): Promise<string> {
+  const result = await runProgram(compiler, args);
   if (!result?.success) {
     throw buildError(backend, compiler, result?.stderr ?? "the compiler vanished");
   }
   return result.stderr;
 }
 
-function buildError(backend: Backend, compiler: string, stderr: string): UserError {
+function buildError(backend: Target, compiler: string, stderr: string): UserError {
   const lines = stderr.split("\n");
   const first = lines.find((l) => /error|cannot|unrecognized|bad value/i.test(l)) ?? lines[0];
   return new UserError(`building the ${backend} kernels failed: ${compiler}: ${first.trim()}`);
-}
-
-interface RunResult {
-  readonly success: boolean;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program without input; undefined if there is no such program. */
-async function run(program: string, args: string[]): Promise<RunResult | undefined> {
-  try {
-    const command = new Deno.Command(program, {
-      args,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    });
-    const { success, stdout, stderr } = await command.output();
-    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { success, stdout: decode(stdout), stderr: decode(stderr) };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

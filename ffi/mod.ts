@@ -7,7 +7,8 @@
 
 export { cacheDir } from "./cache.ts";
 export { type Backend, type BuildOptions, libraryPath } from "./build.ts";
-export { type DeviceChoice, hasDriver, openDevice } from "./choose.ts";
+export { type ProgramResult, runProgram } from "./child.ts";
+export { backendOf, type DeviceChoice, hasDriver, isDeviceChoice, openDevice } from "./choose.ts";
 export * from "./device.ts";
 export { Library, NativeError } from "./library.ts";
 export { Allocation, Arena } from "./memory.ts";

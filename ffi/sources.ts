@@ -26,6 +26,7 @@ import cudaAttentionCuh from "../kernels/cuda/attention.cuh" with { type: "text"
 import cudaAttentionRowsCuh from "../kernels/cuda/attention_rows.cuh" with { type: "text" };
 import cudaAttentionTileCuh from "../kernels/cuda/attention_tile.cuh" with { type: "text" };
 import cudaColumnsCuh from "../kernels/cuda/columns.cuh" with { type: "text" };
+import cudaDriverCpp from "../kernels/cuda/driver.cpp" with { type: "text" };
 import cudaErrorCuh from "../kernels/cuda/error.cuh" with { type: "text" };
 import cudaFaultCuh from "../kernels/cuda/fault.cuh" with { type: "text" };
 import cudaHeadCuh from "../kernels/cuda/head.cuh" with { type: "text" };
@@ -145,6 +146,9 @@ export const cudaSources: readonly SourceFile[] = [
   { name: "ptx.cuh", text: cudaPtxCuh },
   ...kernelSources,
 ];
+
+/** A library that tells whether NVIDIA's driver is installed. */
+export const driverSources: readonly SourceFile[] = [{ name: "driver.cpp", text: cudaDriverCpp }];
 
 /** The same units with the headers that run them on the CPU. */
 export const emuSources: readonly SourceFile[] = [

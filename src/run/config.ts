@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
+import { backendOf, type DeviceChoice, isDeviceChoice, type Precision } from "../../ffi/mod.ts";
 import { UserError } from "../errors.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
 import type { Fields, Schema } from "../schema.ts";
@@ -27,8 +27,8 @@ export interface TrainConfig {
   /** Seed of everything random; default 1. */
   readonly seed: number;
   /**
-   * Where to compute: `cpu`, `cuda`, or `auto` (default), the GPU where there is one. `emu`, an emulated
-   * GPU, is for tests.
+   * Where to compute: `cpu`, `cuda` (`cuda:1` is the second GPU), or `auto` (default), the GPU where there
+   * is one. `emu`, an emulated GPU, is for tests.
    */
   readonly device: DeviceChoice;
   /**
@@ -115,6 +115,11 @@ export interface TrainConfig {
   readonly ppo: PpoConfig;
 }
 
+/** Checks the name of a device. */
+export const deviceSchema: z.ZodType<DeviceChoice> = z.custom<DeviceChoice>(isDeviceChoice, {
+  error: ({ input }) => `${input} is no device: auto, cpu, cuda, or cuda:1 for the second GPU`,
+});
+
 const oneDevice: TrainConfig["parallel"] = { ranks: 1, shard: "none", offload: "none" };
 
 /** Checks a training config and fills in defaults; unknown keys do not fit. */
@@ -122,7 +127,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   preset: z.enum(presetNames),
   task: z.enum(["thinker", "baseline"]).default("thinker"),
   seed: z.int().nonnegative().default(1),
-  device: z.enum(["auto", "cpu", "cuda", "emu"]).default("auto"),
+  device: deviceSchema.default("auto"),
   repository: z.string().nullable().default(null),
   model: z.string().nullable().default(null),
   shape: z.strictObject<Fields<TrainConfig["shape"]>>({
@@ -206,21 +211,27 @@ export function checkRunnable(config: TrainConfig): void {
 }
 
 /**
- * Checks that a run is resumed with the settings it was started with; `steps` and `tokens` may change.
+ * Checks that a run is resumed with the settings it was started with; `steps`, `tokens` and which GPU it
+ * is may change.
  *
  * @param before What the run was started with.
  * @throws {UserError} naming the first setting that differs.
  */
 export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   const difference = firstDifference(
-    { ...before, steps: 0, tokens: 0 },
-    { ...config, steps: 0, tokens: 0 },
+    comparable(before),
+    comparable(config),
   );
   if (difference) {
     throw new UserError(`the run was started with another ${difference}`, {
       hint: "on --resume only --steps and --tokens may change",
     });
   }
+}
+
+/** The part of a config that must stay. */
+function comparable(config: TrainConfig): object {
+  return { ...config, steps: 0, tokens: 0, device: backendOf(config.device) };
 }
 
 /**

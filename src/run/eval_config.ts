@@ -12,7 +12,7 @@ import type { Fields, Schema } from "../schema.ts";
 import { parseSettings } from "../suggest.ts";
 import { parsePrompts, type ThinkerPrompts } from "../task/mod.ts";
 import { writeAtomic } from "../atomic.ts";
-import { firstDifference } from "./config.ts";
+import { deviceSchema, firstDifference } from "./config.ts";
 
 /** How questions are asked: in stages, in the first stage alone, or plainly. */
 export type EvalMode = "thinker" | "fast" | "baseline";
@@ -95,7 +95,7 @@ const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>(
       topK: z.int().nonnegative(),
     }),
     seed: z.int().nonnegative(),
-    device: z.enum(["auto", "cpu", "cuda", "emu"]),
+    device: deviceSchema,
     precision: z.enum(["f32", "bf16"]).nullable(),
   }),
   extent: z.strictObject<Fields<EvalExtent>>({

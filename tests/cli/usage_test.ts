@@ -41,6 +41,10 @@ Deno.test("cli: what cannot be parsed exits 1 with one line that names it", asyn
     [["train", "--task", "sing"], "--task"],
     [["train", "--preset", "huge"], "--preset"],
     [["train", "--device", "abacus"], "--device"],
+    [
+      ["solve", "1+1=", "--device", "cuda:first"],
+      "cuda:first is no device: auto, cpu, cuda, or cuda:1",
+    ],
     [["solve"], "question"],
     [["solve", "1+1=", "--top-p", "2"], "--top-p"],
     [["solve", "1+1=", "--temperature", "hot"], "hot"],

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { libraryPath } from "../../ffi/mod.ts";
+import { TempDir } from "../e2e/small.ts";
 
 /** What open_device.ts prints. */
 interface Report {
@@ -138,6 +139,36 @@ Deno.test("permissions: building and running need these, each of them, and no mo
       const { error } = await openDevice(env, later.filter((permission) => permission !== missing));
       assertEquals(error, "NotCapable", `without ${missing}`);
     }
+  });
+});
+
+Deno.test("build: a compiler gets an environment of named variables", async () => {
+  await using dir = await TempDir.make();
+  const known = ["HOME", "LC_ALL", "PATH", "TMPDIR"];
+  const script = `env -0 > ${dir.path}/environment\n${quick}`;
+  await withCompiler(script, async (env, cache) => {
+    const ask = async (variables: string) => {
+      const permissions = [
+        `--allow-env=${variables}`,
+        ...["read", "write", "ffi"].map((name) => `--allow-${name}=${cache}`),
+        "--allow-run=g++",
+      ];
+      const more = { LD_LIBRARY_PATH: dir.path, LC_ALL: "de_DE", TMPDIR: dir.path, CPATH: "/mine" };
+      const { sum } = await openDevice({ ...env, ...more }, permissions);
+      assertEquals(sum, 50);
+      const text = await Deno.readTextFile(`${dir.path}/environment`);
+      return new Map(text.split("\0").map((line) => line.split("=", 2) as [string, string]));
+    };
+    // What the shell of this test adds does not count.
+    const own = (names: Map<string, string>) =>
+      [...names.keys()].filter((name) => name && !/^(_|PWD|OLDPWD|SHLVL)$/.test(name)).sort();
+    const named = await ask(`${variables},PATH,TMPDIR,LD_LIBRARY_PATH`);
+    assertEquals(own(named), known);
+    assertEquals([named.get("LC_ALL"), named.get("TMPDIR")], ["C", dir.path]);
+    // A program that may not read PATH passes on what is there, but for what Deno would refuse.
+    const passed = await ask(variables);
+    assertEquals([passed.get("LC_ALL"), passed.get("CPATH")], ["C", "/mine"]);
+    assert(!passed.get("LD_LIBRARY_PATH"));
   });
 });
 

@@ -4,7 +4,9 @@ import { UserError } from "../../src/errors.ts";
 import { ppoSchema } from "../../src/ppo/mod.ts";
 import { presets } from "../../src/run/presets.ts";
 import {
+  checkResumed,
   checkRunnable,
+  keepChoices,
   parseTrainConfig,
   presetNames,
   trainConfigSchema,
@@ -98,4 +100,16 @@ Deno.test("presets: what is missing for a run, and what only can be planned, is 
   checkRunnable(spread({}));
   const { parallel: _, repository: __, ...older } = tiny;
   assertEquals(parseTrainConfig(older, "config.json"), tiny);
+});
+
+Deno.test("a run goes on with its own device, or on another GPU", () => {
+  const before = parseTrainConfig({ ...presets.tiny, device: "cuda:1" }, "test");
+  assertEquals(keepChoices(presets.tiny, before).device, "cuda:1");
+  for (const device of ["cuda", "cuda:0", "cuda:1"] as const) {
+    checkResumed(before, { ...before, device, steps: 9 });
+  }
+  const refused = () => checkResumed(before, { ...before, device: "cpu" });
+  assertThrows(refused, UserError, 'the run was started with another device ("cuda", now "cpu")');
+  const wrong = () => parseTrainConfig({ ...presets.tiny, device: "gpu" }, "test");
+  assertThrows(wrong, UserError, '"device": gpu is no device: auto, cpu, cuda, or cuda:1');
 });
