@@ -263,20 +263,21 @@ export class Stream implements Disposable {
     if (device.info.sync) return new Graph(device, body);
     device.check("graph_begin", device.symbols.tk_graph_begin(this.handle));
     const calls: Call[] = this.#recorded = [];
-    const end = () => {
-      this.#recorded = undefined;
-      return readHandle((out) =>
-        device.check("graph_end", device.symbols.tk_graph_end(this.handle, out))
-      );
-    };
+    const out = new BigUint64Array(1);
     try {
       body();
     } catch (error) {
-      device.symbols.tk_graph_destroy(end());
+      // The recording may be spoilt, too: what failed first is what counts.
+      if (device.symbols.tk_graph_end(this.handle, out) === 0) {
+        device.symbols.tk_graph_destroy(out[0]);
+      }
       throw error;
+    } finally {
+      this.#recorded = undefined;
     }
+    device.check("graph_end", device.symbols.tk_graph_end(this.handle, out));
     return new Graph(device, {
-      handle: end(),
+      handle: out[0],
       name: `graph of ${calls.length} ops (${summary(calls)})`,
     });
   }

@@ -221,6 +221,12 @@ testBackends("graphs: an error while recording leaves the stream as it was", asy
       throw new Error("no op after all");
     });
   assertThrows(fail, Error, "no op after all");
+  const spoilt = () =>
+    stream.record(() => {
+      stream.device.symbols.tk_graph_end(stream.handle, new BigUint64Array(1));
+      throw new Error("and no recording either");
+    });
+  assertThrows(spoilt, Error, "and no recording either");
   const nested = () => stream.record(() => stream.record(() => {}));
   assertThrows(nested, NativeError, "a graph is already being recorded");
   let waited: Promise<unknown> | undefined;
