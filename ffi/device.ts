@@ -118,7 +118,7 @@ export class Device implements Disposable {
   check(op: string, status: number, args: object = {}): void {
     if (status === 0) return;
     const message = `${describeCall(op, args)}: ${this.library.lastError()}`;
-    if (status !== LOST || this.info.sync) throw new NativeError(message);
+    if (status !== LOST || this.info?.sync) throw new NativeError(message);
     throw new NativeError(`${message}; ${this.trail}`, {
       hint: "with THINKER_CUDA_SYNC=1 in the environment the kernel that fails is named",
     });

@@ -94,9 +94,9 @@ extern "C" int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint6
       float* entropies = entropy ? f32(entropy) + t : nullptr;
       if (head.is_f32) {
         head.logits_f32(s.queue, f32(workspace), t, rows);
-        launch_tile("score_rows_f32", score_rows_f32, rows, kRowThreads, partial_bytes(V), s.queue, f32(logprobs) + t, entropies,
-                    static_cast<const float*>(f32(workspace)), static_cast<const int32_t*>(i32(targets) + t), V,
-                    inv_temperature);
+        launch_tile("score_rows_f32", score_rows_f32, rows, kRowThreads, partial_bytes(V), s.queue,
+                    f32(logprobs) + t, entropies, static_cast<const float*>(f32(workspace)),
+                    static_cast<const int32_t*>(i32(targets) + t), V, inv_temperature);
         continue;
       }
       Partial* partials = pointer<Partial>(workspace);

@@ -161,8 +161,8 @@ void loss_f32(Stream& s, const Head& head, const Outputs& out, const LossTerms& 
     const int rows = std::min(chunk, head.T - t);
     const float* h = f32(head.h) + int64_t{t} * C;
     head.logits_f32(s.queue, logits, t, rows);
-    launch_tile("loss_rows_f32", loss_rows_f32, rows, kRowThreads, partial_bytes(V), s.queue, logits, entropies, out.logprobs, out.targets,
-                terms, t, V, inv_temperature);
+    launch_tile("loss_rows_f32", loss_rows_f32, rows, kRowThreads, partial_bytes(V), s.queue, logits, entropies,
+                out.logprobs, out.targets, terms, t, V, inv_temperature);
     LAUNCH(sum_stats, 1, kRowThreads, 0, s.queue, s.partials, out.stats, terms, out.logprobs, entropies, t, rows,
            t + rows == head.T);
     multiply_f32(s.queue, {logits, V, 1, f32(head.packed), 1, C, f32(out.dh) + int64_t{t} * C, C, 1, nullptr, rows, C, V,

@@ -222,7 +222,8 @@ __global__ void __launch_bounds__(Shape::kThreads) head_kernel(HeadProduct p, Ep
 template <class Shape, bool kAligned, class Epilogue>
 void launch_head_shape(cudaStream_t queue, const HeadProduct& p, const Epilogue& epilogue) {
   const int64_t blocks = ((p.w.rows + Shape::kI - 1) / Shape::kI) * int64_t{(p.h.rows + Shape::kJ - 1) / Shape::kJ};
-  launch_tile("head_kernel", head_kernel<Shape, kAligned, Epilogue>, blocks, Shape::kThreads, Shape::kSharedBytes, queue, p, epilogue);
+  launch_tile("head_kernel", head_kernel<Shape, kAligned, Epilogue>, blocks, Shape::kThreads,
+              Shape::kSharedBytes, queue, p, epilogue);
 }
 
 // The number of rows chooses the shape, which changes no bit.

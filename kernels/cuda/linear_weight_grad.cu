@@ -45,8 +45,8 @@ __global__ void __launch_bounds__(Shape::kThreads)
 template <class Shape, bool kAligned>
 void launch_gradient(cudaStream_t queue, float* dw, int64_t ld_dw, const Operand& dy, const Operand& x, int depth) {
   const int64_t blocks = ((dy.rows + Shape::kI - 1) / Shape::kI) * int64_t{(x.rows + Shape::kJ - 1) / Shape::kJ};
-  launch_tile("weight_gradient_kernel", weight_gradient_kernel<Shape, kAligned>, blocks, Shape::kThreads, Shape::kSharedBytes, queue, dw, ld_dw,
-              dy, x, depth);
+  launch_tile("weight_gradient_kernel", weight_gradient_kernel<Shape, kAligned>, blocks, Shape::kThreads,
+              Shape::kSharedBytes, queue, dw, ld_dw, dy, x, depth);
 }
 
 // A block sums kBiasColumns columns: rows y, y + kBiasRows, ... in order, then the kBiasRows sums in order.

@@ -157,8 +157,8 @@ int32_t tk_device_open(int32_t index, int32_t, void* device_out) {
     cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess) no_device(reason_of(status));
     if (index < 0 || index >= count)
-      no_device("there is no " + device_name(index) + ", the number of devices is " + std::to_string(count) +
-                " and the first one " + device_name(0));
+      no_device("there is no " + device_name(index) + " (devices: " + std::to_string(count) + ", the first is " +
+                device_name(0) + ")");
     status = cudaSetDevice(index);
     if (status == cudaSuccess) status = cudaFree(nullptr);  // creates the context, or says why it cannot
     if (status != cudaSuccess) no_device(reason_of(status));

@@ -197,8 +197,8 @@ inline bool is_aligned(const void* data, int64_t ld) {
 
 // Launches a kernel that needs more shared memory than the default limit; `name` is for messages.
 template <class... Params, class... Args>
-void launch_tile(const char* name, void (*kernel)(Params...), int64_t blocks, int threads, int shared_bytes, cudaStream_t queue,
-                 Args... args) {
+void launch_tile(const char* name, void (*kernel)(Params...), int64_t blocks, int threads, int shared_bytes,
+                 cudaStream_t queue, Args... args) {
   require(blocks <= 0x7fffffff, "the matrices are too large for one launch");
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
   LAUNCH_AS(name, kernel, static_cast<unsigned>(blocks), threads, shared_bytes, queue, args...);

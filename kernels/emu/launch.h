@@ -33,8 +33,8 @@ struct Invoke<std::index_sequence<I...>, Parameters...> {
 };
 
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t dynamic_shared, Stream* stream,
-            Arguments&&... arguments) {
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t dynamic_shared,
+            Stream* stream, Arguments&&... arguments) {
   const ApiCall call;
   if (health == Health::kLost) {
     fail(cudaErrorIllegalAddress);

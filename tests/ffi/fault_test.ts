@@ -81,9 +81,7 @@ async function testTraining(): Promise<void> {
 }
 
 async function testIndex(): Promise<void> {
-  const message =
-    "device_open: no CUDA device: there is no emu:2, the number of devices is 1 and " +
-    "the first one emu:0";
+  const message = "device_open: no CUDA device: there is no emu:2 (devices: 1, the first is emu:0)";
   await assertRejects(() => Device.open("emu", { index: 2 }), NativeError, message);
 }
 
