@@ -72,6 +72,7 @@ import emuLaunchH from "../kernels/emu/launch.h" with { type: "text" };
 import emuHostApiH from "../kernels/emu/host_api.h" with { type: "text" };
 import emuIntrinsicsH from "../kernels/emu/intrinsics.h" with { type: "text" };
 import emuBf16H from "../kernels/emu/bf16.h" with { type: "text" };
+import emuH100RoundingH from "../kernels/emu/h100_rounding.h" with { type: "text" };
 import emuPtxEmuH from "../kernels/emu/ptx_emu.h" with { type: "text" };
 
 /** One source file of a backend: headers are written beside the units, units are compiled. */
@@ -165,6 +166,7 @@ export const emuSources: readonly SourceFile[] = [
   { name: "host_api.h", text: emuHostApiH },
   { name: "intrinsics.h", text: emuIntrinsicsH },
   { name: "bf16.h", text: emuBf16H },
+  { name: "h100_rounding.h", text: emuH100RoundingH },
   { name: "ptx_emu.h", text: emuPtxEmuH },
   ...kernelSources,
 ];

@@ -56,6 +56,7 @@ constexpr size_t kStackBytes = 64 << 10;
 }
 
 enum class Order { kForward, kReverse, kRandom };
+enum class Rounding { kNearest, kH100 };
 
 // THINKER_EMU_FAULT=NAME[:N]: the N-th (first) kernel to run whose name holds NAME fails.
 struct PlannedFault {
@@ -67,6 +68,7 @@ struct PlannedFault {
 struct Config {
   PlannedFault fault;
   Order order = Order::kForward;
+  Rounding rounding = Rounding::kNearest;
   int workers = 1;
   uint64_t seed = 1;
   bool lazy, protect, interblock, banks;
@@ -81,6 +83,11 @@ struct Config {
       order = Order::kRandom;
     else
       fatal("THINKER_EMU_ORDER is \"%s\", not forward, reverse or random", name);
+    name = value("ROUNDING");
+    if (name && !std::strcmp(name, "h100"))
+      rounding = Rounding::kH100;
+    else if (name && std::strcmp(name, "nearest"))
+      fatal("THINKER_EMU_ROUNDING is \"%s\", not nearest or h100", name);
     if (const char* text = value("SEED")) seed = std::strtoull(text, nullptr, 10);
     if (const char* text = value("FAULT")) {
       const char* colon = std::strchr(text, ':');

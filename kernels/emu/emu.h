@@ -4,11 +4,12 @@
 // blocks are spread over OS threads. A fiber gives way only at a synchronising operation. Warp
 // operations and barriers are rendezvous that check masks and who is missing; asynchronous copies land
 // only when they are waited for; fresh memory holds NaN bits. So a kernel whose order of operations is
-// wrong gives wrong numbers or stops with a report. What this cannot tell: speed, the rounding of real
-// tensor cores, and whether the PTX behind the wrappers of ptx.cuh is right.
+// wrong gives wrong numbers or stops with a report. What this cannot tell: speed, and whether the PTX
+// behind the wrappers of ptx.cuh is right.
 //
 // Environment (read when the library is loaded):
 //   THINKER_EMU_ORDER=forward|reverse|random  order of threads, warps and blocks
+//   THINKER_EMU_ROUNDING=nearest|h100         sums of mma and 2^x: as on a CPU, or as on an H100
 //   THINKER_EMU_SEED=n                        seed of the random order
 //   THINKER_EMU_WORKERS=n                     OS threads (default: all; 1 in sanitizer builds)
 //   THINKER_EMU_LAZY=1                        stream work runs only when something waits for it
@@ -36,4 +37,5 @@
 #include "host_api.h"
 #include "intrinsics.h"
 #include "bf16.h"
+#include "h100_rounding.h"
 #include "ptx_emu.h"

@@ -1,6 +1,6 @@
 // ptx_emu.h: the wrappers of ptx.cuh in C++. The lane tables are those of the PTX manual.
 #pragma once
-#include "bf16.h"
+#include "h100_rounding.h"
 
 namespace emu {
 
@@ -74,11 +74,21 @@ struct MmaIn {
 struct Floats4 {
   float values[4];
 };
+// d(16, 8) += a(16, 16) b(16, 8), product by product, each sum rounded to nearest.
+EMU_STATE inline void multiply_rounding_to_nearest(float (&d)[16][8], const float (&a)[16][16],
+                                                   const float (&b)[16][8]) {
+  using Row = float __attribute__((vector_size(32)));
+  for (int i = 0; i < 16; ++i) {
+    Row sum = *reinterpret_cast<Row*>(d[i]);
+    for (int k = 0; k < 16; ++k) sum += a[i][k] * *reinterpret_cast<const Row*>(b[k]);
+    *reinterpret_cast<Row*>(d[i]) = sum;
+  }
+}
+
 // Lane l holds rows l / 4 and l / 4 + 8 of A, columns 2 (l % 4) + 0..1 and + 8..9; column l / 4 of B,
 // the same k; D like the first half of A.
 EMU_STATE inline void multiply_matrices(Warp& w, uint32_t mask) {
   if (mask != ~0u) fatal("mma by a part of a warp (lanes %08x)", mask);
-  using Row = float __attribute__((vector_size(32)));
   alignas(64) float a[16][16], b[16][8], d[16][8];
   for (int lane = 0; lane < 32; ++lane) {
     const MmaIn& in = lane_in<MmaIn>(w, lane);
@@ -94,11 +104,10 @@ EMU_STATE inline void multiply_matrices(Warp& w, uint32_t mask) {
     }
     for (int part = 0; part < 4; ++part) d[group + part / 2 * 8][pair + part % 2] = in.c[part];
   }
-  for (int i = 0; i < 16; ++i) {
-    Row sum = *reinterpret_cast<Row*>(d[i]);
-    for (int k = 0; k < 16; ++k) sum += a[i][k] * *reinterpret_cast<Row*>(b[k]);
-    *reinterpret_cast<Row*>(d[i]) = sum;
-  }
+  if (config.rounding == Rounding::kH100)
+    multiply_like_h100(d, a, b);
+  else
+    multiply_rounding_to_nearest(d, a, b);
   for (int lane = 0; lane < 32; ++lane) {
     const int group = lane / 4, pair = lane % 4 * 2;
     lane_out<Floats4>(w, lane) = {{d[group][pair], d[group][pair + 1], d[group + 8][pair], d[group + 8][pair + 1]}};
@@ -130,4 +139,6 @@ inline void mma_m16n8k16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uin
   const auto out = emu::collective<emu::Floats4>(~0u, in, emu::multiply_matrices, "mma", file, line);
   for (int i = 0; i < 4; ++i) d[i] = out.values[i];
 }
-inline float exp2_approx(float x) { return exp2f(x); }
+inline float exp2_approx(float x) {
+  return emu::config.rounding == emu::Rounding::kH100 ? emu::exp2_like_h100(x) : exp2f(x);
+}
