@@ -98,7 +98,7 @@ export async function shown(body: Promise<void>): Promise<void> {
   }
 }
 
-/** Fresh random numbers on every run; the seed is printed by `seeded` when a test fails. */
+/** Random numbers from a seed; a fresh one unless it is given. */
 export class Rand {
   #state: bigint;
   readonly seed: number;
@@ -134,20 +134,26 @@ export class Rand {
   }
 }
 
-/** Runs the body with a fresh random source and names its seed if it fails. */
+/**
+ * Runs the body with a fresh random source and names its seed if it fails. `THINKER_TEST_SEED` gives the
+ * seed instead; `THINKER_TEST_REPEAT` is how many times the body runs, each time with fresh numbers.
+ */
 export async function seeded(body: (rand: Rand) => Promise<void> | void): Promise<void> {
-  const rand = new Rand();
-  try {
-    await body(rand);
-  } catch (error) {
-    console.error(`random seed of the failure: ${rand.seed}`);
-    throw error;
+  const seed = Deno.env.get("THINKER_TEST_SEED");
+  const times = seed ? 1 : Number(Deno.env.get("THINKER_TEST_REPEAT") ?? 1);
+  for (let i = 0; i < times; i++) {
+    const rand = seed ? new Rand(Number(seed)) : new Rand();
+    try {
+      await body(rand);
+    } catch (error) {
+      console.error(`random seed of the failure: THINKER_TEST_SEED=${rand.seed} replays it`);
+      throw error;
+    }
   }
 }
 
 /**
- * Asserts |actual - expected| <= tolerance * (scale of the expected values), element by element; where
- * these may cancel, `least` is the scale of their terms.
+ * Asserts |actual - expected| <= tolerance * (scale of the expected values), element by element.
  * NaN anywhere fails.
  */
 export function assertClose(
@@ -155,13 +161,12 @@ export function assertClose(
   expected: ArrayLike<number>,
   tolerance: number,
   what = "values",
-  least = 1e-6,
 ): void {
   assert(
     actual.length === expected.length,
     `${what}: ${actual.length} values, not ${expected.length}`,
   );
-  let scale = least;
+  let scale = 1e-6;
   for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]));
   for (let i = 0; i < expected.length; i++) {
     const error = Math.abs(actual[i] - expected[i]);

@@ -7,7 +7,14 @@ import {
   stat,
 } from "../../ffi/mod.ts";
 import type { Lab, Rand } from "../native.ts";
-import { type Precision, putAs, roundTo } from "./precision.ts";
+import {
+  assertWithin,
+  logprobError,
+  type Precision,
+  putAs,
+  roundTo,
+  sumError,
+} from "./precision.ts";
 
 /** An LM head and hidden states on the host. */
 export interface HostHead {
@@ -83,13 +90,16 @@ export function logprobs64(head: HostHead, targets: ArrayLike<number>, temperatu
   return { logprobs, entropy };
 }
 
-/** Loss of one token and its derivatives by log-prob and entropy; fills its share of `stats`. */
+/**
+ * Loss of one token and its derivatives by log-prob and entropy; fills its share of `stats`. `size` is that
+ * of the terms of `byLogprob`, and of their own derivatives by log-prob.
+ */
 export type TokenLoss = (
   t: number,
   logp: number,
   entropy: number,
   stats: Float64Array,
-) => { byLogprob: number; byEntropy: number };
+) => { byLogprob: number; byEntropy: number; size: number };
 
 /** `-w log p`. */
 export function crossEntropy64(weights: ArrayLike<number>): TokenLoss {
@@ -98,7 +108,7 @@ export function crossEntropy64(weights: ArrayLike<number>): TokenLoss {
     stats[stat.policy] -= weights[t] * logp;
     stats[stat.entropy] += weights[t] * entropy;
     stats[stat.weight] += weights[t];
-    return { byLogprob: -weights[t], byEntropy: 0 };
+    return { byLogprob: -weights[t], byEntropy: 0, size: Math.abs(weights[t]) };
   };
 }
 
@@ -116,7 +126,7 @@ export function ppo64(rows: PpoRows, options: PpoLossOptions): TokenLoss {
   const { clipLow, clipHigh, entropyCoefficient, klCoefficient, klEstimator } = options;
   return (t, logp, entropy, stats) => {
     const w = rows.weights[t], advantage = rows.advantages[t], is = rows.isWeights?.[t] ?? 1;
-    if (w === 0) return { byLogprob: 0, byEntropy: 0 };
+    if (w === 0) return { byLogprob: 0, byEntropy: 0, size: 0 };
     const change = logp - rows.oldLogprobs[t], ratio = Math.exp(change);
     const limited = Math.min(Math.max(ratio, 1 - clipLow), 1 + clipHigh);
     const isCut = limited * advantage < ratio * advantage;
@@ -139,11 +149,16 @@ export function ppo64(rows: PpoRows, options: PpoLossOptions): TokenLoss {
     return {
       byLogprob: w * (policySlope + klCoefficient * klSlope),
       byEntropy: -w * entropyCoefficient,
+      size: w * (Math.abs(policySlope) + klCoefficient * (1 + Math.abs(klSlope))),
     };
   };
 }
 
-/** A loss over the head: statistics, log-probs and gradients. */
+/**
+ * A loss over the head: statistics, log-probs and gradients, and of each gradient the sum of its terms'
+ * sizes, for it may be a small difference of large terms: where a row nearly got its target right, 1 - p
+ * is one itself.
+ */
 export function headLoss64(
   head: HostHead,
   targets: ArrayLike<number>,
@@ -152,20 +167,50 @@ export function headLoss64(
 ) {
   const { h, w, T, C, V } = head;
   const stats = new Float64Array(stat.count), logprobs = new Float64Array(T);
-  const dh = new Float64Array(T * C), dw = new Float64Array(V * C);
+  const [dh, dhSize] = [new Float64Array(T * C), new Float64Array(T * C)];
+  const [dw, dwSize] = [new Float64Array(V * C), new Float64Array(V * C)];
   for (let t = 0; t < T; t++) {
     const logp = logSoftmax64(logits64(head, t, temperature));
     const entropy = -logp.reduce((sum, x) => sum + Math.exp(x) * x, 0);
     logprobs[t] = logp[targets[t]];
-    const { byLogprob, byEntropy } = loss(t, logprobs[t], entropy, stats);
+    const { byLogprob, byEntropy, size } = loss(t, logprobs[t], entropy, stats);
     for (let v = 0; v < V; v++) {
       const p = Math.exp(logp[v]);
-      const dz = byLogprob * (Number(v === targets[t]) - p) - byEntropy * p * (logp[v] + entropy);
+      const hit = Number(v === targets[t]);
+      const dz = byLogprob * (hit - p) - byEntropy * p * (logp[v] + entropy);
+      const dzSize = size * (hit + p) + Math.abs(byEntropy) * p * (entropy - logp[v]);
       for (let c = 0; c < C; c++) {
         dh[t * C + c] += dz / temperature * w[v * C + c];
         dw[v * C + c] += dz / temperature * h[t * C + c];
+        dhSize[t * C + c] += dzSize / temperature * Math.abs(w[v * C + c]);
+        dwSize[v * C + c] += dzSize / temperature * Math.abs(h[t * C + c]);
       }
     }
   }
-  return { stats, logprobs, dh, dw };
+  return { stats, logprobs, dh, dw, dhSize, dwSize };
+}
+
+/**
+ * Compares gradients with those of `headLoss64`, where dw started from some values. A term is off by as
+ * much of its size as its log-prob is off, and log-probs reach down to -16 or so. In bfloat16 each dL/dlogit
+ * is rounded to 8 bits, and so is each dh: half a unit in the last of them is 2^-8 at most.
+ */
+export function assertGradients(
+  { dtype, T, C, V }: ReturnType<typeof randomHead>,
+  actual: { dh: Float32Array; dw: Float32Array },
+  expected: ReturnType<typeof headLoss64>,
+  start?: Float32Array,
+): void {
+  const old = (i: number) => start?.[i] ?? 0;
+  const allowed = (roundings: number, depth: number) =>
+    16 * logprobError(dtype, C) + sumError(dtype, depth) +
+    (dtype === "bf16" ? roundings * 2 ** -8 : 0);
+  const [dh, dw] = [allowed(2, V), allowed(1, T)];
+  assertWithin(actual.dh, expected.dh, expected.dhSize.map((size) => dh * size), "dh");
+  assertWithin(
+    actual.dw,
+    expected.dw.map((x, i) => x + old(i)),
+    expected.dwSize.map((size, i) => dw * (size + Math.abs(old(i)))),
+    "dw",
+  );
 }

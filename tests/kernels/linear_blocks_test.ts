@@ -1,6 +1,7 @@
 import { linearBackwardInput, linearBackwardWeight, linearForward } from "../../ffi/mod.ts";
 import { assertClose, assertSameBits, Lab, seeded } from "../native.ts";
 import { packWeight } from "./head_reference.ts";
+import { sumError } from "./precision.ts";
 
 /** Sizes at which the kernels work in several slices of K, blocks of rows and groups of packed rows. */
 const [M, N, K] = [600, 130, 2100];
@@ -35,15 +36,20 @@ Deno.test("linear in blocks: forward and backward agree with float64", async () 
       const y = lab.put(y0, [M, N]);
       linearForward(lab.stream, { y, x: xt, w: packed, bias: lab.put(bias), accumulate });
       const expected = xw.map((v, i) => v + bias[i % N] + (accumulate ? y0[i] : 0));
-      assertClose(await lab.f32(y), expected, 1e-5, "y");
+      assertClose(await lab.f32(y), expected, sumError("f32", K), "y");
     }
     const dx = lab.out([M, K]);
     linearBackwardInput(lab.stream, { dx, dy: dyt, w: packed });
-    assertClose(await lab.f32(dx), product(dy, transposed(w, N), M, K, N), 1e-5, "dx");
+    assertClose(
+      await lab.f32(dx),
+      product(dy, transposed(w, N), M, K, N),
+      sumError("f32", N),
+      "dx",
+    );
     const dw = lab.put(dw0, [N, K]);
     linearBackwardWeight(lab.stream, { dw, dy: dyt, x: xt });
     const outer = product(transposed(dy, M), transposed(x, M), N, K, M);
-    assertClose(await lab.f32(dw), outer.map((v, i) => v + dw0[i]), 1e-5, "dw");
+    assertClose(await lab.f32(dw), outer.map((v, i) => v + dw0[i]), sumError("f32", M), "dw");
   });
 });
 

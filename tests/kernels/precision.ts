@@ -64,9 +64,36 @@ export async function floats(lab: Lab, tensor: Tensor): Promise<Float32Array<Arr
   return fromBits(await lab.stream.download(tensor, new Uint16Array(tensor.size)));
 }
 
+/** Half a unit in the last place of a float32 number between 1 and 2. */
+const U = 2 ** -24;
+
+/**
+ * What rounding may do to sums of `depth` products of either sign, as a share of the largest sum.
+ *
+ * A chain in float32 rounds each sum to nearest, so each is off by at most U of itself, up or down, and
+ * their errors add up like a random walk: with a deviation of U sqrt(depth / 3) if every partial sum were as
+ * large as the largest. Three times U sqrt(depth) is five deviations, and eight roundings more are for what
+ * comes around the sum, a bias or an old value.
+ *
+ * Tensor cores, where bfloat16 goes, add 16 products at once but cut off the sum: it loses up to 2 U, U on
+ * average, and always toward zero, so over depth / 16 instructions the losses add up in full.
+ */
+export function sumError(dtype: Precision, depth: number): number {
+  return 3 * U * Math.sqrt(depth + 8) + (dtype === "bf16" ? U * depth / 16 : 0);
+}
+
+/**
+ * The same for logarithms of a softmax over sums of `depth` products. Exponentials are off by up to 2 units
+ * in the last place (4 U), their sum by some roundings, and the logarithm and the difference by one each.
+ */
+export function logprobError(dtype: Precision, depth: number): number {
+  return sumError(dtype, depth) + 16 * U;
+}
+
 /**
  * Asserts that values are the expected ones after sums in float32 and, in bf16, one rounding to nearest
- * on the way to memory: half a unit in the last of 8 bits.
+ * on the way to memory: half a unit in the last of 8 bits. `tolerance` is a share of the largest expected
+ * value, or of `least` where all of these are smaller.
  */
 export function assertRounded(
   dtype: Precision,
@@ -74,16 +101,28 @@ export function assertRounded(
   expected: ArrayLike<number>,
   tolerance: number,
   what: string,
+  least = 1e-6,
+): void {
+  let scale = least;
+  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]));
+  const allowed = Array.from(expected, (x) => {
+    return tolerance * scale + (dtype === "bf16" ? 2 ** -8 * Math.abs(x) : 0);
+  });
+  assertWithin(actual, expected, allowed, what);
+}
+
+/** Asserts |actual - expected| <= allowed, element by element; NaN fails. */
+export function assertWithin(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  allowed: ArrayLike<number>,
+  what: string,
 ): void {
   assert(actual.length === expected.length, `${what}: ${actual.length} values`);
-  let scale = 1e-6;
-  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]));
   for (let i = 0; i < expected.length; i++) {
-    const rounding = dtype === "bf16" ? 2 ** -8 * Math.abs(expected[i]) : 0;
-    const error = Math.abs(actual[i] - expected[i]);
     assert(
-      error <= rounding + tolerance * scale,
-      `${what}[${i}]: ${actual[i]}, expected ${expected[i]} (scale ${scale})`,
+      Math.abs(actual[i] - expected[i]) <= allowed[i],
+      `${what}[${i}]: ${actual[i]}, expected ${expected[i]} within ${allowed[i]}`,
     );
   }
 }
