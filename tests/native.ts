@@ -140,8 +140,8 @@ export class Rand {
  */
 export async function seeded(body: (rand: Rand) => Promise<void> | void): Promise<void> {
   const seed = Deno.env.get("THINKER_TEST_SEED");
-  const times = seed ? 1 : Number(Deno.env.get("THINKER_TEST_REPEAT") ?? 1);
-  for (let i = 0; i < times; i++) {
+  let left = seed ? 1 : Number(Deno.env.get("THINKER_TEST_REPEAT") ?? 1);
+  do {
     const rand = seed ? new Rand(Number(seed)) : new Rand();
     try {
       await body(rand);
@@ -149,7 +149,7 @@ export async function seeded(body: (rand: Rand) => Promise<void> | void): Promis
       console.error(`random seed of the failure: THINKER_TEST_SEED=${rand.seed} replays it`);
       throw error;
     }
-  }
+  } while (--left > 0);
 }
 
 /**

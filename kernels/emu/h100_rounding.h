@@ -54,7 +54,7 @@ EMU_STATE inline PartsRow parts_of(const float (&x)[8]) {
 template <int kBits>
 EMU_STATE inline Ints aligned(const PartsRow& term, const Ints& top) {
   const Ints sign = term.significand >> 31, distance = top - term.exponent;
-  const Ints shift = distance < 31 ? distance : 31;  // nothing is left of 31 bits
+  const Ints all = Ints{} + 31, shift = distance < all ? distance : all;  // a wider shift is undefined
   const Ints magnitude = (term.significand ^ sign) - sign;
   return ((magnitude << (25 - kBits) >> shift) ^ sign) - sign;
 }
@@ -82,7 +82,7 @@ EMU_STATE inline void multiply_like_h100(float (&d)[16][8], const float (&a)[16]
       const Parts left = parts_of<7>(a[i][k]);
       products[k] = {left.significand * right[k].significand, left.exponent + right[k].exponent};
       top = products[k].exponent > top ? products[k].exponent : top;
-      special |= Ints{} - (left.exponent == kExponentOfInfinity);
+      if (left.exponent == kExponentOfInfinity) special = ~Ints{};
     }
     // Two sums, because 17 terms of up to 27 bits may exceed 31.
     Ints sums[2] = {aligned<23>(c, top), {}};
