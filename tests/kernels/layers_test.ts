@@ -133,7 +133,8 @@ for (const [T, C] of shapes) {
           const part = numericGradient((v) => dot(rmsnormRow(row(x, t), v, eps), row(dy, t)), w);
           part.forEach((v, c) => columns[c] += v);
         }
-        assertClose(await lab.f32(dw), columns, 1e-5, "dw");
+        // Terms of size 1, of which a single column may cancel nearly all.
+        assertRounded("f32", await lab.f32(dw), columns, 1e-5, "dw", 1);
         const dx1 = put(residual);
         rmsnormBackward(lab.stream, {
           dx: dx1,
