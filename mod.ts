@@ -45,7 +45,7 @@ export {
   type Tensor,
 } from "./ffi/mod.ts";
 export { Random, type RandomState } from "./src/data/mod.ts";
-export { UserError } from "./src/errors.ts";
+export { UserError } from "./src/base/errors.ts";
 export {
   type Continuation,
   Engine,
@@ -108,9 +108,9 @@ export {
   playEpisodes,
   type PlayOptions,
 } from "./src/rollout/mod.ts";
-export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "./src/schema.ts";
+export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "./src/base/schema.ts";
 export * from "./src/task/mod.ts";
-export { presets } from "./src/run/presets.ts";
-export { type PresetName, type TrainConfig, trainConfigSchema } from "./src/run/config.ts";
-export type { Metrics } from "./src/run/mod.ts";
-export { train, type TrainHooks, type TrainOptions } from "./src/run/train.ts";
+export { presets } from "./src/setup/presets.ts";
+export { type PresetName, type TrainConfig, trainConfigSchema } from "./src/setup/config.ts";
+export type { Metrics } from "./src/train/mod.ts";
+export { train, type TrainHooks, type TrainOptions } from "./src/train/train.ts";

@@ -7,7 +7,7 @@ import { type Device, dtypeBytes, type Precision, type Stream } from "../ffi/mod
 import { DeviceBatch } from "../src/engine/batch.ts";
 import { Decoder, type ModelConfig, tinyVocabSize } from "../src/model/mod.ts";
 import { AdamW, Learner, type Pack, pack } from "../src/ppo/mod.ts";
-import { presets } from "../src/run/presets.ts";
+import { presets } from "../src/setup/presets.ts";
 import { now } from "./clock.ts";
 import { fillRandom } from "./workbench.ts";
 

@@ -9,7 +9,7 @@
  * @module
  */
 import { libraryPath } from "../ffi/mod.ts";
-import { writeAtomic } from "../src/atomic.ts";
+import { writeAtomic } from "../src/base/files.ts";
 
 /** What ptxas says about one kernel on one target. */
 export interface KernelResources {

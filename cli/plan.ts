@@ -6,19 +6,19 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { type DeviceChoice, hasDriver, openDevice } from "../ffi/mod.ts";
-import { UserError } from "../src/errors.ts";
+import { UserError } from "../src/base/errors.ts";
 import { paramCount } from "../src/model/mod.ts";
-import { formatBytes, parseBytes } from "../src/run/bytes.ts";
-import { openModelConfig, openTasks, openTokenizer } from "../src/run/models.ts";
+import { formatBytes, parseBytes } from "../src/base/bytes.ts";
+import { openModelConfig, openTasks, openTokenizer } from "../src/setup/models.ts";
 import {
   adviseChange,
   fittingChanges,
   formatPlan,
   planMemory,
   usableBytes,
-} from "../src/run/plan.ts";
-import { deviceSchema, presetNames } from "../src/run/config.ts";
-import { presets } from "../src/run/presets.ts";
+} from "../src/setup/plan.ts";
+import { deviceSchema, presetNames } from "../src/setup/config.ts";
+import { presets } from "../src/setup/presets.ts";
 import { checkOptions } from "./options.ts";
 import { layConfig } from "./settings.ts";
 

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { UserError } from "../src/errors.ts";
-import { readJson } from "../src/json_file.ts";
-import { parseTrainConfig, type TrainConfig } from "../src/run/config.ts";
+import { UserError } from "../src/base/errors.ts";
+import { readJson } from "../src/base/json.ts";
+import { parseTrainConfig, type TrainConfig } from "../src/setup/config.ts";
 
 /**
  * A config with a file laid over it, and single settings over both. Settings that are undefined leave
@@ -24,7 +24,8 @@ export function layConfig(
 }
 
 function readConfig(file: string): Record<string, unknown> {
-  const hint = "it must be a JSON object; see src/run/config.ts, or config.json of any run folder";
+  const hint =
+    "it must be a JSON object; see src/setup/config.ts, or config.json of any run folder";
   const content = readJson(file, hint);
   if (!isObject(content)) throw new UserError(`${file} is not a JSON object`, { hint });
   return content;

@@ -5,11 +5,11 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { UserError } from "../src/errors.ts";
-import { deviceSchema, presetNames, type TrainConfig } from "../src/run/config.ts";
-import { RunFolder } from "../src/run/folder.ts";
-import { presets } from "../src/run/presets.ts";
-import { train } from "../src/run/train.ts";
+import { UserError } from "../src/base/errors.ts";
+import { deviceSchema, presetNames, type TrainConfig } from "../src/setup/config.ts";
+import { RunFolder } from "../src/train/folder.ts";
+import { presets } from "../src/setup/presets.ts";
+import { train } from "../src/train/train.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
 import { Progress } from "./progress.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { unfold } from "../src/errors.ts";
+import { unfold } from "../src/base/errors.ts";
 import { shown } from "./native.ts";
 
 /** Fails in its scope and again, twice, on leaving it. */

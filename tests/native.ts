@@ -8,7 +8,7 @@ import {
   type Stream,
   type Tensor,
 } from "../ffi/mod.ts";
-import { unfold } from "../src/errors.ts";
+import { unfold } from "../src/base/errors.ts";
 
 /** A device and stream for one test, with host/device conveniences. Frees everything on dispose. */
 export class Lab implements Disposable {

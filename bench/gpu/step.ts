@@ -8,7 +8,7 @@ import { Engine } from "../../src/engine/mod.ts";
 import { grade } from "../../src/grade/mod.ts";
 import { Decoder, type ModelConfig, tinyTokenizerJson, Tokenizer } from "../../src/model/mod.ts";
 import { PpoTrainer } from "../../src/ppo/mod.ts";
-import { presets } from "../../src/run/presets.ts";
+import { presets } from "../../src/setup/presets.ts";
 import { BaselineTask, tinyPrompts, TrailingAccuracy } from "../../src/task/mod.ts";
 import { randomDecoder } from "../models.ts";
 import { fillRandom, type Workbench } from "../workbench.ts";

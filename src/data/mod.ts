@@ -8,22 +8,7 @@
  * @module
  */
 
-export {
-  type ArithmeticProblem,
-  arithmeticProblem,
-  DEFAULT_MIX,
-  heldOut,
-  isHeldOut,
-  type Level,
-  type LevelMix,
-  trainProblem,
-  wrongAnswer,
-  wrongAttempt,
-} from "./arithmetic.ts";
-export { type Attempt, type Kind, rightAttempt, wrongAttempts } from "./arithmetic_work.ts";
-export { scriptedEpisode, type Skill } from "./dialogues.ts";
 export { type Choices, withChoices } from "./choices.ts";
 export { type Loaded, type LoadOptions, loadProblems, type Skipped } from "./load.ts";
 export { type Problem, problemSchema } from "./problem.ts";
-export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "../schema.ts";
-export { hash64, Random, type RandomState } from "./random.ts";
+export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "../base/schema.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { readJson } from "../json_file.ts";
-import { parseSettings } from "../suggest.ts";
+import { readJson } from "../base/json.ts";
+import { parseSettings } from "../base/settings.ts";
 import type { DataSource } from "./sources.ts";
 
 /** What is known of a file since its first download. */

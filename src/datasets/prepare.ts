@@ -5,9 +5,9 @@
  */
 import { basename, join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 import { Hub } from "../hub/mod.ts";
-import { writeAtomic } from "../atomic.ts";
+import { writeAtomic } from "../base/files.ts";
 import { fileChecksum } from "./checksum.ts";
 import { download } from "./download.ts";
 import { formatLock, type Lock, lockKey, readLock } from "./lock.ts";

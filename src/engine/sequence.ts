@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 import type { BlockTable } from "./blocks.ts";
 import type { Continuation, SequenceRequest, Turn } from "./types.ts";
 

@@ -1,14 +1,15 @@
 /**
- * Evaluation: accuracy of every stage on held-out problems, and the benchmarks with their statistics.
+ * Evaluation of a model on benchmarks: what is asked and how, the folder of answers, their statistics, and
+ * the report beside the paper's table.
  *
  * @module
  */
 export * from "./answers.ts";
 export * from "./benchmarks.ts";
-export * from "./evaluate.ts";
-export * from "./grader.ts";
+export * from "./config.ts";
+export * from "./fingerprint.ts";
 export * from "./paper.ts";
 export * from "./reflection.ts";
+export * from "./run.ts";
 export * from "./scores.ts";
-export * from "./solve.ts";
 export * from "./statistics.ts";

@@ -7,8 +7,8 @@
  */
 import { existsSync } from "node:fs";
 import * as z from "npm:zod@^4";
-import { reason, UserError } from "../errors.ts";
-import { check, readJson } from "../json_file.ts";
+import { reason, UserError } from "../base/errors.ts";
+import { check, readJson } from "../base/json.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** One turn of a conversation. */

@@ -7,8 +7,8 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../errors.ts";
-import { check, readJson } from "../json_file.ts";
+import { UserError } from "../base/errors.ts";
+import { check, readJson } from "../base/json.ts";
 import { parseRopeScaling, type RopeScaling, toHfRopeScaling } from "./rope.ts";
 
 /** What the layer graphs, the memory planner and the checkpoints need to know about a model. */

@@ -4,8 +4,8 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import { publish, removeTree, syncPath, temporaryPath } from "../atomic.ts";
-import { UserError, writeError } from "../errors.ts";
+import { publish, removeTree, syncPath, temporaryPath } from "../base/files.ts";
+import { UserError, writeError } from "../base/errors.ts";
 import { type ModelConfig, parseModelConfig, toHfConfig } from "./config.ts";
 import { fromF32 } from "./dtype.ts";
 import { type GgufFile, type GgufTensor, openGguf } from "./gguf.ts";

@@ -20,5 +20,4 @@ export * from "./paged.ts";
 export * from "./parameters.ts";
 export * from "./rope.ts";
 export * from "./safetensors.ts";
-export * from "./tiny_tokenizer.ts";
 export * from "./tokenizer.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reason, UserError } from "../errors.ts";
+import { reason, UserError } from "../base/errors.ts";
 
 /** One cut of every piece into smaller ones. */
 export interface Split {

@@ -4,8 +4,8 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../errors.ts";
-import { check } from "../json_file.ts";
+import { UserError } from "../base/errors.ts";
+import { check } from "../base/json.ts";
 
 /** Positions divided by a factor (position interpolation, arXiv 2306.15595). */
 export interface LinearScaling {

@@ -8,9 +8,9 @@
  */
 import { isAbsolute, join, normalize } from "node:path";
 import * as z from "npm:zod@^4";
-import { reason, UserError } from "../errors.ts";
+import { reason, UserError } from "../base/errors.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
-import { check, readJson } from "../json_file.ts";
+import { check, readJson } from "../base/json.ts";
 
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 

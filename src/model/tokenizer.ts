@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 import { AddedTokens } from "./added_tokens.ts";
 import { Bpe, bytesOfToken } from "./bpe.ts";
-import { readJson } from "../json_file.ts";
+import { readJson } from "../base/json.ts";
 import { type Split, splitWords } from "./pretokenizer.ts";
 import { type NormalForm, parseTokenizerJson, type TokenizerSpec } from "./tokenizer_json.ts";
 

@@ -4,9 +4,9 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../errors.ts";
+import { UserError } from "../base/errors.ts";
 import type { AddedToken } from "./added_tokens.ts";
-import { check } from "../json_file.ts";
+import { check } from "../base/json.ts";
 import { compilePattern, digitsSplit, gpt2Split, type Split } from "./pretokenizer.ts";
 
 /** No vocabulary comes near; a file that claims a larger id is damaged. */

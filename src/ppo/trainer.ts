@@ -8,7 +8,7 @@
  * @module
  */
 import type { Device, Stream } from "../../ffi/mod.ts";
-import type { Random } from "../data/random.ts";
+import type { Random } from "../base/random.ts";
 import type { Problem } from "../data/problem.ts";
 import type { Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";

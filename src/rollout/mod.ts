@@ -4,4 +4,7 @@
  *
  * @module
  */
+export * from "./evaluate.ts";
+export * from "./grader.ts";
 export * from "./play.ts";
+export * from "./solve.ts";

@@ -1,7 +1,7 @@
 /** Mistakes in calls of `thinker eval`: one clear line each, exit 1, and no folder left behind. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { smallConfig, TempDir } from "../e2e/small.ts";
-import { train } from "../../src/run/train.ts";
+import { train } from "../../src/train/train.ts";
 import { start, thinker } from "./thinker.ts";
 
 Deno.test("cli: eval refuses what does not fit, and says what to do", async () => {

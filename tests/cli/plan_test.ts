@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { formatBytes } from "../../src/run/bytes.ts";
+import { formatBytes } from "../../src/base/bytes.ts";
 import { smallConfig, TempDir } from "../e2e/small.ts";
 import { thinker } from "./thinker.ts";
 

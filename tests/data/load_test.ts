@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { loadProblems, problemSchema } from "../../src/data/mod.ts";
 
 /** Writes `content` to a temporary file named `name` and hands its path to `use`. */

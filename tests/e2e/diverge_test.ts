@@ -1,10 +1,10 @@
 /** Training that diverges is skipped over, counted, and ended. */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import type { Decoder } from "../../src/model/mod.ts";
 import { AdamW } from "../../src/ppo/mod.ts";
-import { readMetrics, RunFolder } from "../../src/run/mod.ts";
-import { train } from "../../src/run/train.ts";
+import { readMetrics, RunFolder } from "../../src/train/mod.ts";
+import { train } from "../../src/train/train.ts";
 import { Lab } from "../native.ts";
 import { toyDecoder } from "../ppo/toy.ts";
 import { type Changes, smallConfig, TempDir } from "./small.ts";

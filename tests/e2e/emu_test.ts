@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Device } from "../../ffi/mod.ts";
 import { loadDecoder, packBatch } from "../../src/model/mod.ts";
-import { train } from "../../src/run/train.ts";
+import { train } from "../../src/train/train.ts";
 import { backends, Rand } from "../native.ts";
 import { smallConfig, TempDir, timeless } from "./small.ts";
 

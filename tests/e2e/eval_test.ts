@@ -3,9 +3,9 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { createHash } from "node:crypto";
 import { heldOut } from "../../src/data/mod.ts";
 import type { Answer } from "../../src/eval/mod.ts";
-import type { EvalResults } from "../../src/run/eval_run.ts";
-import { readJsonl } from "../../src/run/mod.ts";
-import { train } from "../../src/run/train.ts";
+import type { EvalResults } from "../../src/eval/run.ts";
+import { readJsonl } from "../../src/train/mod.ts";
+import { train } from "../../src/train/train.ts";
 import { start, thinker } from "../cli/thinker.ts";
 import { smallConfig, TempDir } from "./small.ts";
 

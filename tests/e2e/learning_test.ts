@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
-import { readMetrics } from "../../src/run/mod.ts";
-import { train } from "../../src/run/train.ts";
+import { readMetrics } from "../../src/train/mod.ts";
+import { train } from "../../src/train/train.ts";
 import { smallConfig, TempDir } from "./small.ts";
 
 Deno.test("train: thirty steps on sixteen sums multiply the reward", async () => {

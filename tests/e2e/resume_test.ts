@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../src/errors.ts";
-import { readMetrics, stripClock } from "../../src/run/mod.ts";
-import { train } from "../../src/run/train.ts";
+import { UserError } from "../../src/base/errors.ts";
+import { readMetrics, stripClock } from "../../src/train/mod.ts";
+import { train } from "../../src/train/train.ts";
 import { type Rand, seeded } from "../native.ts";
 import { digests, filesOf, smallConfig, TempDir, timeless } from "./small.ts";
 

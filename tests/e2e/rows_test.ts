@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../src/errors.ts";
-import { type EpisodeSample, readJsonl, readMetrics } from "../../src/run/mod.ts";
-import { train } from "../../src/run/train.ts";
+import { UserError } from "../../src/base/errors.ts";
+import { type EpisodeSample, readJsonl, readMetrics } from "../../src/train/mod.ts";
+import { train } from "../../src/train/train.ts";
 import { type Changes, filesOf, smallConfig, TempDir } from "./small.ts";
 
 const problems = [

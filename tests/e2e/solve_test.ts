@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device } from "../../ffi/mod.ts";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { solve } from "../../src/eval/mod.ts";
 import { Random } from "../../src/data/mod.ts";
 import {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { NativeError } from "../../ffi/mod.ts";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { Engine, type PromptRequest, type SequenceRequest } from "../../src/engine/mod.ts";
 import { Lab, seeded } from "../native.ts";
 import { config, fromSeed, makeRequests, roomy, sampled, stop, transcript } from "./scenario.ts";

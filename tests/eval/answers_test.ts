@@ -3,7 +3,7 @@ import { factsOf, problemKey, sequenceId } from "../../src/eval/answers.ts";
 import { benchmarks, loadBenchmark } from "../../src/eval/benchmarks.ts";
 import { paperResults } from "../../src/eval/paper.ts";
 import { countReflections } from "../../src/eval/reflection.ts";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 
 Deno.test("sequenceId: one of its own for every sample, far from those of training", () => {
   const ids = new Set<bigint>();

@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import type { Problem } from "../../src/data/mod.ts";
 import type { AnswerFacts } from "../../src/eval/answers.ts";
-import { judgeWith } from "../../src/eval/grader.ts";
+import { judgeWith } from "../../src/rollout/grader.ts";
 import { grade, GradePool } from "../../src/grade/mod.ts";
 import { scoreSet } from "../../src/eval/scores.ts";
 import type { Stage } from "../../src/task/mod.ts";

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { Random } from "../../src/data/random.ts";
+import { Random } from "../../src/base/random.ts";
 import { averageOf, clusteredMean, passAtK, powersUpTo } from "../../src/eval/statistics.ts";
 
 /** Share of the k-subsets of n samples that hold one of the first c. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { existsSync } from "node:fs";
 import { backendOf, hasDriver, isDeviceChoice, openDevice } from "../../ffi/mod.ts";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { TempDir } from "../e2e/small.ts";
 
 const reason = "no CUDA device: no NVIDIA driver is installed";

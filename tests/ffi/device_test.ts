@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, Library, libraryPath, NativeError, rmsnormForward } from "../../ffi/mod.ts";
 import { ABI_VERSION, symbols } from "../../ffi/symbols.ts";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { Lab, testBackends } from "../native.ts";
 
 /** Compiles a library whose functions all return 0, except for `bodies`. */

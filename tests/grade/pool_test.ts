@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { grade, GradePool } from "../../src/grade/mod.ts";
 
 /** Pairs that only the symbolic stage can decide, with the answer. */

@@ -7,8 +7,8 @@ import {
 } from "@std/assert";
 import { dirname } from "node:path";
 import fc from "npm:fast-check@^4";
-import { temporaryPath } from "../../src/atomic.ts";
-import { UserError } from "../../src/errors.ts";
+import { temporaryPath } from "../../src/base/files.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { downloadModel, type DownloadOptions, readRecord } from "../../src/hub/mod.ts";
 import { filesOf, TempDir } from "../e2e/small.ts";
 import { type HubBehaviour, TestHub } from "./hub_server.ts";

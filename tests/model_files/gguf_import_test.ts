@@ -5,7 +5,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { dtypeBytes, type FloatDtype, toF32 } from "../../src/model/dtype.ts";
 import {
   importGguf,

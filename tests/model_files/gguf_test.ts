@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "npm:fast-check@^4";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { openGguf } from "../../src/model/gguf.ts";
 import { importGguf } from "../../src/model/mod.ts";
 import { Rand } from "../native.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { inspectModel } from "../../src/model/inspect.ts";
 import { TempDir } from "../e2e/small.ts";
 import { hidden, writeModel } from "./model_folder.ts";

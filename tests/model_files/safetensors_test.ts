@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "npm:fast-check@^4";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { type Dtype, dtypeBytes } from "../../src/model/dtype.ts";
 import {
   loadIndex,

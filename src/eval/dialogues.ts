@@ -1,0 +1,100 @@
+/**
+ * The dialogues that the report of an evaluation shows.
+ *
+ * @module
+ */
+import type { Problem } from "../data/mod.ts";
+import { type Answer, type AnswerFacts, titleOf } from "./mod.ts";
+import type { Dialogue } from "../report/mod.ts";
+import { verifyReward } from "../task/mod.ts";
+import { readAnswers } from "./answer_log.ts";
+import type { EvalSet, KnownAnswers } from "./run.ts";
+
+/** Dialogues that are shown of each set. */
+const dialoguesPerSet = 8;
+
+/**
+ * Dialogues to read: of each set one for every course (which stages, what was right), by the order of
+ * problems and samples, so that the choice does not depend on who finished first.
+ *
+ * @param log The evaluation's `answers.jsonl`.
+ */
+export async function chooseDialogues(
+  log: string,
+  sets: readonly EvalSet[],
+  known: KnownAnswers,
+): Promise<Dialogue[]> {
+  const problems = new Map(
+    sets.map((
+      { name, problems },
+    ) => [name, new Map(problems.map((row, i) => [row.id, { row, i }]))]),
+  );
+  /** The chosen samples: of each course those that stand first. */
+  const wanted = new Map<string, Map<string, number>>();
+  for (const { name, problems } of sets) {
+    const courses = new Map<string, AnswerFacts>();
+    const rest: AnswerFacts[] = [];
+    for (const problem of problems) {
+      for (
+        const answer of known.get(name)!.get(problem.id)!.toSorted((a, b) => a.sample - b.sample)
+      ) {
+        const course = courseOf(answer);
+        if (courses.has(course)) rest.push(answer);
+        else courses.set(course, answer);
+      }
+    }
+    const chosen = [...courses.values(), ...rest].slice(0, dialoguesPerSet);
+    wanted.set(name, new Map(chosen.map((answer, i) => [sampleKey(answer), i])));
+  }
+  const found: { answer: Answer; problem: Problem; place: number; set: number }[] = [];
+  await readAnswers(log, (answer) => {
+    const rank = wanted.get(answer.set)?.get(sampleKey(answer));
+    if (rank === undefined) return;
+    wanted.get(answer.set)!.delete(sampleKey(answer)); // a line that stands there twice
+    const { row, i } = problems.get(answer.set)!.get(answer.id)!;
+    const set = sets.findIndex(({ name }) => name === answer.set);
+    found.push({ answer, problem: row, place: i, set });
+  });
+  found.sort((a, b) => a.set - b.set || a.place - b.place || a.answer.sample - b.answer.sample);
+  const fastAccuracy = new Map(sets.map(({ name }) => [name, trailingAccuracy(known, name)]));
+  return found.map(({ answer, problem }) =>
+    dialogueOf(answer, problem, fastAccuracy.get(answer.set)!)
+  );
+}
+
+function sampleKey({ id, sample, problem }: Pick<Answer, "id" | "sample" | "problem">): string {
+  return JSON.stringify([id, sample, problem]);
+}
+
+function courseOf(answer: AnswerFacts): string {
+  return answer.turns.map(({ stage, correct, verdict }) => `${stage} ${verdict ?? correct}`).join();
+}
+
+/** Mean fast accuracy of a set, within the limits that training keeps it in. */
+function trailingAccuracy(known: KnownAnswers, set: string): number {
+  const all = [...known.get(set)!.values()].flat();
+  const right = all.filter((answer) => answer.turns[0].correct === true).length;
+  return Math.min(0.95, Math.max(0.05, right / Math.max(1, all.length)));
+}
+
+function dialogueOf(answer: Answer, problem: Problem, p: number): Dialogue {
+  const { turns, set, id, sample } = answer;
+  const fastRight = turns[0].correct === true;
+  return {
+    id: sample === 0 ? id : `${id}, sample ${sample + 1}`,
+    set: titleOf(set),
+    question: problem.question,
+    answer: problem.answer,
+    right: turns[answer.final].correct === true,
+    turns: turns.map(({ stage, text, tokens, truncated, answer: boxed, verdict, correct }) => ({
+      stage,
+      response: text,
+      tokens,
+      truncated,
+      reward: stage === "verify" ? verifyReward(fastRight, verdict, p) : Number(correct === true),
+      outcome: stage === "verify"
+        ? `verdict: ${verdict ?? "none"}`
+        : `answer: ${boxed ?? "none"}${correct ? " (right)" : ""}`,
+    })),
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * `report.md` and `report.html` of an evaluation: our rows beside the paper's, charts, and dialogues.
+ *
+ * @module
+ */
+import { type AnswerFacts, benchmarks, titleOf } from "./mod.ts";
+import {
+  type Block,
+  heading,
+  histogram,
+  type Point,
+  scatterChart,
+  toHtml,
+  toMarkdown,
+} from "../report/mod.ts";
+import { writeAtomic } from "../base/files.ts";
+import type { EvalConfig, EvalFolder } from "./config.ts";
+import { chooseDialogues } from "./dialogues.ts";
+import type { EvalResults, EvalSet, KnownAnswers } from "./run.ts";
+import {
+  modelName,
+  modeNames,
+  paperRows,
+  reflectionTable,
+  type ResultRow,
+  resultRows,
+  resultTable,
+  samplingTable,
+  stages,
+  stageSections,
+} from "./tables.ts";
+
+/** What a report needs besides the results. */
+export interface EvalReportOptions {
+  readonly sets: readonly EvalSet[];
+  readonly known: KnownAnswers;
+  /** Finished evaluations to show beside this one. */
+  readonly compare: readonly EvalResults[];
+}
+
+/** Writes both reports. */
+export async function writeEvalReport(
+  folder: EvalFolder,
+  results: EvalResults,
+  options: EvalReportOptions,
+): Promise<void> {
+  const { config, sets } = results;
+  const ours = [results, ...options.compare].flatMap(resultRows);
+  const paper = paperRows(ours);
+  const title = `Evaluation of ${modelName(config)}, ${modeNames[config.method.mode]}`;
+  const dialogues = await chooseDialogues(folder.answers, options.sets, options.known);
+  const scatter = scatterChart(
+    {
+      title: "Accuracy against tokens",
+      xTitle: "mean tokens per answer",
+      yTitle: "accuracy",
+    },
+    [...ours, ...paper].flatMap(pointsOf),
+  );
+  const blocks: Block[] = [
+    { kind: "text", text: methodText(config) },
+    heading("Results"),
+    resultTable(ours, paper),
+    { kind: "notes", items: notesOf(results, options) },
+    ...(scatter ? [{ kind: "charts" as const, charts: [scatter] }] : []),
+    heading("Sampling"),
+    samplingTable(sets),
+    ...stageSections(sets),
+    heading("Reflection"),
+    {
+      kind: "text",
+      text: "Mean occurrences per response of phrases that reconsider, over all sets.",
+    },
+    reflectionTable(sets),
+    heading("Lengths"),
+    {
+      kind: "text",
+      text:
+        "Of the responses of all sets, by stage; a verdict is right if it fits the fast answer.",
+    },
+    { kind: "charts", charts: lengthCharts(options.known) },
+    ...(dialogues.length > 0
+      ? [heading("Dialogues"), { kind: "text" as const, text: dialogueText }, {
+        kind: "dialogues" as const,
+        dialogues,
+      }]
+      : []),
+  ];
+  await writeAtomic(folder.report, toMarkdown(title, blocks));
+  await writeAtomic(folder.page, toHtml(title, blocks));
+}
+
+const dialogueText =
+  "A few of each set, one of every course that dialogues took, where there are as many. Rewards are " +
+  "those of training: verification is weighted with the measured fast accuracy of its set, and the " +
+  "summary without its log-probability term.";
+
+function pointsOf(row: ResultRow): Point[] {
+  const name = row.name.replace(/ \(.*$/, "");
+  return [...row.tokens].flatMap(([set, tokens]): Point[] => {
+    const estimate = row.accuracy.get(set);
+    if (!estimate) return [];
+    const { mean: y, standardError } = estimate;
+    const error = standardError ?? undefined;
+    return [{ name, label: titleOf(set), x: tokens, y, error, hollow: row.paper !== undefined }];
+  });
+}
+
+/** Lengths of every stage's responses over all sets, right and wrong ones apart. */
+function lengthCharts(known: KnownAnswers) {
+  const all = [...known.values()].flatMap((answers) => [...answers.values()].flat());
+  return stages.map((stage) => {
+    const right: number[] = [], wrong: number[] = [];
+    for (const answer of all) {
+      for (const turn of answer.turns) {
+        if (turn.stage === stage) (turnIsRight(answer, turn) ? right : wrong).push(turn.tokens);
+      }
+    }
+    return histogram(
+      { title: `Length of ${stage} responses`, xTitle: "tokens", yTitle: "responses" },
+      [{ name: "right", values: right }, { name: "wrong", values: wrong }],
+    );
+  }).filter((chart) => chart !== null);
+}
+
+/** Whether a turn is right; a verdict is if it fits the fast answer. */
+function turnIsRight(answer: AnswerFacts, turn: AnswerFacts["turns"][number]): boolean {
+  if (turn.stage !== "verify") return turn.correct === true;
+  return turn.verdict === (answer.turns[0].correct === true ? "yes" : "no");
+}
+
+function methodText({ method, extent }: EvalConfig): string {
+  const { budgets, sampling, mode } = method;
+  const budget = mode === "baseline"
+    ? `${budgets.answer} tokens`
+    : mode === "fast"
+    ? `${budgets.fast} tokens`
+    : `${budgets.fast} tokens for fast, ${budgets.verify} for verification, ${budgets.slow} for slow` +
+      (method.summary ? `, ${budgets.summary} for the summary` : "");
+  const truncation = [
+    ...(sampling.topP < 1 ? [`top-p ${sampling.topP}`] : []),
+    ...(sampling.topK > 0 ? [`top-k ${sampling.topK}`] : []),
+  ];
+  const limit = extent.limit === null ? "" : `, the first ${extent.limit} problems of each set`;
+  return `Model \`${method.model}\`, weights ${method.weights}. ${extent.samples} ` +
+    `${extent.samples === 1 ? "sample" : "samples"} of each problem${limit}, temperature ` +
+    `${sampling.temperature}${
+      truncation.map((text) => `, ${text}`).join("")
+    }, seed ${method.seed}; ` +
+    `budget: ${budget}.`;
+}
+
+function notesOf(
+  { config, sets, skipped }: EvalResults,
+  { sets: asked }: EvalReportOptions,
+): string[] {
+  const notes = [
+    "Accuracy is pass@1, the mean over samples, ± its standard error over problems. Thinker-Fast is " +
+    "the first stage of the same answers. Rows of the paper (Thinker, arXiv 2505.21097) are quoted, " +
+    "not measured here; its models and budgets are others. Avg of 8: the plain mean over the " +
+    "paper's eight sets.",
+  ];
+  const shortened = benchmarks.filter(({ name, size }) =>
+    sets.some((set) => set.set === name && set.problems < size)
+  );
+  if (shortened.length > 0) {
+    notes.push(
+      `Only a part was asked of ${
+        shortened.map(({ title }) => title).join(", ")
+      }: figures do not ` +
+        "compare with those of whole sets.",
+    );
+  }
+  if (skipped > 0) {
+    const by = asked.filter((set) => set.skipped > 0)
+      .map((set) => `${set.skipped} of ${titleOf(set.name)}`);
+    notes.push(
+      `Left out, because with all budgets they are longer than the model allows: ${
+        by.join(", ")
+      }. ` +
+        "Such problems count neither as right nor as wrong.",
+    );
+  }
+  if (config.extent.samples === 1) {
+    notes.push("With one sample of each problem, pass@1 and the majority are the same.");
+  }
+  return notes;
+}

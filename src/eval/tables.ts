@@ -1,0 +1,254 @@
+/**
+ * The tables in the report of an evaluation.
+ *
+ * @module
+ */
+import {
+  averageOf,
+  benchmarks,
+  type Estimate,
+  paperLengths,
+  paperResults,
+  reflectionWords,
+  type SetScores,
+  titleOf,
+} from "./mod.ts";
+import { type Block, heading } from "../report/mod.ts";
+import type { Stage } from "../task/mod.ts";
+import type { EvalConfig } from "./config.ts";
+import type { EvalResults } from "./run.ts";
+
+/** Stages in the order of tables. */
+export const stages: readonly Stage[] = ["fast", "verify", "slow", "summary", "answer"];
+
+/** What rows of a mode are called, as in the paper's table. */
+export const modeNames: Readonly<Record<EvalConfig["method"]["mode"], string>> = {
+  thinker: "Thinker",
+  fast: "Thinker-Fast",
+  baseline: "Baseline",
+};
+
+/** A row of the table of results. */
+export interface ResultRow {
+  readonly name: string;
+  /** Accuracy as a share, by set. */
+  readonly accuracy: ReadonlyMap<string, Estimate>;
+  /** Mean tokens by set. */
+  readonly tokens: ReadonlyMap<string, number>;
+  /** From the paper. */
+  readonly paper?: { readonly model: string; readonly average: number };
+}
+
+/** The last parts of the model's path: `run, step-20` for a checkpoint of a run. */
+export function modelName({ method }: Pick<EvalConfig, "method">): string {
+  const parts = method.model.split("/").filter((part) => part !== "" && part !== ".");
+  const run = /\/checkpoints\/[^/]+\/?$/.test(method.model) ? parts.at(-3) : undefined;
+  return run ? `${run}, ${parts.at(-1)}` : parts.at(-1) ?? method.model;
+}
+
+/** The rows of one evaluation: four stages tell about the first one alone, too. */
+export function resultRows(results: EvalResults): ResultRow[] {
+  const { config, sets } = results;
+  const row = (
+    name: string,
+    pick: (set: SetScores) => Estimate,
+    tokens: (set: SetScores) => number,
+  ) => ({
+    name: `${name} (${modelName(config)})`,
+    accuracy: new Map(sets.map((set) => [set.set, pick(set)])),
+    tokens: new Map(sets.map((set) => [set.set, tokens(set)])),
+  });
+  const { mode } = config.method;
+  const rows = [row(modeNames[mode], (set) => set.accuracy, (set) => set.tokens)];
+  if (mode === "thinker") {
+    rows.push(row(
+      modeNames.fast,
+      (set) => set.fastAccuracy ?? set.accuracy,
+      (set) => set.stages.fast?.tokens ?? 0,
+    ));
+  }
+  return rows;
+}
+
+/** The paper's rows, if one of our sets is in its table. */
+export function paperRows(ours: readonly ResultRow[]): ResultRow[] {
+  const sets = new Set(ours.flatMap((row) => [...row.accuracy.keys()]));
+  const inPaper = Object.keys(paperResults[0].accuracy);
+  if (!inPaper.some((set) => sets.has(set))) return [];
+  return paperResults.map(({ model, name, accuracy, average }) => {
+    const lengths = paperLengths.find((each) => each.model === model && each.name === name);
+    return {
+      name: `${name} (paper, ${model})`,
+      accuracy: new Map(
+        Object.entries(accuracy).map(([set, value]) => [
+          set,
+          { mean: value / 100, standardError: null },
+        ]),
+      ),
+      tokens: new Map(Object.entries(lengths?.tokens ?? {})),
+      paper: { model, average: average / 100 },
+    };
+  });
+}
+
+/** The table of results: our rows, and the paper's below them. */
+export function resultTable(ours: readonly ResultRow[], paper: readonly ResultRow[]): Block {
+  const sets = setsOf(ours);
+  const inPaper = Object.keys(paperResults[0].accuracy);
+  const rows = [...ours, ...paper].map((row) => {
+    const cells = sets.map((set) => {
+      const estimate = row.accuracy.get(set);
+      return estimate ? percentWithError(estimate) : "";
+    });
+    const eight = inPaper.map((set) => row.accuracy.get(set));
+    const complete = eight.every((estimate) => estimate !== undefined);
+    const average = row.paper
+      ? percent(row.paper.average)
+      : complete
+      ? percentWithError(averageOf(eight))
+      : "";
+    const tokens = [...row.tokens.values()];
+    const length = row.paper || tokens.length === 0
+      ? ""
+      : (tokens.reduce((a, b) => a + b, 0) / tokens.length).toFixed(0);
+    return [row.name, ...cells, average, length];
+  });
+  return {
+    kind: "table",
+    header: ["pass@1, %", ...sets.map(titleOf), "avg of 8", "tokens"],
+    rows,
+    muted: paper.map((_, i) => ours.length + i),
+  };
+}
+
+/** Every set of the rows, known benchmarks first and in the paper's order. */
+function setsOf(rows: readonly ResultRow[]): string[] {
+  const there = new Set(rows.flatMap((row) => [...row.accuracy.keys()]));
+  const known = benchmarks.map((each) => each.name);
+  return [
+    ...known.filter((name) => there.has(name)),
+    ...[...there].filter((name) => !known.includes(name)),
+  ];
+}
+
+/** Estimates from several samples, set by set. */
+export function samplingTable(sets: readonly SetScores[]): Block {
+  const ks = [...new Set(sets.flatMap((set) => Object.keys(set.passAt)))].filter((k) => k !== "1");
+  return {
+    kind: "table",
+    header: [
+      "",
+      "problems",
+      "left out",
+      "samples",
+      "pass@1, %",
+      ...ks.map((k) => `pass@${k}, %`),
+      "majority, %",
+      "tokens",
+      "no answer, %",
+    ],
+    rows: sets.map((set) => [
+      titleOf(set.set),
+      String(set.problems),
+      String(set.skipped),
+      String(set.samples),
+      percentWithError(set.accuracy),
+      ...ks.map((k) => k in set.passAt ? percent(set.passAt[Number(k)]) : ""),
+      percent(set.majority),
+      set.tokens.toFixed(1),
+      percent(set.unanswered),
+    ]),
+  };
+}
+
+/** What every stage did, and how well it was verified. */
+export function stageSections(sets: readonly SetScores[]): Block[] {
+  const present = stages.filter((stage) => sets.some((set) => set.stages[stage]));
+  const stageTable: Block = {
+    kind: "table",
+    header: [
+      "",
+      ...present.flatMap((stage) => [
+        ...(stage === present[0] ? [] : [`${stage} reached, %`]),
+        ...(stage === "verify" ? [] : [`${stage} right, %`]),
+        `${stage} tokens`,
+        `${stage} cut, %`,
+      ]),
+    ],
+    rows: sets.map((set) => [
+      titleOf(set.set),
+      ...present.flatMap((stage) => {
+        const scores = set.stages[stage];
+        return [
+          ...(stage === present[0] ? [] : [optional(scores?.reached, percent)]),
+          ...(stage === "verify" ? [] : [optional(scores?.accuracy, percent)]),
+          optional(scores?.tokens, (value) => value.toFixed(1)),
+          optional(scores?.truncated, percent),
+        ];
+      }),
+    ]),
+  };
+  const verified = sets.filter((set) => set.verification);
+  return [
+    heading("Stages"),
+    {
+      kind: "text",
+      text: "Shares of the answers that reached a stage; cut: the budget ended the response.",
+    },
+    stageTable,
+    ...(verified.length === 0 ? [] : [heading("Verification"), {
+      kind: "text" as const,
+      text:
+        "Precision: of the fast answers that got a Yes, the share of right ones. Recall: of the " +
+        "right ones, the share that got a Yes. Specificity: of the wrong ones, the share that got a No.",
+    }, {
+      kind: "table" as const,
+      header: ["", "Yes, %", "no verdict, %", "precision, %", "recall, %", "specificity, %"],
+      rows: verified.map(({ set, verification }) => [
+        titleOf(set),
+        percent(verification!.yes),
+        percent(verification!.invalid),
+        optional(verification!.precision, percent),
+        optional(verification!.recall, percent),
+        optional(verification!.specificity, percent),
+      ]),
+    }]),
+  ];
+}
+
+/** Phrases that reconsider, by stage. */
+export function reflectionTable(sets: readonly SetScores[]): Block {
+  const present = stages.filter((stage) => sets.some((set) => set.stages[stage]));
+  /** Weighted by responses, so that every response counts once. */
+  const meanOf = (stage: Stage, word: string) => {
+    let sum = 0, responses = 0;
+    for (const set of sets) {
+      const scores = set.stages[stage];
+      if (!scores) continue;
+      const count = scores.reached * set.problems * set.samples;
+      sum += count * scores.reflections[word];
+      responses += count;
+    }
+    return sum / responses;
+  };
+  const rows = reflectionWords.map((word) => [
+    `\`${word}\``,
+    ...present.map((stage) => meanOf(stage, word).toFixed(3)),
+  ]);
+  const totals = present.map((stage) =>
+    reflectionWords.reduce((sum, word) => sum + meanOf(stage, word), 0).toFixed(3)
+  );
+  return { kind: "table", header: ["", ...present], rows: [...rows, ["all", ...totals]] };
+}
+
+function optional(value: number | null | undefined, format: (value: number) => string): string {
+  return value === undefined || value === null ? "–" : format(value);
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(2);
+}
+
+function percentWithError({ mean, standardError }: Estimate): string {
+  return standardError === null ? percent(mean) : `${percent(mean)} ± ${percent(standardError)}`;
+}

@@ -1,0 +1,81 @@
+/**
+ * Evaluation of a policy on fixed problems under the inference transitions.
+ *
+ * @module
+ */
+import type { Engine, RunStats, SamplingOptions } from "../engine/mod.ts";
+import { balancedVerification, meanOf } from "../ppo/metrics.ts";
+import { type Grader, playEpisodes } from "./mod.ts";
+import { type Episode, finalAnswer, type Stage, type Task, type TaskProblem } from "../task/mod.ts";
+import { firstId } from "../eval/answers.ts";
+
+/** What to evaluate. */
+export interface EvaluateOptions {
+  /** How a question is asked: in four stages, or plainly. */
+  readonly task: Task;
+  /** What to ask; without a gold answer a problem counts as wrong. */
+  readonly problems: readonly TaskProblem[];
+  /** Compares answers with gold answers. */
+  readonly grade: Grader;
+  /** Key of the sampler. */
+  readonly seed: bigint;
+  /** Default: temperature 1, nothing truncated, as in training. */
+  readonly sampling?: SamplingOptions;
+  /** Episodes per problem; default 1. */
+  readonly samples?: number;
+  /** Aborting makes `evaluate` reject with its reason. */
+  readonly signal?: AbortSignal;
+  /** Called when an episode is over, verdicts included. */
+  readonly onEpisode?: (episode: Episode) => void;
+}
+
+/** The outcome of an evaluation. */
+export interface Evaluation {
+  /** Every episode, in the order of the problems. */
+  readonly episodes: readonly Episode[];
+  /** `final`, and per stage reached its accuracy; `verify` is balanced over right and wrong answers. */
+  readonly accuracy: Readonly<Partial<Record<Stage | "final", number>>>;
+  /** Mean number of sampled tokens per episode. */
+  readonly tokens: number;
+  /** The same of the first stage alone. */
+  readonly firstTokens: number;
+  /** What the engine did: tokens, steps, seconds. */
+  readonly stats: RunStats;
+}
+
+/** Plays every problem and measures what came out. */
+export async function evaluate(engine: Engine, options: EvaluateOptions): Promise<Evaluation> {
+  const { problems, samples = 1 } = options;
+  const sampling = options.sampling ?? { temperature: 1, topP: 1, topK: 0 };
+  const groups = problems.map((problem, i) => ({
+    problem,
+    ids: Array.from({ length: samples }, (_, k) => firstId + BigInt(i * samples + k)),
+  }));
+  const { episodes, stats } = await playEpisodes(engine, groups, {
+    ...options,
+    sampling,
+    mode: "inference",
+  });
+  const accuracy: Partial<Record<Stage | "final", number>> = {};
+  for (const stage of ["fast", "slow", "answer"] as const) {
+    const turns = episodes.flatMap((e) => e.segments.filter((s) => s.stage === stage));
+    const share = meanOf(turns.map((turn) => Number(turn.correct === true)));
+    if (share !== undefined) accuracy[stage] = share;
+  }
+  const verify = balancedVerification(episodes);
+  if (verify !== undefined) accuracy.verify = verify;
+  accuracy.final = meanOf(episodes.map((e) => Number(finalAnswer(e)?.correct === true)));
+  const lengths = episodes.map((e) => e.segments.reduce((total, s) => total + s.length, 0));
+  return {
+    episodes,
+    accuracy,
+    tokens: meanOf(lengths) ?? 0,
+    firstTokens: meanOf(episodes.map((e) => e.segments[0].length)) ?? 0,
+    stats,
+  };
+}
+
+/** Standard error of a share that was measured on n samples. */
+export function standardError(share: number, n: number): number {
+  return Math.sqrt(share * (1 - share) / n);
+}

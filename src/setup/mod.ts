@@ -1,0 +1,11 @@
+/**
+ * Setting up: the configuration of a run, the presets, the models that it starts from, and the memory that
+ * it will take.
+ *
+ * @module
+ */
+export * from "./config.ts";
+export * from "./known_models.ts";
+export * from "./models.ts";
+export * from "./plan.ts";
+export * from "./presets.ts";

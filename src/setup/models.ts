@@ -1,0 +1,219 @@
+/**
+ * The models of a run: made and warm-started here, or loaded from a folder.
+ *
+ * @module
+ */
+import type { Device, Stream } from "../../ffi/mod.ts";
+import { Random, scriptedEpisode, trainProblem } from "../data/mod.ts";
+import { UserError } from "../base/errors.ts";
+import {
+  Decoder,
+  initialise,
+  loadDecoder,
+  loadModelConfig,
+  type ModelConfig,
+  normal,
+  readChatFiles,
+  tinyTokenizerConfig,
+  tinyTokenizerJson,
+  tinyVocabSize,
+  Tokenizer,
+  type TokenizerFiles,
+  valueHeadName,
+} from "../model/mod.ts";
+import { readJson } from "../base/json.ts";
+import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
+import {
+  BaselineTask,
+  defaultPrompts,
+  parsePrompts,
+  type Task,
+  type ThinkerPrompts,
+  ThinkerTask,
+  tinyPrompts,
+  turnEnds,
+} from "../task/mod.ts";
+import type { TrainConfig } from "./config.ts";
+import { knownModels } from "./known_models.ts";
+
+/** A tokenizer with the files it came from. */
+export interface LoadedTokenizer {
+  readonly tokenizer: Tokenizer;
+  readonly files: TokenizerFiles;
+}
+
+/** The tokenizer of the config's model folder, or the tiny one. */
+export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokenizer {
+  const { model } = config;
+  if (model === null) {
+    const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
+    return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
+  }
+  const path = `${model}/tokenizer.json`;
+  const content = readJson(path, `${model} must be a model folder as Hugging Face writes it`);
+  const tokenizer = Tokenizer.fromJson(content, path);
+  return { tokenizer, files: { tokenizer: content, ...readChatFiles(model) } };
+}
+
+/**
+ * Both tasks with the config's prompts and budgets, over one tokenizer; the tokens that end a turn; and
+ * the tokens of the longest episode.
+ */
+export function openTasks(
+  config: Pick<TrainConfig, "prompts" | "budgets" | "promptLimit">,
+  tokenizer: Tokenizer,
+  eos: readonly number[],
+): { thinker: ThinkerTask; baseline: BaselineTask; stop: number[]; maxTokens: number } {
+  const stop = turnEnds(tokenizer, eos);
+  const shared = { codec: tokenizer, prompts: openPrompts(config.prompts), stop };
+  const thinker = new ThinkerTask({ ...shared, budgets: config.budgets });
+  const baseline = new BaselineTask({ ...shared, budget: config.budgets.answer });
+  const maxTokens = Math.max(...[thinker, baseline].map((t) => t.maxTokens(config.promptLimit)));
+  return { thinker, baseline, stop, maxTokens };
+}
+
+/**
+ * Stage prompts by name: `tiny`, `default`, or a JSON file.
+ *
+ * @throws {UserError} when the file cannot be read or does not fit.
+ */
+export function openPrompts(name: string): ThinkerPrompts {
+  if (name === "tiny") return tinyPrompts;
+  if (name === "default") return defaultPrompts;
+  let content: unknown;
+  try {
+    content = JSON.parse(Deno.readTextFileSync(name));
+  } catch (cause) {
+    const what = cause instanceof SyntaxError ? "is not valid JSON" : "cannot be read";
+    throw new UserError(`the prompts file ${name} ${what}`, {
+      hint: 'name an existing JSON file, or one of the built-in sets "tiny" and "default"',
+      cause,
+    });
+  }
+  return parsePrompts(content, name);
+}
+
+/** The Hugging Face config of the model that the tiny preset makes. */
+export function tinyModelConfig(shape: TrainConfig["shape"], tokenizer: Tokenizer): ModelConfig {
+  return {
+    architecture: "Qwen2ForCausalLM",
+    ...shape,
+    vocab: tinyVocabSize,
+    ropeTheta: 10000,
+    normEps: 1e-6,
+    tiedHead: false,
+    qkvBias: true,
+    qkNorm: false,
+    eos: [tokenizer.id("<|im_end|>"), tokenizer.id("<|endoftext|>")],
+    bos: null,
+    dtype: "float32",
+  };
+}
+
+/**
+ * The shape of the policy: of the config's model folder, of the repository that it is to be downloaded
+ * from, or of the small model made here.
+ *
+ * @throws {UserError} when the folder's config.json is missing or asks for what is not supported, or
+ *   the repository's shape is not known here.
+ */
+export function openModelConfig(
+  config: Pick<TrainConfig, "model" | "repository" | "shape">,
+  tokenizer: Tokenizer,
+): ModelConfig {
+  const { model, repository, shape } = config;
+  if (model !== null) return loadModelConfig(model);
+  if (repository === null) return tinyModelConfig(shape, tokenizer);
+  const known = knownModels[repository];
+  if (known) return known;
+  throw new UserError(`the shape of ${repository} is not known before it is downloaded`, {
+    hint: "name its folder with --model",
+  });
+}
+
+/** The policy before training: loaded, or freshly initialised for a warm start. */
+export function openActor(
+  device: Device,
+  stream: Stream,
+  config: TrainConfig,
+  tokenizer: Tokenizer,
+): Decoder {
+  const { recompute, weights: chosen } = config, weights = chosen ?? undefined;
+  const options = { head: "lm", train: true, recompute, weights } as const;
+  if (config.model !== null) return loadDecoder(device, stream, config.model, options);
+  const actor = new Decoder(device, stream, tinyModelConfig(config.shape, tokenizer), options);
+  initialise(stream, actor, new Random(config.seed).fork("actor"));
+  return actor;
+}
+
+/**
+ * The critic: loaded from `dir`, or with the actor's backbone and a fresh value head N(0, 1/(C + 1)).
+ */
+export function openCritic(
+  device: Device,
+  stream: Stream,
+  actor: Decoder,
+  options: { seed: number; dir: string | null },
+): Decoder {
+  const { recompute, weights } = actor;
+  const kind = { head: "value", train: true, recompute, weights } as const;
+  if (options.dir !== null) return loadDecoder(device, stream, options.dir, kind);
+  const critic = new Decoder(device, stream, actor.config, kind);
+  const source = actor.params, target = critic.params;
+  for (const { name, shape, offset } of target.layout.slots.values()) {
+    const view = target.master.flat.view(offset, shape);
+    const twin = source.layout.slots.get(name);
+    if (twin) stream.copy(view, source.master.flat.view(twin.offset, shape));
+    else if (name === valueHeadName) {
+      const random = new Random(options.seed).fork("critic");
+      const scale = 1 / (actor.config.hidden + 1);
+      stream.upload(view, Float32Array.from({ length: view.size }, () => scale * normal(random)));
+    }
+  }
+  target.refresh(stream);
+  return critic;
+}
+
+/** The frozen policy that a KL term refers to: loaded from `dir`, or a copy of the actor as it is now. */
+export function openReference(
+  device: Device,
+  stream: Stream,
+  actor: Decoder,
+  dir: string | null,
+): Decoder {
+  const kind = { head: "lm", train: false, weights: actor.weights } as const;
+  if (dir !== null) return loadDecoder(device, stream, dir, kind);
+  const copy = new Decoder(device, stream, actor.config, kind);
+  stream.copy(copy.params.master.flat, actor.params.master.flat);
+  copy.params.refresh(stream);
+  return copy;
+}
+
+/** Warm-starts a fresh actor on scripted dialogues of both tasks. */
+export async function warmstartTiny(
+  parts: { device: Device; stream: Stream; decoder: Decoder },
+  config: TrainConfig,
+  tokenizer: Tokenizer,
+  options: { signal?: AbortSignal; onStep: (step: WarmstartStep) => void },
+): Promise<void> {
+  const { thinker, baseline } = openTasks(config, tokenizer, parts.decoder.config.eos);
+  const stop = tokenizer.id("<|im_end|>");
+  const { skill, batch } = config.warmstart;
+  const root = new Random(config.seed).fork("warm start");
+  const dialogue = (random: Random): Sample => {
+    const task: Task = random.next() < 0.7 ? thinker : baseline;
+    const mode = random.next() < 0.7 ? "train" : "inference";
+    const problem = trainProblem(random);
+    const script = { codec: tokenizer, stop, skill, random, mode } as const;
+    const episode = scriptedEpisode(task, problem, script);
+    return { ids: episode.ids, spans: episode.segments };
+  };
+  await warmstart(parts, config.warmstart, {
+    ...options,
+    packTokens: config.ppo.packTokens,
+    nextBatch: (step) => {
+      const random = root.fork(`${step}`);
+      return Array.from({ length: batch }, () => dialogue(random));
+    },
+  });
+}

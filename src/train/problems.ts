@@ -1,0 +1,87 @@
+/**
+ * Where a run's problems come from: generated sums, or the rows of a file.
+ *
+ * @module
+ */
+import { heldOut, loadProblems, type Problem, Random, trainProblem } from "../data/mod.ts";
+import { UserError } from "../base/errors.ts";
+import type { Task } from "../task/mod.ts";
+import type { TrainConfig } from "../setup/config.ts";
+
+/** Problems to train on and problems to measure with; no problem is in both. */
+export interface ProblemSource {
+  /** Name of the set, for reports. */
+  readonly name: string;
+  /** The problems of PPO step `step`, from 1: a function of seed and step alone. */
+  batch(step: number, count: number): Problem[];
+  /** Fixed held-out problems. */
+  readonly held: readonly Problem[];
+  /** Rows left out because their prompt is longer than the limit. */
+  readonly skipped: number;
+}
+
+/** Share of a file's rows that is kept out of training, at most. */
+const heldShare = 0.1;
+
+/**
+ * Opens the source that the config names.
+ *
+ * @param tasks Every task whose runs are to be compared: a row is used if it fits the prompt limit in
+ * all of them, so that they train and are measured on the same problems.
+ * @throws {UserError} when the file cannot be read or no row fits the prompt limit.
+ */
+export async function openProblems(
+  config: TrainConfig,
+  tasks: readonly Task[],
+): Promise<ProblemSource> {
+  const random = new Random(config.seed);
+  if (config.data === null) {
+    return {
+      name: "arithmetic",
+      batch: (step, n) => {
+        const draws = random.fork(`problems/${step}`);
+        return Array.from({ length: n }, () => trainProblem(draws));
+      },
+      // The same problems whatever the seed: runs can be compared.
+      held: heldOut(config.evalProblems, 0),
+      skipped: 0,
+    };
+  }
+  const { problems: rows, skipped: unusable } = await loadProblems(config.data);
+  const promptTokens = (row: Problem) =>
+    Math.max(...tasks.map((task) => task.promptTokens(row.question)));
+  const fitting = rows.filter((row) => promptTokens(row) <= config.promptLimit);
+  const shuffled = new Random(0).fork("held out").shuffle(fitting);
+  const held = shuffled.slice(
+    0,
+    Math.min(config.evalProblems, Math.floor(shuffled.length * heldShare)),
+  );
+  // Published files repeat some questions: none may be trained on that is measured.
+  const measured = new Set(held.map((row) => row.question));
+  const train = shuffled.slice(held.length).filter((row) => !measured.has(row.question));
+  if (train.length === 0) {
+    throw new UserError(
+      `${config.data}: no row has a prompt of at most ${config.promptLimit} tokens`,
+      { hint: "raise promptLimit" },
+    );
+  }
+  const epochs = new Map<number, Problem[]>();
+  const epoch = (e: number) => {
+    const known = epochs.get(e);
+    if (known) return known;
+    epochs.clear(); // at most two are needed in a row
+    const order = random.fork(`epoch/${e}`).shuffle(train);
+    epochs.set(e, order);
+    return order;
+  };
+  return {
+    name: config.data.split("/").pop()!.replace(/\.(jsonl?|parquet)$/, ""),
+    batch: (step, n) =>
+      Array.from({ length: n }, (_, i) => {
+        const index = (step - 1) * n + i;
+        return epoch(Math.floor(index / train.length))[index % train.length];
+      }),
+    held,
+    skipped: rows.length - fitting.length + unusable.length,
+  };
+}

@@ -1,0 +1,230 @@
+/** `report.md`, `report.svg`, `report.html`: what a run did, how well, and samples to judge it by. */
+
+import { basename } from "node:path";
+import { UserError } from "../base/errors.ts";
+import { mean } from "../eval/statistics.ts";
+import { writeAtomic } from "../base/files.ts";
+import { type Block, type Dialogue, heading, toHtml, toMarkdown } from "../report/mod.ts";
+import { metricCharts, renderChart } from "./curves.ts";
+import type { EpisodeSample } from "./episodes.ts";
+import type { RunFolder } from "./folder.ts";
+import { readJsonl } from "../base/jsonl.ts";
+import { compareStages, groupOf, isEvalCount, type Metrics, readMetrics } from "../base/metrics.ts";
+
+/** One measured result: a model (under one way to run it) on one set of problems. */
+export interface ReportRow {
+  /** `Pretrained`, `Baseline`, `Thinker` or `Thinker-Fast`. */
+  name: string;
+  /** The set of problems, such as `arithmetic` or `MATH500`. */
+  set: string;
+  /** Share of right final answers, 0 to 1. */
+  accuracy: number;
+  /** Standard error of `accuracy`, 0 to 1. */
+  standardError: number;
+  /** Mean number of generated tokens per problem, all stages together. */
+  tokens: number;
+}
+
+/** What a report needs besides the run folder. */
+export interface ReportOptions {
+  /** The heading: what was trained, how. */
+  title: string;
+  /** The results, in any order. */
+  rows: ReportRow[];
+  /** What a reader should know before judging the numbers, one sentence or two each. */
+  notes: string[];
+}
+
+const NAME_ORDER = ["Pretrained", "Baseline", "Thinker", "Thinker-Fast"];
+/** Most rows of a table over steps. */
+const MAX_STEPS = 12;
+
+/**
+ * Writes the report of a finished run, as Markdown with its chart and as a page, from its
+ * `config.json`, `metrics.jsonl` and `episodes.jsonl` (the last may be missing).
+ *
+ * @throws {UserError} when the run has logged no step.
+ */
+export async function writeReport(folder: RunFolder, options: ReportOptions): Promise<void> {
+  const metrics = await readIfThere(folder.metrics, readMetrics);
+  if (metrics.length === 0) {
+    throw new UserError(`${folder.metrics} holds no step to report on`, {
+      hint: "train first; the report is written at the end",
+    });
+  }
+  const { title, rows, notes } = options;
+  const config: unknown = JSON.parse(await Deno.readTextFile(folder.config));
+  const episodes = await readIfThere(folder.episodes, readJsonl<EpisodeSample>);
+  const chart = renderChart(title, metrics);
+  const blocks: Block[] = [
+    { kind: "text", text: summary(metrics) },
+    ...(rows.length ? [heading("Results"), resultTable(rows)] : []),
+    { kind: "notes", items: notes },
+    ...(chart === null ? [] : [heading("Curves"), {
+      kind: "charts" as const,
+      charts: metricCharts(metrics),
+      image: {
+        alt: "Accuracies, rewards and lengths per stage over PPO steps",
+        file: basename(folder.chart),
+      },
+    }]),
+    ...stageSection(
+      "Accuracy on held-out problems",
+      "Under the inference transitions: the model's own verdict decides what comes next.",
+      metrics,
+      "eval",
+    ),
+    ...stageSection(
+      "Accuracy on training rollouts",
+      "Ground truth decides what comes next; slow and summary are measured among the dialogues " +
+        "that reached them.",
+      metrics,
+      "accuracy",
+    ),
+    ...sampleSection(episodes),
+    heading("Configuration"),
+    { kind: "table", header: ["key", "value"], rows: flatten(config), wide: true },
+  ];
+  await writeAtomic(folder.report, toMarkdown(title, blocks));
+  await writeAtomic(folder.page, toHtml(title, blocks));
+  if (chart !== null) await writeAtomic(folder.chart, chart);
+}
+
+async function readIfThere<T>(path: string, read: (path: string) => Promise<T[]>): Promise<T[]> {
+  try {
+    return await read(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function summary(metrics: Metrics[]): string {
+  const last = metrics[metrics.length - 1];
+  const seconds = metrics.reduce((sum, row) => sum + (row.seconds ?? 0), 0);
+  const facts = [`${last.step} PPO steps`];
+  if (last["tokens/trained"] !== undefined) {
+    facts.push(`${last["tokens/trained"].toLocaleString("en-US")} action tokens trained`);
+  }
+  if (seconds > 0) facts.push(`${(seconds / 60).toFixed(1)} minutes in those steps`);
+  const gaps = metrics.map((row) => row["rollout/logprob_gap_max"])
+    .filter((gap) => gap !== undefined);
+  if (gaps.length > 0) {
+    facts.push(
+      `largest log-prob gap between rollout and training ${gaps.reduce((a, b) => Math.max(a, b))}`,
+    );
+  }
+  return `${facts.join(", ")}.`;
+}
+
+/** Rows by name; one set gives accuracy and length, several give one column each and the average. */
+function resultTable(rows: ReportRow[]): Block {
+  const sets = setsOf(rows);
+  if (sets.length === 1) {
+    return {
+      kind: "table",
+      header: ["", `${sets[0]}: accuracy, %`, "mean tokens"],
+      rows: byName(rows).map(([name, [row]]) => [name, withError(row), row.tokens.toFixed(1)]),
+    };
+  }
+  return {
+    kind: "table",
+    header: ["accuracy, %", ...sets, "average", "mean tokens"],
+    rows: byName(rows).map(([name, results]) => [
+      name,
+      ...sets.map((set) => {
+        const row = results.find((result) => result.set === set);
+        return row ? withError(row) : "";
+      }),
+      averageOf(results, sets),
+      mean(results.map((row) => row.tokens)).toFixed(1),
+    ]),
+  };
+}
+
+/** The average over all sets; none where a set is missing, as it would not compare. */
+function averageOf(rows: ReportRow[], sets: string[]): string {
+  return rows.length === sets.length ? percent(mean(rows.map((row) => row.accuracy)), 2) : "";
+}
+
+function stageSection(title: string, text: string, metrics: Metrics[], group: string): Block[] {
+  const measured = metrics.filter((row) => groupOf(row, group).length > 0);
+  if (measured.length === 0) return [];
+  const names = [...new Set(measured.flatMap((row) => groupOf(row, group).map(([name]) => name)))];
+  const shares = names.filter((name) => group !== "eval" || !isEvalCount(name)).sort(compareStages);
+  const counts = names.filter((name) => !shares.includes(name)).sort(compareStages);
+  const show = (value: number | undefined, format: (value: number) => string) =>
+    value === undefined ? "" : format(value);
+  return [
+    heading(title, 3),
+    { kind: "text", text },
+    {
+      kind: "table",
+      header: [
+        "step",
+        ...shares.map((name) => `${name}, %`),
+        ...counts.map((n) => n.replaceAll("_", " ")),
+      ],
+      rows: spread(measured, MAX_STEPS).map((row) => [
+        String(row.step),
+        ...shares.map((name) => show(row[`${group}/${name}`], (value) => percent(value, 1))),
+        ...counts.map((name) => show(row[`${group}/${name}`], (value) => value.toFixed(1))),
+      ]),
+    },
+  ];
+}
+
+/** The dialogues of the last sampled step. */
+function sampleSection(episodes: EpisodeSample[]): Block[] {
+  if (episodes.length === 0) return [];
+  const last = episodes[episodes.length - 1].step;
+  const dialogues = episodes.filter((episode) => episode.step === last)
+    .map(({ id, question, answer, turns }): Dialogue => ({
+      id,
+      set: "training",
+      question,
+      answer,
+      turns,
+    }));
+  return [
+    heading("Sampled dialogues"),
+    { kind: "text", text: `From the training rollouts of step ${last}.` },
+    { kind: "dialogues", dialogues },
+  ];
+}
+
+/** Nested configuration as `[dotted key, value]` lines. */
+function flatten(value: unknown, prefix = ""): string[][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return [[prefix, JSON.stringify(value)]];
+  }
+  return Object.entries(value).flatMap(([key, child]) =>
+    flatten(child, prefix === "" ? key : `${prefix}.${key}`)
+  );
+}
+
+/** At most `limit` rows, evenly spread, always with the first and the last. */
+function spread<T>(rows: T[], limit: number): T[] {
+  if (rows.length <= limit) return rows;
+  return Array.from(
+    { length: limit },
+    (_, i) => rows[Math.round(i * (rows.length - 1) / (limit - 1))],
+  );
+}
+
+function setsOf(rows: ReportRow[]): string[] {
+  return [...new Set(rows.map((row) => row.set))];
+}
+
+function byName(rows: ReportRow[]): [string, ReportRow[]][] {
+  const rank = (name: string) => (NAME_ORDER.indexOf(name) + 1) || NAME_ORDER.length + 1;
+  return [...Map.groupBy(rows, (row) => row.name)].sort(([a], [b]) => rank(a) - rank(b));
+}
+
+function withError(row: ReportRow): string {
+  return `${percent(row.accuracy, 2)} ± ${percent(row.standardError, 2)}`;
+}
+
+function percent(share: number, digits: number): string {
+  return (100 * share).toFixed(digits);
+}

@@ -1,0 +1,115 @@
+/**
+ * What a run writes down: evaluation metrics, sampled dialogues, the report's rows and notes.
+ *
+ * @module
+ */
+import { type Evaluation, standardError } from "../eval/mod.ts";
+import type { GradeCounts } from "../grade/mod.ts";
+import type { Tokenizer } from "../model/mod.ts";
+import type { ScoredEpisode } from "../ppo/mod.ts";
+import type { TrainConfig } from "../setup/config.ts";
+import type { EpisodeSample } from "./episodes.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { ProblemSource } from "./problems.ts";
+import type { ReportRow } from "./report.ts";
+
+/** Metrics `eval/*` of one evaluation. */
+export function evalMetrics({ accuracy, tokens, firstTokens, episodes }: Evaluation): Metrics {
+  const plain = episodes[0].segments[0].stage === "answer";
+  if (plain) return { "eval/answer": accuracy.answer ?? 0, "eval/answer_tokens": tokens };
+  const metrics: Metrics = { "eval/tokens": tokens, "eval/fast_tokens": firstTokens };
+  for (const [name, value] of Object.entries(accuracy)) metrics[`eval/${name}`] = value;
+  return metrics;
+}
+
+/**
+ * Metrics `grade/*` of what was graded between two counts: pairs that stayed undecided (they count as
+ * not equal), and questions that met a limit of time, memory or queue. Only the latter could depend on
+ * how busy the machine is; as long as `grade/limit` is 0, nothing does.
+ */
+export function gradeMetrics(before: GradeCounts, after: GradeCounts): Metrics {
+  const limited = ({ time, memory, queue }: GradeCounts) => time + memory + queue;
+  return {
+    "grade/undecided": after.undecided - before.undecided,
+    "grade/symbolic": after.symbolic - before.symbolic,
+    "grade/limit": limited(after) - limited(before),
+  };
+}
+
+/** The results of a run: what it started from and what came of it. */
+export function reportRows(
+  config: TrainConfig,
+  problems: ProblemSource,
+  first: Metrics,
+  last: Metrics,
+): ReportRow[] {
+  const n = problems.held.length;
+  const rows: ReportRow[] = [];
+  const add = (name: string, accuracy: number | undefined, tokens: number | undefined) => {
+    if (accuracy === undefined || tokens === undefined) return;
+    const set = problems.name;
+    rows.push({ name, set, accuracy, standardError: standardError(accuracy, n), tokens });
+  };
+  add("Pretrained", first["eval/answer"], first["eval/answer_tokens"]);
+  if (config.task === "baseline") {
+    add("Baseline", last["eval/answer"], last["eval/answer_tokens"]);
+  } else {
+    add("Thinker", last["eval/final"], last["eval/tokens"]);
+    add("Thinker-Fast", last["eval/fast"], last["eval/fast_tokens"]);
+  }
+  return rows;
+}
+
+/** What a reader should know before judging the numbers. */
+export function reportNotes(config: TrainConfig, problems: ProblemSource): string[] {
+  const { held } = problems;
+  const notes = [
+    held.length === 0
+      ? "There are too few problems to hold any out: accuracy was not measured."
+      : `Accuracy is measured on ${held.length} held-out problems, one sample each at ` +
+        `temperature 1, under the model's own verdicts.`,
+  ];
+  if (config.model === null && held.length > 0) {
+    notes.push(
+      "Pretrained is the model after its supervised warm start, asked the plain question; both tasks " +
+        "start from it.",
+    );
+  }
+  if (config.model === null && config.data !== null) {
+    notes.push(
+      "This model has under a million parameters and has only ever seen sums: on real problems an " +
+        "accuracy near zero is expected. The run shows that the machine works on them.",
+    );
+  }
+  if (problems.skipped > 0) {
+    notes.push(`${problems.skipped} rows were left out: no answer, or a prompt over the limit.`);
+  }
+  return notes;
+}
+
+/** A dialogue as text, for people. */
+export function episodeSample(
+  step: number,
+  { episode, rewards }: ScoredEpisode,
+  tokenizer: Tokenizer,
+): EpisodeSample {
+  let at = 0;
+  return {
+    step,
+    id: episode.problem.id,
+    question: episode.problem.question,
+    answer: episode.problem.answer ?? "",
+    turns: episode.segments.map((segment, i) => {
+      const prompt = tokenizer.decode(episode.ids.slice(at, segment.start));
+      at = segment.start + segment.length;
+      return {
+        stage: segment.stage,
+        prompt,
+        response: segment.text,
+        reward: rewards[i],
+        tokens: segment.length,
+        truncated: segment.truncated,
+      };
+    }),
+  };
+}

@@ -1,0 +1,61 @@
+/**
+ * Finding earlier runs.
+ *
+ * @module
+ */
+import type { Precision } from "../../ffi/mod.ts";
+import { UserError } from "../base/errors.ts";
+import type { ThinkerPrompts } from "../task/mod.ts";
+import { type TrainConfig, trainConfigSchema } from "../setup/config.ts";
+import { RunFolder } from "./folder.ts";
+import { openPrompts } from "../setup/models.ts";
+
+/**
+ * The newest checkpoint of any run under `root`.
+ *
+ * @throws {UserError} when there is none.
+ */
+export async function latestCheckpoint(root: string): Promise<string> {
+  let newest: { path: string; time: number } | undefined;
+  try {
+    for await (const entry of Deno.readDir(root)) {
+      if (!entry.isDirectory) continue;
+      const checkpoint = await RunFolder.at(`${root}/${entry.name}`).latestCheckpoint();
+      if (!checkpoint) continue;
+      const time = (await Deno.stat(checkpoint.path)).mtime?.getTime() ?? 0;
+      if (!newest || time > newest.time) newest = { path: checkpoint.path, time };
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  if (!newest) {
+    throw new UserError(`no checkpoint under ${root}/`, {
+      hint: "train one with `deno task train`, or name a model folder with --model",
+    });
+  }
+  return newest.path;
+}
+
+/** How a run asks its questions, and with which precision it answers them. */
+export interface RunSettings {
+  readonly prompts: ThinkerPrompts;
+  readonly budgets: TrainConfig["budgets"];
+  /** What the matrix products read; undefined: what suits the device. */
+  readonly weights?: Precision;
+}
+
+/** The settings of the run that a checkpoint lies in; undefined for other model folders. */
+export function runSettings(
+  checkpoint: string,
+): RunSettings | undefined {
+  let content: unknown;
+  try {
+    content = JSON.parse(Deno.readTextFileSync(`${checkpoint}/../../config.json`));
+  } catch {
+    return undefined;
+  }
+  const config = trainConfigSchema.safeParse(content);
+  if (!config.success) return undefined;
+  const { prompts, budgets, weights } = config.data;
+  return { prompts: openPrompts(prompts), budgets, weights: weights ?? undefined };
+}

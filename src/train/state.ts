@@ -1,0 +1,134 @@
+/**
+ * What a checkpoint holds: the policy as a Hugging Face model folder, beside it the critic, both
+ * optimizers, and the numbers that the next step depends on. Problems and random numbers are functions
+ * of seed and step, so they need no state of their own.
+ *
+ * @module
+ */
+import type { Stream, Tensor } from "../../ffi/mod.ts";
+import * as z from "npm:zod@^4";
+import {
+  type Decoder,
+  float32Chunks,
+  openSafetensors,
+  saveDecoder,
+  type TokenizerFiles,
+  writeSafetensors,
+} from "../model/mod.ts";
+import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
+import type { TrailingAccuracy } from "../task/mod.ts";
+import { UserError } from "../base/errors.ts";
+
+/** Optimizer steps taken, and those skipped in a row because the gradient was not finite. */
+const updatesSchema = z.strictObject({
+  taken: z.int().nonnegative(),
+  skipped: z.int().nonnegative(),
+});
+
+const stateSchema = z.strictObject({
+  step: z.int().nonnegative(),
+  tokens: z.int().nonnegative(),
+  /** Fast accuracy of the last rollout. */
+  trailing: z.number().min(0).max(1),
+  actor: updatesSchema,
+  /** Without a critic null. */
+  critic: updatesSchema.nullable(),
+});
+
+/** How far a run is. */
+export interface RunState {
+  /** PPO steps done; -1 before the evaluation of step 0. */
+  readonly step: number;
+  /** Action tokens that went through the policy loss. */
+  readonly tokens: number;
+}
+
+/** The models and optimizers of a run. */
+export interface TrainingModels {
+  readonly stream: Stream;
+  readonly actor: Decoder;
+  readonly critic?: Decoder;
+  readonly trainer: PpoTrainer;
+  readonly trailing: TrailingAccuracy;
+  readonly files: TokenizerFiles;
+}
+
+function moments({ trainer }: TrainingModels): [string, Tensor][] {
+  const { actorOptimizer: actor, criticOptimizer: critic } = trainer;
+  const tensors: [string, Tensor][] = [["actor.m", actor.m], ["actor.v", actor.v]];
+  return critic ? [...tensors, ["critic.m", critic.m], ["critic.v", critic.v]] : tensors;
+}
+
+function updatesOf({ t, skipped }: AdamW): z.output<typeof updatesSchema> {
+  return { taken: t, skipped };
+}
+
+function restoreUpdates(optimizer: AdamW, updates: z.output<typeof updatesSchema>): void {
+  optimizer.t = updates.taken;
+  optimizer.skipped = updates.skipped;
+}
+
+/** Writes a checkpoint into an existing folder. */
+export async function saveState(
+  dir: string,
+  models: TrainingModels,
+  state: RunState,
+): Promise<void> {
+  const { stream, actor, critic, files } = models;
+  await saveDecoder(stream, actor, dir, files);
+  if (critic) {
+    await Deno.mkdir(`${dir}/critic`);
+    await saveDecoder(stream, critic, `${dir}/critic`, files);
+  }
+  const tensors = moments(models).map(([name, tensor]) => ({
+    name,
+    dtype: "F32" as const,
+    shape: tensor.shape,
+    chunks: () => float32Chunks(stream, tensor, "F32"),
+  }));
+  await writeSafetensors(`${dir}/optimizer.safetensors`, tensors);
+  const { trailing, trainer } = models;
+  const numbers: z.output<typeof stateSchema> = {
+    ...state,
+    trailing: trailing.toJSON(),
+    actor: updatesOf(trainer.actorOptimizer),
+    critic: trainer.criticOptimizer ? updatesOf(trainer.criticOptimizer) : null,
+  };
+  await Deno.writeTextFile(`${dir}/state.json`, JSON.stringify(numbers, null, 2) + "\n");
+}
+
+async function readState(path: string): Promise<z.output<typeof stateSchema>> {
+  try {
+    return stateSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+  } catch (cause) {
+    throw new UserError(`${path} is not the state of a checkpoint`, {
+      hint: "it is missing or damaged: remove that checkpoint folder and use an older one",
+      cause,
+    });
+  }
+}
+
+/**
+ * Reads optimizers and numbers of a checkpoint; the models are loaded from its folders beforehand.
+ *
+ * @throws {UserError} when the checkpoint is damaged or belongs to another model.
+ */
+export async function loadState(dir: string, models: TrainingModels): Promise<RunState> {
+  const { trailing, actor, critic, ...state } = await readState(`${dir}/state.json`);
+  using source = openSafetensors(`${dir}/optimizer.safetensors`);
+  for (const [name, tensor] of moments(models)) {
+    if (source.info(name).shape.join() !== tensor.shape.join()) {
+      throw new UserError(`${dir}: the optimizer state belongs to another model`);
+    }
+    source.read(name, (bytes, offset) => {
+      const values = new Float32Array(bytes.slice().buffer);
+      models.stream.upload(tensor.view(offset / 4, [values.length]), values);
+    });
+  }
+  const { actorOptimizer, criticOptimizer } = models.trainer;
+  restoreUpdates(actorOptimizer, actor);
+  if (criticOptimizer && critic) restoreUpdates(criticOptimizer, critic);
+  models.trailing.restore(trailing);
+  await models.stream.sync();
+  return state;
+}

@@ -1,0 +1,160 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { JsonlWriter, readJsonl, RunFolder } from "../../src/train/mod.ts";
+import { UserError } from "../../src/base/errors.ts";
+
+async function inTempDir(test: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await test(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const save = (text: string) => (dir: string) => Deno.writeTextFile(join(dir, "weights"), text);
+
+Deno.test("a new run takes a new or an empty folder only", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "runs", "a");
+    const folder = await RunFolder.create(path);
+    await folder.writeJson(folder.config, { seed: 1 });
+    assertEquals(JSON.parse(await Deno.readTextFile(folder.config)), { seed: 1 });
+    const error = await assertRejects(() => RunFolder.create(path), UserError);
+    assertStringIncludes(error.message, path);
+    assertStringIncludes(error.hint ?? "", "--resume");
+    await RunFolder.create(path, { resume: true });
+
+    const empty = join(dir, "empty");
+    await Deno.mkdir(empty);
+    await RunFolder.create(empty);
+  }));
+
+Deno.test("what is no folder, or cannot be written, is a user's error", () =>
+  inTempDir(async (dir) => {
+    const file = join(dir, "file");
+    await Deno.writeTextFile(file, "");
+    await assertRejects(() => RunFolder.create(file), UserError);
+    const error = await assertRejects(() => RunFolder.create(join(file, "run")), UserError);
+    assertStringIncludes(error.message, file);
+    await assertRejects(() => RunFolder.create("/proc/self/run"), UserError, "/proc/self/run");
+  }));
+
+Deno.test("a missing permission is a user's error that names the permission", () =>
+  inTempDir(async (dir) => {
+    const script = `
+      import { RunFolder } from "${import.meta.resolve("../../src/train/folder.ts")}";
+      try { await RunFolder.create("${dir}/run"); } catch (e) { console.log(e.name, e.hint); }`;
+    const output = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-config", `--allow-read=${dir}`, "-"],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const writer = output.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(script));
+    await writer.close();
+    const text = new TextDecoder().decode((await output.output()).stdout);
+    assertStringIncludes(text, "UserError");
+    assertStringIncludes(text, `--allow-write=${dir}/run`);
+  }));
+
+Deno.test("resume needs a run", () =>
+  inTempDir(async (dir) => {
+    const missing = join(dir, "none");
+    const error = await assertRejects(
+      () => RunFolder.create(missing, { resume: true }),
+      UserError,
+    );
+    assertStringIncludes(error.message, missing);
+    await assertRejects(() => Deno.stat(missing), Deno.errors.NotFound);
+  }));
+
+Deno.test("a run killed before its configuration was in place can start again", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "run");
+    await Deno.mkdir(path);
+    await Deno.writeTextFile(join(path, ".config.json.tmp"), '{"se');
+    const folder = await RunFolder.create(path);
+    assertEquals([...Deno.readDirSync(folder.path)].map((entry) => entry.name), ["checkpoints"]);
+  }));
+
+Deno.test("default names count up where one is taken", () =>
+  inTempDir(async (dir) => {
+    const run = { preset: "tiny", task: "thinker", seed: 7 };
+    const paths: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      paths.push(await RunFolder.defaultPath(run, dir));
+      await RunFolder.create(paths[i]);
+    }
+    const base = join(dir, "tiny-thinker-seed7");
+    assertEquals(paths, [base, `${base}-2`, `${base}-3`]);
+    assertEquals(
+      await RunFolder.defaultPath({ preset: "tiny", task: "baseline", seed: 0 }),
+      join("runs", "tiny-baseline-seed0"),
+    );
+  }));
+
+Deno.test("checkpoints appear whole, and the highest step is the latest", () =>
+  inTempDir(async (dir) => {
+    const folder = await RunFolder.create(join(dir, "run"));
+    await folder.writeJson(folder.config, {});
+    assertEquals(await folder.latestCheckpoint(), null);
+    await folder.checkpoint(5, save("five"));
+    await folder.checkpoint(10, async (temporary) => {
+      await Deno.mkdir(join(temporary, "policy"));
+      await save("ten")(join(temporary, "policy"));
+      assertEquals((await folder.latestCheckpoint())?.step, 5);
+    });
+    const latest = await folder.latestCheckpoint();
+    assertEquals(latest, { step: 10, path: folder.checkpointPath(10) });
+    assertEquals(await Deno.readTextFile(join(latest!.path, "policy", "weights")), "ten");
+
+    await assertRejects(
+      () =>
+        folder.checkpoint(15, async (temporary) => {
+          await save("half")(temporary);
+          throw new Error("killed");
+        }),
+      Error,
+      "killed",
+    );
+    assertEquals((await folder.checkpoints()).map(({ step }) => step), [5, 10]);
+
+    const resumed = await RunFolder.create(folder.path, { resume: true });
+    const left = [...Deno.readDirSync(join(folder.path, "checkpoints"))].map(({ name }) => name);
+    assertEquals(left.sort(), ["step-10", "step-5"]);
+    await resumed.checkpoint(10, save("again"));
+    assertEquals(await Deno.readTextFile(join(resumed.checkpointPath(10), "weights")), "again");
+  }));
+
+Deno.test("rewind takes the logs back to the latest checkpoint", () =>
+  inTempDir(async (dir) => {
+    const folder = await RunFolder.create(join(dir, "run"));
+    const log = (path: string, steps: number[]) => {
+      using writer = new JsonlWriter(path);
+      for (const step of steps) writer.write({ step });
+    };
+    log(folder.warmstart, [1, 2, 3, 300]);
+    log(folder.metrics, [0, 1, 2, 3, 4, 5, 6, 7]);
+    log(folder.episodes, [2, 2, 5, 5, 6]);
+    await folder.checkpoint(0, save("zero"));
+    await folder.checkpoint(5, save("five"));
+    await Deno.writeTextFile(folder.metrics, '{"step":8,"rew', { append: true });
+
+    assertEquals((await folder.rewind())?.step, 5);
+    const steps = async (path: string) =>
+      (await readJsonl<{ step: number }>(path)).map(({ step }) => step);
+    assertEquals(await steps(folder.warmstart), [1, 2, 3, 300]);
+    assertEquals(await steps(folder.metrics), [0, 1, 2, 3, 4, 5]);
+    assertEquals(await steps(folder.episodes), [2, 2, 5, 5]);
+    assert((await Deno.readTextFile(folder.metrics)).endsWith('{"step":5}\n'));
+  }));
+
+Deno.test("rewind without a checkpoint starts over", () =>
+  inTempDir(async (dir) => {
+    const folder = await RunFolder.create(join(dir, "run"));
+    await Deno.writeTextFile(folder.warmstart, '{"step":1}\n{"step":2}\n');
+    assertEquals(await folder.rewind(), null);
+    assertEquals(await Deno.readTextFile(folder.warmstart), "");
+  }));

@@ -1,0 +1,122 @@
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
+import { UserError } from "../../src/base/errors.ts";
+import type { TrainConfig } from "../../src/setup/config.ts";
+import { presets } from "../../src/setup/presets.ts";
+import { openProblems } from "../../src/train/problems.ts";
+import { BaselineTask, type Task, tinyPrompts } from "../../src/task/mod.ts";
+import { codec, stop, thinker } from "../task/toy.ts";
+
+const wordy = { ...tinyPrompts, answer: "{question} Answer this at any length you like." };
+const tasks: Task[] = [
+  thinker(),
+  new BaselineTask({ codec, prompts: wordy, budget: 10, stop }),
+];
+
+function config(changes: Partial<TrainConfig> = {}): TrainConfig {
+  return { ...presets.tiny, evalProblems: 5, ...changes };
+}
+
+/** Writes questions to a file for the time of the body. */
+async function withRows(
+  questions: readonly string[],
+  body: (data: string) => Promise<void>,
+): Promise<void> {
+  const data = await Deno.makeTempFile({ suffix: ".jsonl" });
+  try {
+    const rows = questions.map((question, i) =>
+      JSON.stringify({ id: `r${i}`, question, answer: i })
+    );
+    await Deno.writeTextFile(data, rows.join("\n"));
+    await body(data);
+  } finally {
+    await Deno.remove(data);
+  }
+}
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => `question ${i}`);
+
+Deno.test("problems: generated sums depend on seed and step alone", async () => {
+  const open = (seed: number) => openProblems(config({ seed }), tasks);
+  const [one, again, other] = [await open(1), await open(1), await open(2)];
+  const later = again.batch(7, 20);
+  assertEquals(one.batch(3, 20), again.batch(3, 20));
+  assertEquals(one.batch(7, 20), later);
+  assertNotEquals(one.batch(3, 20), later);
+  assertNotEquals(one.batch(3, 20), other.batch(3, 20));
+  assertEquals(one.held, other.held, "runs of any seed are measured on the same problems");
+  const held = new Set(one.held.map(({ question }) => question));
+  assertEquals([held.size, one.name, one.skipped], [5, "arithmetic", 0]);
+  for (let step = 1; step < 50; step++) {
+    assert(one.batch(step, 20).every(({ question }) => !held.has(question)));
+  }
+});
+
+Deno.test("problems: each epoch has every row once, in its own order, and no row that is measured", () =>
+  withRows(numbered(43), async (data) => {
+    const source = await openProblems(config({ data }), tasks);
+    assertEquals(source.held.length, 4); // a tenth at most
+    const held = new Set(source.held.map(({ id }) => id));
+    const stream = Array.from({ length: 39 }, (_, i) => source.batch(i + 1, 3)).flat();
+    const epochs = [0, 1, 2].map((e) => stream.slice(39 * e, 39 * (e + 1)).map(({ id }) => id));
+    for (const epoch of epochs) {
+      assertEquals(new Set(epoch).size, 39);
+      assert(epoch.every((id) => !held.has(id)));
+    }
+    assertNotEquals(epochs[0], epochs[1]);
+    assertNotEquals(epochs[1], epochs[2]);
+    // Any step can be asked for at any time: that is what a resumed run does.
+    assertEquals(source.batch(5, 3), stream.slice(12, 15));
+    assertEquals(source.batch(13, 3), stream.slice(36, 39));
+    assertEquals(source.batch(14, 3), stream.slice(39, 42));
+    const wide = source.batch(1, 100).map(({ id }) => id);
+    assertEquals(wide, stream.slice(0, 100).map(({ id }) => id));
+    const other = await openProblems(config({ data, seed: 2 }), tasks);
+    assertEquals(other.held, source.held);
+    assertNotEquals(other.batch(1, 39), source.batch(1, 39));
+  }));
+
+Deno.test("problems: parquet trains as it is, under its file's name", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const data = `${dir}/my set.parquet`;
+    const column = (name: string, of: (i: number) => string) => (
+      { name, data: Array.from({ length: 20 }, (_, i) => of(i)), type: "STRING" as const }
+    );
+    const columnData = [column("problem", (i) => `${i}+1=`), column("answer", (i) => `${i + 1}`)];
+    await Deno.writeFile(data, new Uint8Array(parquetWriteBuffer({ columnData })));
+    const source = await openProblems(config({ data }), tasks);
+    assertEquals([source.name, source.held.length], ["my set", 2]);
+    for (const { id, question, answer } of source.batch(1, 18)) {
+      assertEquals([`my set/${parseInt(question)}`, `${parseInt(question) + 1}`], [id, answer]);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("problems: a question that stands in a file twice is not trained on and measured", () =>
+  withRows([...numbered(30), ...numbered(30)], async (data) => {
+    const source = await openProblems(config({ data }), tasks);
+    const measured = new Set(source.held.map(({ question }) => question));
+    const trained = new Set(source.batch(1, 60).map(({ question }) => question));
+    assert(measured.size >= 3);
+    assertEquals([...measured].filter((question) => trained.has(question)), []);
+    assertEquals(measured.size + trained.size, 30);
+  }));
+
+Deno.test("problems: a row is used if it fits the limit in every task, whatever task trains", () =>
+  withRows([...numbered(40), "x1".repeat(80), "y2".repeat(80)], async (data) => {
+    const longest = Math.max(...tasks.map((task) => task.promptTokens("question 39")));
+    const promptLimit = longest;
+    const all = await openProblems(config({ data, promptLimit }), tasks);
+    assertEquals(all.skipped, 2);
+    assertEquals(
+      (await openProblems(config({ data, promptLimit }), tasks.toReversed())).held,
+      all.held,
+    );
+    const message = `no row has a prompt of at most ${longest - 2} tokens`;
+    const tight = config({ data, promptLimit: longest - 2 });
+    const error = await assertRejects(() => openProblems(tight, tasks), UserError, message);
+    assertEquals(error.hint, "raise promptLimit");
+  }));
