@@ -44,8 +44,17 @@ export {
   type Stream,
   type Tensor,
 } from "./ffi/mod.ts";
-export { Random, type RandomState } from "./src/data/mod.ts";
-export { UserError } from "./src/base/errors.ts";
+export {
+  type Hooks,
+  type Metrics,
+  Random,
+  type RandomState,
+  type Schema,
+  type SchemaError,
+  type SchemaIssue,
+  type SchemaResult,
+  UserError,
+} from "./src/base/mod.ts";
 export {
   type Continuation,
   Engine,
@@ -58,13 +67,18 @@ export {
   type Turn as SampledTurn,
 } from "./src/engine/mod.ts";
 export {
+  type EpisodeGroup,
   evaluate,
   type EvaluateOptions,
   type Evaluation,
+  type Grader,
+  type Played,
+  playEpisodes,
+  type PlayOptions,
   type Solution,
   solve,
   type SolveOptions,
-} from "./src/eval/mod.ts";
+} from "./src/rollout/mod.ts";
 export {
   grade,
   type GradeCounts,
@@ -101,16 +115,6 @@ export {
   type YarnScaling,
 } from "./src/model/mod.ts";
 export { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "./src/ppo/mod.ts";
-export {
-  type EpisodeGroup,
-  type Grader,
-  type Played,
-  playEpisodes,
-  type PlayOptions,
-} from "./src/rollout/mod.ts";
-export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "./src/base/schema.ts";
 export * from "./src/task/mod.ts";
-export { presets } from "./src/setup/presets.ts";
-export { type PresetName, type TrainConfig, trainConfigSchema } from "./src/setup/config.ts";
-export type { Metrics } from "./src/train/mod.ts";
-export { train, type TrainHooks, type TrainOptions } from "./src/train/train.ts";
+export { type PresetName, presets, type TrainConfig, trainConfigSchema } from "./src/setup/mod.ts";
+export { train, type TrainOptions } from "./src/train/mod.ts";

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 import { gpuOf } from "./gpu/peaks.ts";
 import { fullShapes, gpuPoolBytes, type GpuShapes, gpuSizes, microShapes } from "./gpu/sizes.ts";
 import { type Case, measure, type Measurement } from "./harness.ts";

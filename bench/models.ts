@@ -5,9 +5,10 @@
  */
 import { type Device, dtypeBytes, type Precision, type Stream } from "../ffi/mod.ts";
 import { DeviceBatch } from "../src/engine/batch.ts";
-import { Decoder, type ModelConfig, tinyVocabSize } from "../src/model/mod.ts";
+import { Decoder, type ModelConfig } from "../src/model/mod.ts";
+import { tinyVocabSize } from "../src/tiny/mod.ts";
 import { AdamW, Learner, type Pack, pack } from "../src/ppo/mod.ts";
-import { presets } from "../src/setup/presets.ts";
+import { presets } from "../src/setup/mod.ts";
 import { now } from "./clock.ts";
 import { fillRandom } from "./workbench.ts";
 

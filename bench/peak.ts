@@ -5,7 +5,7 @@
  * @module
  */
 import { cacheDir } from "../ffi/mod.ts";
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 import { Peer } from "./peer.ts";
 import source from "./native/peak.cpp" with { type: "text" };
 

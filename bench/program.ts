@@ -6,7 +6,7 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { checkOptions } from "../cli/options.ts";
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 import { useClockFor } from "./clock.ts";
 import { describeMachine } from "./machine.ts";
 import { PeakProcess } from "./peak.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 import { libraryPath } from "../ffi/mod.ts";
-import { writeAtomic } from "../src/base/files.ts";
+import { writeAtomic } from "../src/base/mod.ts";
 
 /** What ptxas says about one kernel on one target. */
 export interface KernelResources {

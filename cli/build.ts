@@ -5,7 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import { libraryPath } from "../ffi/mod.ts";
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 import { reportFailure } from "./failure.ts";
 
 const command = new Command()

@@ -5,7 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { UserError } from "../src/base/errors.ts";
+import { formatBytes, UserError } from "../src/base/mod.ts";
 import {
   type DataSource,
   dataSources,
@@ -15,7 +15,6 @@ import {
   type Proof,
   publicEndpoints,
 } from "../src/datasets/mod.ts";
-import { formatBytes } from "../src/base/bytes.ts";
 import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";

@@ -5,7 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import { cacheDir, Device, runProgram } from "../ffi/mod.ts";
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 
 /** One thing that was looked at. */
 interface Finding {

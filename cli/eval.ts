@@ -6,14 +6,17 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { join } from "node:path";
-import { UserError } from "../src/base/errors.ts";
-import { benchmarks } from "../src/eval/mod.ts";
-import { deviceSchema } from "../src/setup/config.ts";
-import { type EvalConfig, EvalFolder, type EvalMode } from "../src/eval/config.ts";
-import { runEvaluation } from "../src/eval/run.ts";
-import { weightsFingerprint } from "../src/eval/fingerprint.ts";
-import { openPrompts } from "../src/setup/models.ts";
-import { latestCheckpoint, runSettings } from "../src/train/runs.ts";
+import { UserError } from "../src/base/mod.ts";
+import {
+  benchmarks,
+  type EvalConfig,
+  EvalFolder,
+  type EvalMode,
+  runEvaluation,
+  weightsFingerprint,
+} from "../src/eval/mod.ts";
+import { deviceSchema, openPrompts } from "../src/setup/mod.ts";
+import { latestCheckpoint, runSettings } from "../src/train/mod.ts";
 import { defaultBudgets, defaultPrompts } from "../src/task/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";

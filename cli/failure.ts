@@ -5,7 +5,7 @@
  */
 import { ValidationError } from "@cliffy/command";
 import { NativeError } from "../ffi/mod.ts";
-import { unfold, UserError } from "../src/base/errors.ts";
+import { unfold, UserError } from "../src/base/mod.ts";
 import { Interrupted } from "./interrupt.ts";
 
 /** Prints what was thrown, each error that it stands for, and returns the exit code. */

@@ -6,7 +6,7 @@
 import { Command } from "@cliffy/command";
 import { addTokens, inspectModel } from "../src/model/mod.ts";
 import { readRecord } from "../src/hub/mod.ts";
-import { formatBytes } from "../src/base/bytes.ts";
+import { formatBytes } from "../src/base/mod.ts";
 import { withoutNetwork } from "./hub_endpoint.ts";
 import { modelDownloadCommand } from "./model_download.ts";
 import { modelImportCommand } from "./model_import.ts";

@@ -5,9 +5,8 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { UserError } from "../src/base/errors.ts";
+import { formatBytes, UserError } from "../src/base/mod.ts";
 import { defaultFolder, downloadModel, type DownloadProgress } from "../src/hub/mod.ts";
-import { formatBytes } from "../src/base/bytes.ts";
 import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";

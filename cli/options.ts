@@ -4,7 +4,7 @@
  * @module
  */
 import type * as z from "npm:zod@^4";
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 
 /**
  * Parses option values with a schema.

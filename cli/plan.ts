@@ -6,19 +6,21 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { type DeviceChoice, hasDriver, openDevice } from "../ffi/mod.ts";
-import { UserError } from "../src/base/errors.ts";
+import { formatBytes, parseBytes, UserError } from "../src/base/mod.ts";
 import { paramCount } from "../src/model/mod.ts";
-import { formatBytes, parseBytes } from "../src/base/bytes.ts";
-import { openModelConfig, openTasks, openTokenizer } from "../src/setup/models.ts";
 import {
   adviseChange,
+  deviceSchema,
   fittingChanges,
   formatPlan,
+  openModelConfig,
+  openTasks,
+  openTokenizer,
   planMemory,
+  presetNames,
+  presets,
   usableBytes,
-} from "../src/setup/plan.ts";
-import { deviceSchema, presetNames } from "../src/setup/config.ts";
-import { presets } from "../src/setup/presets.ts";
+} from "../src/setup/mod.ts";
 import { checkOptions } from "./options.ts";
 import { layConfig } from "./settings.ts";
 

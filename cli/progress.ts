@@ -10,7 +10,7 @@
  * @module
  */
 
-import { groupOf, isEvalCount, type Metrics } from "../src/train/mod.ts";
+import { groupOf, isEvalCount, type Metrics } from "../src/base/mod.ts";
 
 /** What a block shows. */
 export interface ProgressState {

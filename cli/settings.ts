@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { UserError } from "../src/base/errors.ts";
-import { readJson } from "../src/base/json.ts";
-import { parseTrainConfig, type TrainConfig } from "../src/setup/config.ts";
+import { readJson, UserError } from "../src/base/mod.ts";
+import { parseTrainConfig, type TrainConfig } from "../src/setup/mod.ts";
 
 /**
  * A config with a file laid over it, and single settings over both. Settings that are undefined leave

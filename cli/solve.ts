@@ -5,11 +5,10 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { solve } from "../src/eval/mod.ts";
+import { solve } from "../src/rollout/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
-import { deviceSchema } from "../src/setup/config.ts";
-import { openPrompts } from "../src/setup/models.ts";
-import { latestCheckpoint, runSettings } from "../src/train/runs.ts";
+import { deviceSchema, openPrompts } from "../src/setup/mod.ts";
+import { latestCheckpoint, runSettings } from "../src/train/mod.ts";
 import type { Stage } from "../src/task/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";

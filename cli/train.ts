@@ -5,11 +5,9 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { UserError } from "../src/base/errors.ts";
-import { deviceSchema, presetNames, type TrainConfig } from "../src/setup/config.ts";
-import { RunFolder } from "../src/train/folder.ts";
-import { presets } from "../src/setup/presets.ts";
-import { train } from "../src/train/train.ts";
+import { UserError } from "../src/base/mod.ts";
+import { deviceSchema, presetNames, presets, type TrainConfig } from "../src/setup/mod.ts";
+import { RunFolder, train } from "../src/train/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
 import { Progress } from "./progress.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 import { cacheDir } from "./cache.ts";
 import { runProgram } from "./child.ts";
 import { cpuSources, cudaSources, driverSources, emuSources, type SourceFile } from "./sources.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { UserError } from "../src/base/errors.ts";
+import { UserError } from "../src/base/mod.ts";
 import { type Backend, loadsDriver } from "./build.ts";
 import { grantedVariable } from "./child.ts";
 import { Device, type DeviceOptions } from "./device.ts";

@@ -131,7 +131,10 @@ export class Device implements Disposable {
       this.check("memory_alloc", this.symbols.tk_memory_alloc(this.handle, BigInt(bytes), out))
     );
     this.#allocated += bytes;
-    return new Allocation(this, address, dtype, shape, () => this.#allocated -= bytes);
+    return new Allocation(address, dtype, shape, () => {
+      this.#allocated -= bytes;
+      this.check("memory_free", this.symbols.tk_memory_free(this.handle, address));
+    });
   }
 
   /** A bump allocator over one allocation of `bytes`. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { reason, UserError } from "../src/base/errors.ts";
+import { reason, UserError } from "../src/base/mod.ts";
 import { ABI_VERSION, symbols } from "./symbols.ts";
 
 /** The typed functions of the ABI. */

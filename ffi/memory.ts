@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Device } from "./device.ts";
 import { type DType, dtypeBytes, type Storage, Tensor } from "./tensor.ts";
 
 /** Tells of what somebody forgot to dispose. */
@@ -16,22 +15,12 @@ export const leaks: FinalizationRegistry<string> = new FinalizationRegistry((wha
 export class Allocation implements Disposable, Storage {
   /** The whole allocation. */
   readonly tensor: Tensor;
-  readonly #device: Device;
-  readonly #address: bigint;
-  readonly #onFree: () => void;
+  readonly #free: () => void;
   #alive = true;
 
-  /** Called by `Device.alloc`. */
-  constructor(
-    device: Device,
-    address: bigint,
-    dtype: DType,
-    shape: readonly number[],
-    onFree: () => void,
-  ) {
-    this.#device = device;
-    this.#address = address;
-    this.#onFree = onFree;
+  /** Called by `Device.alloc`; `free` gives the memory back. */
+  constructor(address: bigint, dtype: DType, shape: readonly number[], free: () => void) {
+    this.#free = free;
     this.tensor = new Tensor(this, address, dtype, shape);
     leaks.register(this, `an Allocation of ${this.tensor}`, this);
   }
@@ -45,10 +34,8 @@ export class Allocation implements Disposable, Storage {
   [Symbol.dispose](): void {
     if (!this.#alive) return;
     this.#alive = false;
-    this.#onFree();
     leaks.unregister(this);
-    const device = this.#device;
-    device.check("memory_free", device.symbols.tk_memory_free(device.handle, this.#address));
+    this.#free();
   }
 }
 

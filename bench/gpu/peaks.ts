@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../../src/base/errors.ts";
+import { UserError } from "../../src/base/mod.ts";
 
 /** What bounds work on a GPU. */
 export interface Gpu {

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { Random } from "../../src/data/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 import { Engine } from "../../src/engine/mod.ts";
 import { grade } from "../../src/grade/mod.ts";
-import { Decoder, type ModelConfig, tinyTokenizerJson, Tokenizer } from "../../src/model/mod.ts";
+import { Decoder, type ModelConfig, Tokenizer } from "../../src/model/mod.ts";
+import { tinyTokenizerJson } from "../../src/tiny/mod.ts";
 import { PpoTrainer } from "../../src/ppo/mod.ts";
-import { presets } from "../../src/setup/presets.ts";
+import { presets } from "../../src/setup/mod.ts";
 import { BaselineTask, tinyPrompts, TrailingAccuracy } from "../../src/task/mod.ts";
 import { randomDecoder } from "../models.ts";
 import { fillRandom, type Workbench } from "../workbench.ts";

@@ -13,7 +13,7 @@ import type { Precision } from "../../ffi/mod.ts";
 import { DecodeBench, decodeCost, PrefillBench, randomDecoder, smol135m } from "../models.ts";
 import { Peer } from "../peer.ts";
 import { benchProgram, selected } from "../program.ts";
-import { UserError } from "../../src/base/errors.ts";
+import { UserError } from "../../src/base/mod.ts";
 import { compareAll, free, type Pair } from "./turns.ts";
 
 const context = 200, prompt = 512;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type * as z from "npm:zod@^4";
 import { reason, UserError } from "./errors.ts";
+import type { Schema } from "./schema.ts";
 
 /**
  * Read and parse a JSON file.
@@ -31,15 +31,16 @@ export function readJson(path: string, hint: string): unknown {
  * Check a value against a schema.
  *
  * @param where The file (and place in it) that the value came from, for the message.
+ * @param hint What the user can do about a value that does not fit.
  * @throws {UserError} Naming the first field that is wrong.
  */
-export function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+export function check<T>(schema: Schema<T>, value: unknown, where: string, hint: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const { path, message } = result.error.issues[0];
   const field = path.length > 0 ? `${path.join(".")}: ` : "";
   throw new UserError(`${where}: ${field}${message}`, {
-    hint: "the file is damaged or of another kind: get it again, or use an earlier checkpoint",
+    hint,
     cause: result.error,
   });
 }

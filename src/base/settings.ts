@@ -71,3 +71,17 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length];
 }
+
+/** The first place where two settings differ, as `a.b (1, now 2)`; undefined where they are equal. */
+export function firstDifference(a: unknown, b: unknown, path: string = ""): string | undefined {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
+    const show = (value: unknown) => JSON.stringify(value);
+    return a === b ? undefined : `${path} (${show(a)}, now ${show(b)})`;
+  }
+  const [left, right] = [a, b] as Record<string, unknown>[];
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+    const found = firstDifference(left[key], right[key], path ? `${path}.${key}` : key);
+    if (found) return found;
+  }
+  return undefined;
+}

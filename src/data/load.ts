@@ -6,8 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
-import { UserError } from "../base/errors.ts";
-import type { SchemaError } from "../base/schema.ts";
+import { type SchemaError, UserError } from "../base/mod.ts";
 import { type Fields, fieldsOf, fieldsOfTurns, isPublished, isRow } from "./layouts.ts";
 import { readParquet } from "./parquet.ts";
 import { type Problem, problemSchema } from "./problem.ts";

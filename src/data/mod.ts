@@ -11,4 +11,4 @@
 export { type Choices, withChoices } from "./choices.ts";
 export { type Loaded, type LoadOptions, loadProblems, type Skipped } from "./load.ts";
 export { type Problem, problemSchema } from "./problem.ts";
-export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "../base/schema.ts";
+export type { Schema, SchemaError, SchemaIssue, SchemaResult } from "../base/mod.ts";

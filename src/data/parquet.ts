@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reason, UserError } from "../base/errors.ts";
+import { reason, UserError } from "../base/mod.ts";
 
 /**
  * Every row of a parquet file as an object. 64-bit integers become numbers where they are exact.

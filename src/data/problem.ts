@@ -5,7 +5,7 @@
  */
 
 import { z } from "npm:zod@^4";
-import type { Schema } from "../base/schema.ts";
+import type { Schema } from "../base/mod.ts";
 import { type Choices, withChoices } from "./choices.ts";
 
 /** A question with a known answer. */

@@ -5,8 +5,7 @@
  * @module
  */
 import { dirname } from "node:path";
-import { publish, syncPath } from "../base/files.ts";
-import { UserError, writeError } from "../base/errors.ts";
+import { publish, syncPath, UserError, writeError } from "../base/mod.ts";
 import { type Digest, type Hub, type HubResponse, Refusal, Transient } from "../hub/mod.ts";
 import { checksumOfEtag, fileChecksum } from "./checksum.ts";
 

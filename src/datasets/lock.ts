@@ -4,8 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { readJson } from "../base/json.ts";
-import { parseSettings } from "../base/settings.ts";
+import { parseSettings, readJson } from "../base/mod.ts";
 import type { DataSource } from "./sources.ts";
 
 /** What is known of a file since its first download. */

@@ -5,9 +5,8 @@
  */
 import { basename, join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError, writeAtomic } from "../base/mod.ts";
 import { Hub } from "../hub/mod.ts";
-import { writeAtomic } from "../base/files.ts";
 import { fileChecksum } from "./checksum.ts";
 import { download } from "./download.ts";
 import { formatLock, type Lock, lockKey, readLock } from "./lock.ts";

@@ -10,7 +10,7 @@
  * @module
  */
 import { type Device, dtypeBytes, type Precision, type Stream } from "../../ffi/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import type { Decoder, ModelConfig } from "../model/mod.ts";
 import { Admission, blocksNeeded } from "./admission.ts";
 import { batchBytes, type BatchOptions, DeviceBatch, type PrefillToken } from "./batch.ts";

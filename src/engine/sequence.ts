@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import type { BlockTable } from "./blocks.ts";
 import type { Continuation, SequenceRequest, Turn } from "./types.ts";
 

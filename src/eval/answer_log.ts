@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { UserError } from "../base/errors.ts";
-import type { Answer } from "./mod.ts";
+import { UserError } from "../base/mod.ts";
+import type { Answer } from "./answers.ts";
 
 const NEWLINE = 10;
 

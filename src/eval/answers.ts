@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { hash64, type Problem } from "../data/mod.ts";
+import { hash64 } from "../base/mod.ts";
+import type { Problem } from "../data/mod.ts";
 import { type Episode, finalAnswer, type Stage } from "../task/mod.ts";
+import { firstId } from "../rollout/mod.ts";
 import { countReflections } from "./reflection.ts";
 
 /** One turn of an answer. */
@@ -54,9 +56,6 @@ export interface AnswerFacts extends Omit<Answer, "turns"> {
 export function problemKey({ question, answer, choices }: Problem): string {
   return hash64(JSON.stringify([question, answer, choices])).toString(16).padStart(16, "0");
 }
-
-/** Sequences of evaluations are numbered from 2^62: they share no random number with training. */
-export const firstId: bigint = 1n << 62n;
 
 /**
  * The sequence id of a sample, which keys its random numbers: a function of what is asked alone, so

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 
 /** A benchmark as tables show it. */
 export interface Benchmark {

@@ -6,13 +6,18 @@
 import * as z from "npm:zod@^4";
 import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
 import { join } from "node:path";
-import { UserError, writeError } from "../base/errors.ts";
-import { readJson } from "../base/json.ts";
-import type { Fields, Schema } from "../base/schema.ts";
-import { parseSettings } from "../base/settings.ts";
+import {
+  type Fields,
+  firstDifference,
+  parseSettings,
+  readJson,
+  type Schema,
+  UserError,
+  writeAtomic,
+  writeError,
+} from "../base/mod.ts";
 import { parsePrompts, type ThinkerPrompts } from "../task/mod.ts";
-import { writeAtomic } from "../base/files.ts";
-import { deviceSchema, firstDifference } from "../setup/config.ts";
+import { deviceSchema } from "../setup/mod.ts";
 
 /** How questions are asked: in stages, in the first stage alone, or plainly. */
 export type EvalMode = "thinker" | "fast" | "baseline";

@@ -4,11 +4,12 @@
  * @module
  */
 import type { Problem } from "../data/mod.ts";
-import { type Answer, type AnswerFacts, titleOf } from "./mod.ts";
+import type { Answer, AnswerFacts } from "./answers.ts";
+import { titleOf } from "./benchmarks.ts";
 import type { Dialogue } from "../report/mod.ts";
 import { verifyReward } from "../task/mod.ts";
 import { readAnswers } from "./answer_log.ts";
-import type { EvalSet, KnownAnswers } from "./run.ts";
+import type { EvalSet, KnownAnswers } from "./types.ts";
 
 /** Dialogues that are shown of each set. */
 const dialoguesPerSet = 8;

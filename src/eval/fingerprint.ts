@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 
 /** Bytes that are read at each place, and places per file. */
 const pieceBytes = 64 * 1024, pieces = 64;

@@ -13,3 +13,4 @@ export * from "./reflection.ts";
 export * from "./run.ts";
 export * from "./scores.ts";
 export * from "./statistics.ts";
+export * from "./types.ts";

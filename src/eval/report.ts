@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type AnswerFacts, benchmarks, titleOf } from "./mod.ts";
+import type { AnswerFacts } from "./answers.ts";
+import { benchmarks, titleOf } from "./benchmarks.ts";
 import {
   type Block,
   heading,
@@ -13,10 +14,10 @@ import {
   toHtml,
   toMarkdown,
 } from "../report/mod.ts";
-import { writeAtomic } from "../base/files.ts";
+import { writeAtomic } from "../base/mod.ts";
 import type { EvalConfig, EvalFolder } from "./config.ts";
 import { chooseDialogues } from "./dialogues.ts";
-import type { EvalResults, EvalSet, KnownAnswers } from "./run.ts";
+import type { EvalResults, EvalSet, KnownAnswers } from "./types.ts";
 import {
   modelName,
   modeNames,

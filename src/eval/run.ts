@@ -6,37 +6,29 @@
 import type { Backend } from "../../ffi/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import { Engine } from "../engine/mod.ts";
-import { UserError } from "../base/errors.ts";
 import {
-  type AnswerFacts,
-  answerOf,
-  factsOf,
-  isRight,
-  type Judge,
-  judgeWith,
-  loadBenchmark,
-  problemKey,
-  scoreSet,
-  sequenceId,
-  type SetScores,
-  tokensOf,
-} from "./mod.ts";
-import { readJson } from "../base/json.ts";
+  type Hooks,
+  JsonlWriter,
+  type Metrics,
+  readJson,
+  UserError,
+  writeAtomic,
+} from "../base/mod.ts";
+import { type AnswerFacts, answerOf, factsOf, problemKey, sequenceId } from "./answers.ts";
+import { isRight, scoreSet, type SetScores, tokensOf } from "./scores.ts";
+import { loadBenchmark } from "./benchmarks.ts";
+import { type Judge, judgeWith, playEpisodes } from "../rollout/mod.ts";
 import { GradePool } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
-import { playEpisodes } from "../rollout/mod.ts";
 import { BaselineTask, type Task, ThinkerTask, turnEnds } from "../task/mod.ts";
 import { cutAfter, readAnswers } from "./answer_log.ts";
-import { writeAtomic } from "../base/files.ts";
 import { type EvalConfig, EvalFolder } from "./config.ts";
+import type { EvalResults, EvalSet, KnownAnswers } from "./types.ts";
 import { writeEvalReport } from "./report.ts";
-import { JsonlWriter } from "../base/jsonl.ts";
-import type { Metrics } from "../base/metrics.ts";
-import { generationCache } from "../setup/plan.ts";
-import type { TrainHooks } from "../train/train.ts";
+import { generationCache } from "../setup/mod.ts";
 
 /** How to run an evaluation. */
-export interface EvalOptions extends TrainHooks {
+export interface EvalOptions extends Hooks {
   /** The folder for answers, scores and report; an evaluation that is there is gone on with. */
   readonly out: string;
   /** Sequences that decode at the same time. */
@@ -45,23 +37,6 @@ export interface EvalOptions extends TrainHooks {
   readonly compare?: readonly string[];
   /** Aborting stops it; answers that are finished stay. */
   readonly signal?: AbortSignal;
-}
-
-/** What came out of an evaluation: `results.json`. */
-export interface EvalResults {
-  readonly config: EvalConfig;
-  /** One entry per set that had a problem short enough, in the order asked for. */
-  readonly sets: readonly SetScores[];
-  /** Problems of all sets that are longer than the model allows. */
-  readonly skipped: number;
-}
-
-/** A set with the problems that fit the model. */
-export interface EvalSet {
-  readonly name: string;
-  readonly problems: readonly Problem[];
-  /** How many do not fit. */
-  readonly skipped: number;
 }
 
 /** Samples of one problem that are still to be taken. */
@@ -206,9 +181,6 @@ function openTask({ method }: EvalConfig, model: Model): { task: Task; stop: num
   return { task, stop };
 }
 
-/** Answers by set and problem id. */
-export type KnownAnswers = ReadonlyMap<string, Map<string, AnswerFacts[]>>;
-
 const bySample = (a: AnswerFacts, b: AnswerFacts) => a.sample - b.sample;
 
 /** The answers that the folder has to the questions that are asked; a torn last line is cut off. */
@@ -312,13 +284,13 @@ async function play(chunk: readonly Missing[], parts: PlayParts): Promise<void> 
 /** Scores of what this process has done, for the progress display. */
 class RunningScores {
   readonly #from: number;
-  readonly #tell: TrainHooks["onStep"];
+  readonly #tell: Hooks["onStep"];
   readonly #began = performance.now();
   #answers = 0;
   #tokens = 0;
   readonly #right: Record<string, { right: number; of: number }> = {};
 
-  constructor(from: number, tell: TrainHooks["onStep"]) {
+  constructor(from: number, tell: Hooks["onStep"]) {
     this.#from = from;
     this.#tell = tell;
   }

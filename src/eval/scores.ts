@@ -6,7 +6,7 @@
 import type { Problem } from "../data/mod.ts";
 import type { Stage } from "../task/mod.ts";
 import type { AnswerFacts } from "./answers.ts";
-import type { Judge } from "../rollout/grader.ts";
+import type { Judge } from "../rollout/mod.ts";
 import { reflectionWords } from "./reflection.ts";
 import { clusteredMean, type Estimate, mean, passAtK, powersUpTo } from "./statistics.ts";
 

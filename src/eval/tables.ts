@@ -3,20 +3,15 @@
  *
  * @module
  */
-import {
-  averageOf,
-  benchmarks,
-  type Estimate,
-  paperLengths,
-  paperResults,
-  reflectionWords,
-  type SetScores,
-  titleOf,
-} from "./mod.ts";
+import { averageOf, type Estimate } from "./statistics.ts";
+import { benchmarks, titleOf } from "./benchmarks.ts";
+import { paperLengths, paperResults } from "./paper.ts";
+import { reflectionWords } from "./reflection.ts";
+import type { SetScores } from "./scores.ts";
 import { type Block, heading } from "../report/mod.ts";
 import type { Stage } from "../task/mod.ts";
 import type { EvalConfig } from "./config.ts";
-import type { EvalResults } from "./run.ts";
+import type { EvalResults } from "./types.ts";
 
 /** Stages in the order of tables. */
 export const stages: readonly Stage[] = ["fast", "verify", "slow", "summary", "answer"];

@@ -4,7 +4,7 @@
  * @module
  */
 import { Worker } from "node:worker_threads";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import { grade, type GradeOptions, type Reason, type Verdict } from "./grade.ts";
 import { type SymbolicQuestion, symbolicQuestion } from "./symbolic.ts";
 import type { WorkerMessage } from "./worker.ts";

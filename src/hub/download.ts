@@ -11,8 +11,7 @@
 import type { Hash } from "node:crypto";
 import { basename, dirname, join, resolve } from "node:path";
 import * as z from "npm:zod@^4";
-import { publish, syncPath, temporaryPath } from "../base/files.ts";
-import { UserError, writeError } from "../base/errors.ts";
+import { publish, syncPath, temporaryPath, UserError, writeError } from "../base/mod.ts";
 import { newHash } from "./digest.ts";
 import { Hub, type HubOptions, Transient } from "./endpoint.ts";
 import { openRepository, type RemoteFile, type Repository } from "./repository.ts";

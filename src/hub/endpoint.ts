@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reason, UserError } from "../base/errors.ts";
+import { reason, UserError } from "../base/mod.ts";
 
 /** The hub that is asked where nothing else is said. */
 export const defaultEndpoint = "https://huggingface.co";

@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import type { Digest } from "./digest.ts";
 import type { Hub } from "./endpoint.ts";
 

@@ -6,11 +6,9 @@
  */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { changeFolder, recoverFolder, writeAtomic } from "../base/files.ts";
-import { UserError } from "../base/errors.ts";
+import { changeFolder, readJson, recoverFolder, UserError, writeAtomic } from "../base/mod.ts";
 import { loadModelConfig } from "./config.ts";
 import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";
-import { readJson } from "../base/json.ts";
 import {
   openSafetensors,
   type TensorInfo,

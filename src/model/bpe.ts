@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 
 /** Heap keys are `rank * positionLimit + position`; both fit a double exactly. */
 const positionLimit = 2 ** 31;

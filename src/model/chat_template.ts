@@ -7,8 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import * as z from "npm:zod@^4";
-import { reason, UserError } from "../base/errors.ts";
-import { check, readJson } from "../base/json.ts";
+import { check, readJson, reason, UserError } from "../base/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** One turn of a conversation. */
@@ -80,7 +79,12 @@ export class ChatTemplate {
     where: string,
   ): Promise<ChatTemplate | undefined> {
     const path = `${where}/tokenizer_config.json`;
-    const { chat_template, ...config } = check(configSchema, files.tokenizerConfig ?? {}, path);
+    const { chat_template, ...config } = check(
+      configSchema,
+      files.tokenizerConfig ?? {},
+      path,
+      "compare with the model's published tokenizer_config.json",
+    );
     const listed = typeof chat_template === "string"
       ? chat_template
       : chat_template?.find(({ name }) => name === "default")?.template;

@@ -4,7 +4,7 @@
  * @module
  */
 import { cast, type Device, type Stream, type Tensor } from "../../ffi/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import { loadModelConfig, type ModelConfig, toHfConfig } from "./config.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
 import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";

@@ -7,8 +7,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../base/errors.ts";
-import { check, readJson } from "../base/json.ts";
+import { check, readJson, UserError } from "../base/mod.ts";
 import { parseRopeScaling, type RopeScaling, toHfRopeScaling } from "./rope.ts";
 
 /** What the layer graphs, the memory planner and the checkpoints need to know about a model. */
@@ -140,6 +139,9 @@ function isSupported(name: string): name is Architecture {
   return Object.hasOwn(families, name);
 }
 
+/** For a config.json that does not fit. */
+const hint =
+  "take a checkpoint in Hugging Face's layout of an architecture and features that are supported here";
 const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1) });
 
 /**
@@ -151,14 +153,14 @@ const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1)
  *   the file asks for something that is not implemented (sliding windows, other RoPE scalings).
  */
 export function parseModelConfig(json: unknown, where: string): ModelConfig {
-  const [architecture] = check(identitySchema, json, where).architectures;
+  const [architecture] = check(identitySchema, json, where, hint).architectures;
   if (!isSupported(architecture)) {
     throw new UserError(`${where}: architecture ${architecture} is not supported`, {
       hint: `supported: ${Object.keys(families).join(", ")}`,
     });
   }
   const { schema, parts, headDim: usualHeadDim } = families[architecture];
-  const raw = check<z.infer<(typeof families)[Architecture]["schema"]>>(schema, json, where);
+  const raw = check<z.infer<(typeof families)[Architecture]["schema"]>>(schema, json, where, hint);
   const heads = raw.num_attention_heads;
   const kvHeads = raw.num_key_value_heads ?? heads;
   const headDim = raw.head_dim ?? usualHeadDim ?? raw.hidden_size / heads;

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { reason, UserError } from "../base/errors.ts";
+import { reason, UserError } from "../base/mod.ts";
 import { blockFormats, type GgufType, typeName } from "./gguf_blocks.ts";
 
 /** Longest header accepted, in bytes; vocabularies of 256,000 tokens take about 15 MB. */

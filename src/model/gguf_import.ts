@@ -4,8 +4,14 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import { publish, removeTree, syncPath, temporaryPath } from "../base/files.ts";
-import { UserError, writeError } from "../base/errors.ts";
+import {
+  publish,
+  removeTree,
+  syncPath,
+  temporaryPath,
+  UserError,
+  writeError,
+} from "../base/mod.ts";
 import { type ModelConfig, parseModelConfig, toHfConfig } from "./config.ts";
 import { fromF32 } from "./dtype.ts";
 import { type GgufFile, type GgufTensor, openGguf } from "./gguf.ts";

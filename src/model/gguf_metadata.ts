@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import { type Architecture, architectureParts, type ModelConfig } from "./config.ts";
 import type { GgufFile, GgufValue } from "./gguf.ts";
 import { isPlain } from "./gguf_blocks.ts";
 import type { RopeScaling } from "./rope.ts";
-import { qwen2Pattern } from "../tiny/tokenizer.ts";
+import { qwen2Pattern } from "./pretokenizer.ts";
 
 const architectures: Readonly<Record<string, Architecture>> = {
   llama: "LlamaForCausalLM",

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Stream } from "../../ffi/mod.ts";
-import type { Random } from "../base/random.ts";
+import type { Random } from "../base/mod.ts";
 import type { Decoder } from "./decoder.ts";
 import { valueHeadName } from "./parameters.ts";
 

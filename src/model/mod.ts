@@ -5,12 +5,12 @@
  * @module
  */
 export * from "./add_tokens.ts";
+export { byteChars } from "./bpe.ts";
 export * from "./chat_template.ts";
 export * from "./checkpoint.ts";
 export * from "./config.ts";
 export * from "./decoder.ts";
-export type { FloatDtype } from "./dtype.ts";
-export type { Dtype } from "./dtype.ts";
+export type { Dtype, FloatDtype } from "./dtype.ts";
 export * from "./gguf_import.ts";
 export * from "./init.ts";
 export * from "./inspect.ts";
@@ -18,6 +18,7 @@ export * from "./load.ts";
 export * from "./memory.ts";
 export * from "./paged.ts";
 export * from "./parameters.ts";
+export { qwen2Pattern } from "./pretokenizer.ts";
 export * from "./rope.ts";
 export * from "./safetensors.ts";
 export * from "./tokenizer.ts";

@@ -3,7 +3,18 @@
  *
  * @module
  */
-import { reason, UserError } from "../base/errors.ts";
+import { reason, UserError } from "../base/mod.ts";
+
+/** Qwen2's split: contractions, words with one leading mark, single digits, punctuation, spaces. */
+export const qwen2Pattern: string = [
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+  "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+",
+  "\\p{N}",
+  " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*",
+  "\\s*[\\r\\n]+",
+  "\\s+(?!\\S)",
+  "\\s+",
+].join("|");
 
 /** One cut of every piece into smaller ones. */
 export interface Split {

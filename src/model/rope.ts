@@ -4,8 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../base/errors.ts";
-import { check } from "../base/json.ts";
+import { check, UserError } from "../base/mod.ts";
 
 /** Positions divided by a factor (position interpolation, arXiv 2306.15595). */
 export interface LinearScaling {
@@ -88,6 +87,9 @@ const schemas = {
   }),
 };
 
+/** For a scaling that lacks a number, or has a wrong one. */
+const incomplete = "compare with the model's published config.json";
+
 /**
  * Reads `rope_scaling` (older files) or `rope_parameters` (newer ones) of a config.json.
  *
@@ -104,9 +106,11 @@ export function parseRopeScaling(
   if (value === null || value === undefined) return undefined;
   const type = value.rope_type ?? value.type ?? "default";
   if (type === "default") return undefined;
-  if (type === "linear") return { type, factor: check(schemas.linear, value, where).factor };
+  if (type === "linear") {
+    return { type, factor: check(schemas.linear, value, where, incomplete).factor };
+  }
   if (type === "llama3") {
-    const raw = check(schemas.llama3, value, where);
+    const raw = check(schemas.llama3, value, where, incomplete);
     const { low_freq_factor: lowFreqFactor, high_freq_factor: highFreqFactor } = raw;
     if (lowFreqFactor >= highFreqFactor) {
       throw new UserError(
@@ -120,7 +124,7 @@ export function parseRopeScaling(
     return { type, factor: raw.factor, lowFreqFactor, highFreqFactor, originalPositions };
   }
   if (type === "yarn") {
-    const raw = check(schemas.yarn, value, where);
+    const raw = check(schemas.yarn, value, where, incomplete);
     return {
       type,
       factor: raw.factor,

@@ -8,9 +8,8 @@
  */
 import { isAbsolute, join, normalize } from "node:path";
 import * as z from "npm:zod@^4";
-import { reason, UserError } from "../base/errors.ts";
+import { check, readJson, reason, UserError } from "../base/mod.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
-import { check, readJson } from "../base/json.ts";
 
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 
@@ -153,7 +152,7 @@ export function loadIndex(dir: string): TensorSource {
   const indexPath = `${single}.index.json`;
   if (!exists(indexPath)) return openSafetensors(single);
   const hint = "check the model folder";
-  const { weight_map } = check(indexSchema, readJson(indexPath, hint), indexPath);
+  const { weight_map } = check(indexSchema, readJson(indexPath, hint), indexPath, hint);
   using opened = new DisposableStack();
   const shards = new Map<string, SafetensorsFile>();
   const owner = new Map<string, SafetensorsFile>();
@@ -258,10 +257,15 @@ function readHeader(path: string, file: Deno.FsFile): Header {
   const tensors: [string, Placed][] = [];
   for (const [name, value] of Object.entries(json as Record<string, unknown>)) {
     if (name === "__metadata__") {
-      metadata = check(metadataSchema, value, `${path}: __metadata__`);
+      metadata = check(metadataSchema, value, `${path}: __metadata__`, damaged);
       continue;
     }
-    const { dtype, shape, data_offsets } = check(tensorSchema, value, `${path}: tensor ${name}`);
+    const { dtype, shape, data_offsets } = check(
+      tensorSchema,
+      value,
+      `${path}: tensor ${name}`,
+      damaged,
+    );
     const [begin, end] = data_offsets;
     const bytes = shape.reduce((product, n) => product * n, dtypeBytes[dtype]);
     if (begin > end || end > dataBytes) {

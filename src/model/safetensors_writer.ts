@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { writeError } from "../base/errors.ts";
+import { writeError } from "../base/mod.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
 
 /** A tensor to write. */

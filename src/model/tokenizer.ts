@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { UserError } from "../base/errors.ts";
+import { readJson, UserError } from "../base/mod.ts";
 import { AddedTokens } from "./added_tokens.ts";
 import { Bpe, bytesOfToken } from "./bpe.ts";
-import { readJson } from "../base/json.ts";
 import { type Split, splitWords } from "./pretokenizer.ts";
 import { type NormalForm, parseTokenizerJson, type TokenizerSpec } from "./tokenizer_json.ts";
 

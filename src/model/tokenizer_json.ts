@@ -4,9 +4,8 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../base/errors.ts";
+import { check, UserError } from "../base/mod.ts";
 import type { AddedToken } from "./added_tokens.ts";
-import { check } from "../base/json.ts";
 import { compilePattern, digitsSplit, gpt2Split, type Split } from "./pretokenizer.ts";
 
 /** No vocabulary comes near; a file that claims a larger id is damaged. */
@@ -134,6 +133,7 @@ export function parseTokenizerJson(json: unknown, where: string): TokenizerSpec 
     schema,
     json,
     where,
+    "only byte-level BPE as in Qwen, DeepSeek, Llama 3 and SmolLM2 is supported",
   );
   const vocab = new Map<string, number>();
   for (const [token, id] of Object.entries(model.vocab)) {

@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import type { Fields, Schema } from "../base/schema.ts";
+import type { Fields, Schema } from "../base/mod.ts";
 
 /** Sequence ids of step s start at s times this: unique over a run. */
 export const idsPerStep = 2 ** 24;

@@ -34,7 +34,7 @@ import {
   type ModelConfig,
   packBatch,
 } from "../model/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import type { Pack } from "./packing.ts";
 
 /** Per-action inputs of the PPO loss, over the whole batch: `(N)` float32 each. */

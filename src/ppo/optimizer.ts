@@ -11,7 +11,7 @@ import {
   type Stream,
   type Tensor,
 } from "../../ffi/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import { type Decoder, valueHeadName } from "../model/mod.ts";
 
 /** Hyper-parameters that stay the same over a run. */

@@ -8,8 +8,8 @@
  * @module
  */
 import type { Device, Stream } from "../../ffi/mod.ts";
-import type { Random } from "../base/random.ts";
-import type { Problem } from "../data/problem.ts";
+import type { Random } from "../base/mod.ts";
+import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";
 import { type EpisodeGroup, type Grader, playEpisodes } from "../rollout/mod.ts";

@@ -6,7 +6,7 @@
 import type { Device, Stream } from "../../ffi/mod.ts";
 import * as z from "npm:zod@^4";
 import type { Decoder } from "../model/mod.ts";
-import type { Fields, Schema } from "../base/schema.ts";
+import type { Fields, Schema } from "../base/mod.ts";
 import { Learner } from "./learner.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, type Sample } from "./packing.ts";

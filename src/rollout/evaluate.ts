@@ -4,10 +4,19 @@
  * @module
  */
 import type { Engine, RunStats, SamplingOptions } from "../engine/mod.ts";
-import { balancedVerification, meanOf } from "../ppo/metrics.ts";
-import { type Grader, playEpisodes } from "./mod.ts";
-import { type Episode, finalAnswer, type Stage, type Task, type TaskProblem } from "../task/mod.ts";
-import { firstId } from "../eval/answers.ts";
+import { type Grader, playEpisodes } from "./play.ts";
+import {
+  balancedVerification,
+  type Episode,
+  finalAnswer,
+  meanOf,
+  type Stage,
+  type Task,
+  type TaskProblem,
+} from "../task/mod.ts";
+
+/** Sequences of evaluations are numbered from 2^62: they share no random number with training. */
+export const firstId: bigint = 1n << 62n;
 
 /** What to evaluate. */
 export interface EvaluateOptions {

@@ -5,7 +5,7 @@
  */
 import { Engine, type SamplingOptions } from "../engine/mod.ts";
 import type { Model } from "../model/mod.ts";
-import { playEpisodes } from "./mod.ts";
+import { playEpisodes } from "./play.ts";
 import {
   defaultBudgets,
   defaultPrompts,

@@ -5,10 +5,14 @@
  */
 import * as z from "npm:zod@^4";
 import { backendOf, type DeviceChoice, isDeviceChoice, type Precision } from "../../ffi/mod.ts";
-import { UserError } from "../base/errors.ts";
+import {
+  type Fields,
+  firstDifference,
+  parseSettings,
+  type Schema,
+  UserError,
+} from "../base/mod.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
-import type { Fields, Schema } from "../base/schema.ts";
-import { parseSettings } from "../base/settings.ts";
 
 const count = z.int().positive();
 
@@ -244,18 +248,4 @@ export function keepChoices(config: TrainConfig, before: TrainConfig): TrainConf
     device: config.device === "auto" ? before.device : config.device,
     weights: config.weights ?? before.weights,
   };
-}
-
-/** The first place where two settings differ, as `a.b (1, now 2)`; undefined where they are equal. */
-export function firstDifference(a: unknown, b: unknown, path: string = ""): string | undefined {
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
-    const show = (value: unknown) => JSON.stringify(value);
-    return a === b ? undefined : `${path} (${show(a)}, now ${show(b)})`;
-  }
-  const [left, right] = [a, b] as Record<string, unknown>[];
-  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-    const found = firstDifference(left[key], right[key], path ? `${path}.${key}` : key);
-    if (found) return found;
-  }
-  return undefined;
 }

@@ -4,8 +4,14 @@
  * @module
  */
 import type { Device, Stream } from "../../ffi/mod.ts";
-import { Random, scriptedEpisode, trainProblem } from "../data/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { Random, readJson, UserError } from "../base/mod.ts";
+import {
+  scriptedEpisode,
+  tinyTokenizerConfig,
+  tinyTokenizerJson,
+  tinyVocabSize,
+  trainProblem,
+} from "../tiny/mod.ts";
 import {
   Decoder,
   initialise,
@@ -14,14 +20,10 @@ import {
   type ModelConfig,
   normal,
   readChatFiles,
-  tinyTokenizerConfig,
-  tinyTokenizerJson,
-  tinyVocabSize,
   Tokenizer,
   type TokenizerFiles,
   valueHeadName,
 } from "../model/mod.ts";
-import { readJson } from "../base/json.ts";
 import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
 import {
   BaselineTask,
@@ -38,7 +40,9 @@ import { knownModels } from "./known_models.ts";
 
 /** A tokenizer with the files it came from. */
 export interface LoadedTokenizer {
+  /** Ready to encode. */
   readonly tokenizer: Tokenizer;
+  /** What a checkpoint writes beside the weights. */
   readonly files: TokenizerFiles;
 }
 

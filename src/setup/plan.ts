@@ -8,16 +8,17 @@
  * @module
  */
 import { engineBytes } from "../engine/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { formatBytes, UserError } from "../base/mod.ts";
 import { type HeadKind, type ModelConfig, parameterBytes, ropeTableSpecs } from "../model/mod.ts";
 import { batchTensorBytes, learnerBytes } from "../ppo/mod.ts";
 import { dtypeBytes, type Precision, specBytes } from "../../ffi/mod.ts";
-import { formatBytes } from "../base/bytes.ts";
 import type { TrainConfig } from "./config.ts";
 
 /** One line of the table. */
 export interface MemoryRow {
+  /** What takes it. */
   readonly name: string;
+  /** How much it takes. */
   readonly bytes: number;
 }
 
@@ -201,13 +202,17 @@ export function generationCache(
 export interface SettingChange {
   /** Dotted path in the config. */
   readonly setting: string;
+  /** Its value now. */
   readonly from: number | boolean | string;
+  /** Its value then. */
   readonly to: number | boolean | string;
 }
 
 /** Settings changed together, and what the run takes then. */
 export interface MemoryChange {
+  /** What changes. */
   readonly settings: readonly SettingChange[];
+  /** The memory with all of them. */
   readonly plan: MemoryPlan;
 }
 

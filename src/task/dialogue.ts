@@ -4,7 +4,7 @@
  */
 
 import { lastBoxed, parseVerdict } from "../grade/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import type { ChatEncoder } from "./prompts.ts";
 import type {
   Codec,

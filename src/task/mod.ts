@@ -8,6 +8,7 @@
  * @module
  */
 
+export * from "./accuracy.ts";
 export * from "./types.ts";
 export * from "./prompts.ts";
 export * from "./dialogue.ts";

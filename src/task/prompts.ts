@@ -4,7 +4,7 @@
  */
 
 import { z } from "npm:zod@^4";
-import { parseSettings } from "../base/settings.ts";
+import { parseSettings } from "../base/mod.ts";
 import defaultTemplates from "./prompts/default.json" with { type: "json" };
 import tinyTemplates from "./prompts/tiny.json" with { type: "json" };
 import type { Codec } from "./types.ts";

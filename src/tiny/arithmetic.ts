@@ -5,10 +5,9 @@
  * @module
  */
 
-import { UserError } from "../base/errors.ts";
+import { hash64, Random, UserError } from "../base/mod.ts";
 import { type Attempt, type Kind, rightAttempt, wrongAttempts } from "./arithmetic_work.ts";
-import type { Problem } from "../data/problem.ts";
-import { hash64, Random } from "../base/random.ts";
+import type { Problem } from "../data/mod.ts";
 
 /** Difficulty: 1 one fact, 2 two digits, 3 with a carry or borrow, 4 several steps. */
 export type Level = 1 | 2 | 3 | 4;

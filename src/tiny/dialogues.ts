@@ -7,7 +7,7 @@
  */
 import type { Codec, Episode, Mode, Stage, Task } from "../task/mod.ts";
 import { type ArithmeticProblem, wrongAnswer, wrongAttempt } from "./arithmetic.ts";
-import type { Random } from "../base/random.ts";
+import type { Random } from "../base/mod.ts";
 
 /** How often a scripted turn is right, per stage. */
 export type Skill = Readonly<Record<Stage, number>>;

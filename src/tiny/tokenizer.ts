@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { byteChars } from "../model/bpe.ts";
+import { byteChars, qwen2Pattern } from "../model/mod.ts";
 
 /**
  * The words that are single tokens.

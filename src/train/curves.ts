@@ -1,7 +1,7 @@
 /** The curves of a run as small multiples over PPO steps. */
 
 import { type Line, lineChart, type Markup, svgDocument } from "../report/mod.ts";
-import { compareStages, groupOf, isEvalCount, type Metrics } from "../base/metrics.ts";
+import { compareStages, groupOf, isEvalCount, type Metrics } from "../base/mod.ts";
 
 /**
  * Accuracies (training rollouts and held-out problems), rewards and response lengths per stage over

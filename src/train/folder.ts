@@ -1,17 +1,18 @@
 /** The folder of one run: where its files stand, and how it is created, resumed and checkpointed. */
 
 import { join } from "node:path";
-import { UserError, writeError } from "../base/errors.ts";
 import {
   isTemporaryName,
   publish,
   removeTree,
   syncPath,
   temporaryPath,
+  truncateAfter,
+  UserError,
   writeAtomic,
-} from "../base/files.ts";
-import { parseTrainConfig, type TrainConfig } from "../setup/config.ts";
-import { truncateAfter } from "../base/jsonl.ts";
+  writeError,
+} from "../base/mod.ts";
+import { parseTrainConfig, type TrainConfig } from "../setup/mod.ts";
 
 /** A complete checkpoint on disk. */
 export interface Checkpoint {

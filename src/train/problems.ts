@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { heldOut, loadProblems, type Problem, Random, trainProblem } from "../data/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { heldOut, trainProblem } from "../tiny/mod.ts";
+import { loadProblems, type Problem } from "../data/mod.ts";
+import { Random, UserError } from "../base/mod.ts";
 import type { Task } from "../task/mod.ts";
-import type { TrainConfig } from "../setup/config.ts";
+import type { TrainConfig } from "../setup/mod.ts";
 
 /** Problems to train on and problems to measure with; no problem is in both. */
 export interface ProblemSource {

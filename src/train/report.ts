@@ -1,15 +1,21 @@
 /** `report.md`, `report.svg`, `report.html`: what a run did, how well, and samples to judge it by. */
 
 import { basename } from "node:path";
-import { UserError } from "../base/errors.ts";
-import { mean } from "../eval/statistics.ts";
-import { writeAtomic } from "../base/files.ts";
+import {
+  compareStages,
+  groupOf,
+  isEvalCount,
+  type Metrics,
+  readJsonl,
+  readMetrics,
+  UserError,
+  writeAtomic,
+} from "../base/mod.ts";
+import { mean } from "../eval/mod.ts";
 import { type Block, type Dialogue, heading, toHtml, toMarkdown } from "../report/mod.ts";
 import { metricCharts, renderChart } from "./curves.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { RunFolder } from "./folder.ts";
-import { readJsonl } from "../base/jsonl.ts";
-import { compareStages, groupOf, isEvalCount, type Metrics, readMetrics } from "../base/metrics.ts";
 
 /** One measured result: a model (under one way to run it) on one set of problems. */
 export interface ReportRow {

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Evaluation, standardError } from "../eval/mod.ts";
+import { type Evaluation, standardError } from "../rollout/mod.ts";
 import type { GradeCounts } from "../grade/mod.ts";
 import type { Tokenizer } from "../model/mod.ts";
 import type { ScoredEpisode } from "../ppo/mod.ts";
-import type { TrainConfig } from "../setup/config.ts";
+import type { TrainConfig } from "../setup/mod.ts";
 import type { EpisodeSample } from "./episodes.ts";
-import type { Metrics } from "../base/metrics.ts";
+import type { Metrics } from "../base/mod.ts";
 import type { ProblemSource } from "./problems.ts";
 import type { ReportRow } from "./report.ts";
 

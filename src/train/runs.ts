@@ -4,11 +4,10 @@
  * @module
  */
 import type { Precision } from "../../ffi/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 import type { ThinkerPrompts } from "../task/mod.ts";
-import { type TrainConfig, trainConfigSchema } from "../setup/config.ts";
+import { openPrompts, type TrainConfig, trainConfigSchema } from "../setup/mod.ts";
 import { RunFolder } from "./folder.ts";
-import { openPrompts } from "../setup/models.ts";
 
 /**
  * The newest checkpoint of any run under `root`.
@@ -38,7 +37,9 @@ export async function latestCheckpoint(root: string): Promise<string> {
 
 /** How a run asks its questions, and with which precision it answers them. */
 export interface RunSettings {
+  /** The wording of the stages. */
   readonly prompts: ThinkerPrompts;
+  /** Most action tokens of each stage. */
   readonly budgets: TrainConfig["budgets"];
   /** What the matrix products read; undefined: what suits the device. */
   readonly weights?: Precision;

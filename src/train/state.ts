@@ -17,7 +17,7 @@ import {
 } from "../model/mod.ts";
 import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
 import type { TrailingAccuracy } from "../task/mod.ts";
-import { UserError } from "../base/errors.ts";
+import { UserError } from "../base/mod.ts";
 
 /** Optimizer steps taken, and those skipped in a row because the gradient was not finite. */
 const updatesSchema = z.strictObject({

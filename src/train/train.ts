@@ -4,45 +4,43 @@
  * @module
  */
 import { openDevice } from "../../ffi/mod.ts";
-import { Random } from "../data/mod.ts";
+import {
+  type Hooks,
+  JsonlWriter,
+  type Metrics,
+  orderMetrics,
+  Random,
+  readMetrics,
+  UserError,
+} from "../base/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
-import { UserError } from "../base/errors.ts";
-import { evaluate, judgeWith } from "../eval/mod.ts";
+import { evaluate, judgeWith } from "../rollout/mod.ts";
 import { GradePool } from "../grade/mod.ts";
-import { tinyVocabSize } from "../model/mod.ts";
+import { tinyVocabSize } from "../tiny/mod.ts";
 import { actionsOf, PpoTrainer } from "../ppo/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
-import { checkResumed, checkRunnable, keepChoices, type TrainConfig } from "../setup/config.ts";
-import { RunFolder } from "./folder.ts";
-import { JsonlWriter } from "../base/jsonl.ts";
-import { type Metrics, orderMetrics, readMetrics } from "../base/metrics.ts";
 import {
+  checkMemory,
+  checkResumed,
+  checkRunnable,
+  keepChoices,
   openActor,
   openCritic,
   openModelConfig,
   openReference,
   openTasks,
   openTokenizer,
+  type TrainConfig,
   warmstartTiny,
-} from "../setup/models.ts";
-import { checkMemory } from "../setup/plan.ts";
+} from "../setup/mod.ts";
+import { RunFolder } from "./folder.ts";
 import { openProblems } from "./problems.ts";
 import { writeReport } from "./report.ts";
 import { episodeSample, evalMetrics, gradeMetrics, reportNotes, reportRows } from "./results.ts";
 import { loadState, type RunState, saveState } from "./state.ts";
 
-/** What a run tells while it works. */
-export interface TrainHooks {
-  /** A phase of `total` steps begins, at step `from` when a run is resumed. */
-  onPhase?(name: string, total: number, from: number): void;
-  /** A step of the phase is done. */
-  onStep?(step: number, metrics: Metrics): void;
-  /** Something worth a line. */
-  onNote?(text: string): void;
-}
-
 /** How to run. */
-export interface TrainOptions extends TrainHooks {
+export interface TrainOptions extends Hooks {
   /** The run folder. */
   readonly out: string;
   /** Go on from the folder's latest checkpoint. */

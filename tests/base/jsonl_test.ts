@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { JsonlWriter, readJsonl, truncateAfter } from "../../src/train/mod.ts";
+import { JsonlWriter, readJsonl, truncateAfter } from "../../src/base/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 
 async function inTempDir(test: (dir: string) => Promise<void>): Promise<void> {

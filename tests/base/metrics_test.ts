@@ -6,7 +6,7 @@ import {
   orderMetrics,
   readMetrics,
   stripClock,
-} from "../../src/train/mod.ts";
+} from "../../src/base/mod.ts";
 
 Deno.test("clock keys are exactly the ones that may differ between identical runs", () => {
   const clock = [

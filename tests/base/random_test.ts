@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "npm:fast-check@^4";
-import { hash64, Random } from "../../src/data/mod.ts";
+import { hash64, Random } from "../../src/base/mod.ts";
 
 const draw = (random: Random, n: number) => Array.from({ length: n }, () => random.next());
 

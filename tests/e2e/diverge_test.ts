@@ -3,7 +3,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { UserError } from "../../src/base/errors.ts";
 import type { Decoder } from "../../src/model/mod.ts";
 import { AdamW } from "../../src/ppo/mod.ts";
-import { readMetrics, RunFolder } from "../../src/train/mod.ts";
+import { readMetrics } from "../../src/base/mod.ts";
+import { RunFolder } from "../../src/train/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { Lab } from "../native.ts";
 import { toyDecoder } from "../ppo/toy.ts";

@@ -1,10 +1,9 @@
 /** Evaluations from the command line: killed ones go on, and the report shows what was measured. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
-import { heldOut } from "../../src/data/mod.ts";
-import type { Answer } from "../../src/eval/mod.ts";
-import type { EvalResults } from "../../src/eval/run.ts";
-import { readJsonl } from "../../src/train/mod.ts";
+import { heldOut } from "../../src/tiny/mod.ts";
+import type { Answer, EvalResults } from "../../src/eval/mod.ts";
+import { readJsonl } from "../../src/base/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { start, thinker } from "../cli/thinker.ts";
 import { smallConfig, TempDir } from "./small.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { cp } from "node:fs/promises";
 import { libraryPath } from "../../ffi/mod.ts";
-import { readMetrics, stripClock } from "../../src/train/mod.ts";
+import { readMetrics, stripClock } from "../../src/base/mod.ts";
 import { start, thinker } from "../cli/thinker.ts";
 import { type Rand, seeded } from "../native.ts";
 import { digests, smallConfig, TempDir, timeless } from "./small.ts";

@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { readMetrics } from "../../src/train/mod.ts";
+import { readMetrics } from "../../src/base/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { smallConfig, TempDir } from "./small.ts";
 

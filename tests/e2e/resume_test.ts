@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
-import { readMetrics, stripClock } from "../../src/train/mod.ts";
+import { readMetrics, stripClock } from "../../src/base/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { type Rand, seeded } from "../native.ts";
 import { digests, filesOf, smallConfig, TempDir, timeless } from "./small.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
-import { type EpisodeSample, readJsonl, readMetrics } from "../../src/train/mod.ts";
+import type { EpisodeSample } from "../../src/train/mod.ts";
+import { readJsonl, readMetrics } from "../../src/base/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { type Changes, filesOf, smallConfig, TempDir } from "./small.ts";
 

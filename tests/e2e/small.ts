@@ -1,6 +1,6 @@
 /** Training runs small enough for a test: configs, temporary folders, and looks into run folders. */
 import { type TrainConfig, trainConfigSchema } from "../../src/setup/config.ts";
-import { type Metrics, readMetrics, stripClock } from "../../src/train/mod.ts";
+import { type Metrics, readMetrics, stripClock } from "../../src/base/mod.ts";
 import { presets } from "../../src/setup/presets.ts";
 
 /** What differs from the tiny preset; `ppo` and `warmstart` are laid over the small run's. */

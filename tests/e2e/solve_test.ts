@@ -1,16 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Device } from "../../ffi/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
-import { solve } from "../../src/eval/mod.ts";
-import { Random } from "../../src/data/mod.ts";
-import {
-  Decoder,
-  initialise,
-  Model,
-  tinyTokenizerJson,
-  tinyVocabSize,
-  Tokenizer,
-} from "../../src/model/mod.ts";
+import { solve } from "../../src/rollout/mod.ts";
+import { Random } from "../../src/base/mod.ts";
+import { Decoder, initialise, Model, Tokenizer } from "../../src/model/mod.ts";
+import { tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/mod.ts";
 import { tinyPrompts } from "../../src/task/mod.ts";
 import { tinyConfig } from "../model/models.ts";
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { solve } from "../../src/eval/mod.ts";
+import { solve } from "../../src/rollout/mod.ts";
 import { loadModel } from "../../src/model/mod.ts";
-import { type EpisodeSample, type Metrics, readJsonl, readMetrics } from "../../src/train/mod.ts";
+import type { EpisodeSample } from "../../src/train/mod.ts";
+import { type Metrics, readJsonl, readMetrics } from "../../src/base/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { tinyPrompts } from "../../src/task/mod.ts";
 import { digests, filesOf, smallConfig, TempDir, timeless } from "./small.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 import { GradePool, type Verdict } from "../../src/grade/mod.ts";
-import { Random } from "../../src/data/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 
 const count = Number(Deno.args[0] ?? 100_000);
 const seed = Number(Deno.args[1] ?? Date.now() % 2 ** 31);

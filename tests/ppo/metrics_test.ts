@@ -1,6 +1,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { balancedVerification, meanOf, rolloutMetrics, scored } from "../../src/ppo/mod.ts";
-import { standardError } from "../../src/eval/mod.ts";
+import { rolloutMetrics, scored } from "../../src/ppo/mod.ts";
+import { balancedVerification, meanOf } from "../../src/task/mod.ts";
+import { standardError } from "../../src/rollout/mod.ts";
 import { madeEpisode } from "./toy.ts";
 
 type Verdict = "yes" | "no" | undefined;

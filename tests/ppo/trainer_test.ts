@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { Random } from "../../src/data/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 import { type Decoder, packBatch } from "../../src/model/mod.ts";
 import { actionsOf, type PpoConfig, PpoTrainer, type StepResult } from "../../src/ppo/mod.ts";
 import type { Grader } from "../../src/rollout/mod.ts";

@@ -1,8 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { evaluate, solve } from "../../src/eval/mod.ts";
+import {
+  evaluate,
+  type Grader,
+  playEpisodes,
+  type PlayOptions,
+  solve,
+} from "../../src/rollout/mod.ts";
 import { grade, GradePool } from "../../src/grade/mod.ts";
-import { Model, tinyTokenizerJson, tinyVocabSize, Tokenizer } from "../../src/model/mod.ts";
-import { type Grader, playEpisodes, type PlayOptions } from "../../src/rollout/mod.ts";
+import { Model, Tokenizer } from "../../src/model/mod.ts";
+import { tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/mod.ts";
 import { type Episode, type Stage, tinyPrompts } from "../../src/task/mod.ts";
 import { randomDecoder, tinyConfig } from "../model/models.ts";
 import { Lab, Rand, seeded } from "../native.ts";

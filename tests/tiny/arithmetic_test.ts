@@ -8,12 +8,12 @@ import {
   isHeldOut,
   type Kind,
   type LevelMix,
-  Random,
   trainProblem,
   wrongAnswer,
   wrongAttempt,
   wrongAttempts,
-} from "../../src/data/mod.ts";
+} from "../../src/tiny/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 
 /** Evaluates `12+25`, `85-47`, `8-1-4` or `3*47` without any code of the data set. */
 function evaluate(sum: string): number {

@@ -1,6 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type ArithmeticProblem, Random, scriptedEpisode, type Skill } from "../../src/data/mod.ts";
-import { trainProblem } from "../../src/data/mod.ts";
+import {
+  type ArithmeticProblem,
+  scriptedEpisode,
+  type Skill,
+  trainProblem,
+} from "../../src/tiny/mod.ts";
+import { Random } from "../../src/base/mod.ts";
 import {
   BaselineTask,
   type Episode,

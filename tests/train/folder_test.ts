@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { JsonlWriter, readJsonl, RunFolder } from "../../src/train/mod.ts";
+import { JsonlWriter, readJsonl } from "../../src/base/mod.ts";
+import { RunFolder } from "../../src/train/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 
 async function inTempDir(test: (dir: string) => Promise<void>): Promise<void> {

@@ -2,12 +2,12 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "node:path";
 import {
   type EpisodeSample,
-  JsonlWriter,
   renderChart,
   type ReportOptions,
   RunFolder,
   writeReport,
 } from "../../src/train/mod.ts";
+import { JsonlWriter } from "../../src/base/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 import { thinkerMetrics } from "./synthetic.ts";
 

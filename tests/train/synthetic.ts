@@ -1,6 +1,6 @@
 /** Metrics as a run would log them, with curves that rise and fall predictably. */
 
-import type { Metrics } from "../../src/train/mod.ts";
+import type { Metrics } from "../../src/base/mod.ts";
 
 /** The metric lines of a Thinker run of `steps` steps, evaluated every `every` steps. */
 export function thinkerMetrics(steps: number, every = 10): Metrics[] {
