@@ -3,29 +3,22 @@
  *
  * @module
  */
-import { Command } from "./command.ts";
-import { ValidationError } from "./errors.ts";
+import { Command, ValidationError } from "./mod.ts";
 
 /** Shows the help of the program or of one of its commands. */
-export class HelpCommand extends Command<[string?]> {
-  /** Always shows the help of `command` if one is given. */
-  constructor(command?: Command) {
+export class HelpCommand extends Command {
+  /** Makes the command; the program is the one it is added to. */
+  constructor() {
     super();
-    this.description("Show this help or the help of a sub-command.")
-      .arguments("[command:string]")
-      .action((_, name) => {
-        const main = this.getMainCommand();
-        const found = name ? main.getCommands().find((other) => other.getName() === name) : main;
-        const target = command ?? found;
-        if (!target) {
-          const names = main.getCommands().map((other) => other.getName()).join(
-            ", ",
-          );
-          throw new ValidationError(
-            `Unknown command "${name}". There are: ${names}.`,
-          );
-        }
-        target.showHelp();
-      });
+    this.description("Show this help or the help of a sub-command.");
+    this.program.argument("[command]").action((name?: string) => {
+      const main = this.program.parent!;
+      const target = name ? main.commands.find((other) => other.name() === name) : main;
+      if (!target) {
+        const names = main.commands.map((other) => other.name()).join(", ");
+        throw new ValidationError(`Unknown command "${name}". There are: ${names}.`);
+      }
+      target.outputHelp();
+    });
   }
 }

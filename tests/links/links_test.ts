@@ -1,0 +1,59 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { Command } from "@cliffy/command";
+import { dirname, join, normalize } from "node:path";
+
+const root = join(import.meta.dirname!, "..", "..");
+
+/** The sources under the folders, by their paths from the root. */
+function sources(...folders: string[]): Map<string, string> {
+  const files = (dir: string): string[] =>
+    [...Deno.readDirSync(join(root, dir))].flatMap(({ name, isDirectory }) =>
+      isDirectory ? files(`${dir}/${name}`) : name.endsWith(".ts") ? [`${dir}/${name}`] : []
+    );
+  return new Map(
+    folders.flatMap(files).map((path) => [path, Deno.readTextFileSync(join(root, path))]),
+  );
+}
+
+Deno.test("links: no file imports in a circle", () => {
+  let left = Array.from(sources("links"), ([path, text]) => ({
+    path,
+    imports: Array.from(
+      text.matchAll(/(?:from|import\(?) *"(\.[^"]+)"/g),
+      ([, to]) => normalize(join(dirname(path), to)),
+    ),
+  }));
+  for (let before = Infinity; left.length < before;) {
+    before = left.length;
+    const paths = left.map(({ path }) => path);
+    left = left.filter(({ imports }) => imports.some((path) => paths.includes(path)));
+  }
+  assertEquals(left, []);
+});
+
+Deno.test("links: cliffy's stand-in holds the calls that programs make, no others", () => {
+  const calls = [...sources("cli", "bench").values()].join("\n");
+  const standIn = sources("links").get("links/cliffy_command/mod.ts")!;
+  const methods = Array.from(
+    standIn.matchAll(/^ {2}(?:async )?([a-z]\w*)\(/gm),
+    ([, name]) => name,
+  );
+  assertEquals(methods.includes("option"), true);
+  assertEquals(methods.filter((name) => !calls.includes(`.${name}(`)), []);
+});
+
+Deno.test("links: the stand-in for @std/assert holds what tests import, nothing else", () => {
+  const used = [...sources("tests")].filter(([path]) => !path.startsWith("tests/links/"))
+    .flatMap(([, text]) => [...text.matchAll(/import \{([^}]*)\} from "@std\/assert"/g)])
+    .flatMap(([, names]) => names.split(",").map((name) => name.trim()).filter(Boolean));
+  const types = Deno.readTextFileSync(join(root, "links/std_assert/mod.d.ts"));
+  const held = Array.from(types.matchAll(/^export declare \w+ (\w+)/gm), ([, name]) => name);
+  assertEquals([...new Set(held)].sort(), [...new Set(used)].sort());
+});
+
+Deno.test("links: what the stand-in does not know is refused, not read differently", () => {
+  for (const spec of ["-s, --steps <n:integer>", "--plot [file:string]", "--keep <k:boolean>"]) {
+    assertThrows(() => new Command().option(spec, ""), Error, spec);
+  }
+  assertThrows(() => new Command().arguments("<n:integer>"), Error, "<n:integer>");
+});
