@@ -57,3 +57,31 @@ Deno.test("links: what the stand-in does not know is refused, not read different
   }
   assertThrows(() => new Command().arguments("<n:integer>"), Error, "<n:integer>");
 });
+
+Deno.test("deno.lock holds what the sources import and what that needs, nothing else", () => {
+  const lock: {
+    specifiers: Record<string, string>;
+    npm: Record<string, { dependencies?: string[] }>;
+  } = JSON.parse(Deno.readTextFileSync(join(root, "deno.lock")));
+  const text = [...sources("src", "ffi", "cli", "bench", "tests", "links").values()].join("\n");
+  const imported = Array.from(
+    text.matchAll(/(?:from|import\()\s*"npm:(@?[^@"]+)@/g),
+    ([, name]) => name,
+  );
+  const named = Object.keys(lock.specifiers).map((key) => key.replace(/^npm:(.+)@.*$/, "$1"));
+  assertEquals(named.sort(), [...new Set(imported)].sort());
+
+  const needed = new Set<string>();
+  const need = (key: string) => {
+    if (needed.has(key)) return;
+    needed.add(key);
+    // The lock leaves the version out where there is one only.
+    for (const name of lock.npm[key].dependencies ?? []) {
+      need(name in lock.npm ? name : Object.keys(lock.npm).find((k) => k.startsWith(`${name}@`))!);
+    }
+  };
+  for (const [key, version] of Object.entries(lock.specifiers)) {
+    need(`${key.slice("npm:".length, key.lastIndexOf("@"))}@${version}`);
+  }
+  assertEquals(Object.keys(lock.npm).sort(), [...needed].sort());
+});
