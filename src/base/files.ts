@@ -1,7 +1,32 @@
-/** Files that are either the old ones or the new ones, never half of each. */
-
+/**
+ * Files and folders: what is there, and changes that leave either the old ones or the new ones, never half
+ * of each.
+ *
+ * @module
+ */
 import { basename, dirname, join, resolve } from "node:path";
 import { writeError } from "./errors.ts";
+
+/** Whether there is a file, a folder or a link. */
+export async function exists(path: string): Promise<boolean> {
+  return (await ifThere(() => Deno.lstat(path))) !== undefined;
+}
+
+/** The names in a folder; none where there is no folder. */
+export async function namesIn(path: string): Promise<string[]> {
+  const entries = await ifThere(() => Array.fromAsync(Deno.readDir(path)));
+  return entries?.map(({ name }) => name) ?? [];
+}
+
+/** What a look at the disk finds; undefined where there is nothing. */
+async function ifThere<T>(look: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
 
 /** Where a file or folder is prepared before its rename: hidden, and beside its final place. */
 export function temporaryPath(path: string): string {
@@ -27,10 +52,15 @@ export async function publish(from: string, to: string): Promise<void> {
 
 /** Removes a file or a folder with all that is in it, if it exists. */
 export async function removeTree(path: string): Promise<void> {
+  await ifThere(() => Deno.remove(path, { recursive: true }));
+}
+
+/** Does what writes to `path`; where the system refuses, that becomes one clear line. */
+export async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
-    await Deno.remove(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return await work();
+  } catch (cause) {
+    throw writeError(path, cause);
   }
 }
 
@@ -97,16 +127,6 @@ export async function recoverFolder(dir: string): Promise<void> {
 /** Where the old folder waits until the new one has taken its place. */
 function setAside(place: string): string {
   return join(dirname(place), `.${basename(place)}.old.tmp`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 async function linkTree(from: string, to: string): Promise<void> {

@@ -20,10 +20,21 @@ export function readJson(path: string, hint: string): unknown {
   } catch (cause) {
     throw new UserError(`cannot read ${path}: ${reason(cause)}`, { hint, cause });
   }
+  return parseJson(text, path, hint);
+}
+
+/**
+ * Parse JSON.
+ *
+ * @param where What the text is, for the message: a file, a line of it, an answer.
+ * @param hint What the user can do about a text that is no JSON.
+ * @throws {UserError} When it is none.
+ */
+export function parseJson(text: string, where: string, hint: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new UserError(`${path} is not valid JSON: ${reason(cause)}`, { hint, cause });
+    throw new UserError(`${where} is not valid JSON: ${reason(cause)}`, { hint, cause });
   }
 }
 

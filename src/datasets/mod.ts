@@ -3,8 +3,6 @@
  *
  * @module
  */
-export { checksumOfEtag, fileChecksum } from "./checksum.ts";
-export { download, type Downloaded, type DownloadOptions } from "./download.ts";
 export { formatLock, type Lock, type LockedFile, lockKey, readLock } from "./lock.ts";
 export {
   fetchSet,

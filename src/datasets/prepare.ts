@@ -5,10 +5,8 @@
  */
 import { basename, join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
-import { UserError, writeAtomic } from "../base/mod.ts";
-import { Hub } from "../hub/mod.ts";
-import { fileChecksum } from "./checksum.ts";
-import { download } from "./download.ts";
+import { namesIn, UserError, writeAtomic } from "../base/mod.ts";
+import { type Digest, fetchFile, fileDigest, hasDigest, Hub } from "../hub/mod.ts";
 import { formatLock, type Lock, lockKey, readLock } from "./lock.ts";
 import { type DataSource, type Endpoints, publicEndpoints, sourcePath } from "./sources.ts";
 
@@ -47,7 +45,7 @@ export interface PrepareOptions {
   readonly endpoints?: Endpoints;
   /** Access token of the hub, for files that ask for one. */
   readonly token?: string;
-  /** Seconds before a dropped connection is made anew the first time; default 1. */
+  /** Seconds before a dropped connection is tried again the first time; default 1. */
   readonly retrySeconds?: number;
   /** A set's download grows. */
   readonly onProgress?: (name: string, bytes: number, total: number | undefined) => void;
@@ -65,29 +63,24 @@ export async function fetchSet(source: DataSource, options: PrepareOptions): Pro
   const lockPath = join(out, "data.lock.json"), key = lockKey(source);
   const lock = await readLock(lockPath);
   const locked = lock[key];
+  const known = knownDigest(source, lock);
   const raw = join(out, "raw", source.host, source.repo, source.path);
-  if (!await isThere(raw) || !await proofOf(raw, source, lock)) {
-    const checksum = source.blob !== undefined
-      ? { kind: "git-blob", hex: source.blob } as const
-      : locked && { kind: "sha256", hex: locked.sha256 } as const;
-    // A branch is followed only until the lock names a commit.
-    const revision = source.blob === undefined
-      ? locked?.revision ?? source.revision
-      : source.revision;
-    const token = source.host === "hub" ? options.token : undefined;
-    const host = new Hub({ endpoint: endpoints[source.host], token, retrySeconds, signal });
-    const got = await download(host, sourcePath(source, revision), raw, {
-      checksum,
-      onProgress: (bytes, total) => onProgress?.(source.name, bytes, total),
-    });
-    if (!locked) {
-      const entry = { revision: got.revision ?? null, sha256: got.sha256, bytes: got.bytes };
-      // Read anew: another download may have written it meanwhile.
-      await writeAtomic(lockPath, formatLock({ ...await readLock(lockPath), [key]: entry }));
-    }
+  // A branch is followed only until the lock names a commit.
+  const followed = source.blob === undefined ? locked?.revision : undefined;
+  const remote = sourcePath(source, followed ?? source.revision);
+  const token = source.host === "hub" ? options.token : undefined;
+  const host = new Hub({ endpoint: endpoints[source.host], token, retrySeconds, signal });
+  const got = await fetchFile(host, remote, raw, {
+    digest: known?.digest,
+    onProgress: ({ done, total }) => onProgress?.(source.name, done, total),
+  });
+  if (!locked) {
+    const sha256 = await fileDigest(raw, "sha256");
+    const entry = { revision: got.revision ?? null, sha256, bytes: got.bytes };
+    // Read once more: another download may have written it meanwhile.
+    await writeAtomic(lockPath, formatLock({ ...await readLock(lockPath), [key]: entry }));
   }
-  const proof = await proofOf(raw, source, lock);
-  return await convert(source, raw, out, proof ?? "recorded");
+  return await convert(source, raw, out, known?.proof ?? "recorded");
 }
 
 /**
@@ -105,8 +98,9 @@ export async function importSet(
   const path = await findFile(source, from);
   if (path === undefined) return undefined;
   const lock = await readLock(join(options.out, "data.lock.json"));
-  const proof = await proofOf(path, source, lock);
-  return await convert(source, path, options.out, proof ?? "none");
+  const known = knownDigest(source, lock);
+  const published = known && await hasDigest(path, known.digest);
+  return await convert(source, path, options.out, published ? known.proof : "none");
 }
 
 /**
@@ -133,7 +127,7 @@ export async function findFile(source: DataSource, folder: string): Promise<stri
     // A bare name such as `test.jsonl` could be of any set.
     if (!candidate.includes("/") && /^(test|train)\./.test(candidate)) continue;
     const full = join(folder, candidate);
-    if (await isThere(full)) return full;
+    if (await isFile(full)) return full;
   }
   return undefined;
 }
@@ -141,26 +135,21 @@ export async function findFile(source: DataSource, folder: string): Promise<stri
 /** Where the cache of Hugging Face's own tools would have a file, newest snapshot first. */
 async function cached(folder: string, repo: string, path: string): Promise<string[]> {
   const base = join(`datasets--${repo.replaceAll("/", "--")}`, "snapshots");
-  try {
-    const names = (await Array.fromAsync(Deno.readDir(join(folder, base)))).map(({ name }) => name);
-    const times = await Promise.all(
-      names.map(async (name) => (await Deno.stat(join(folder, base, name))).mtime?.getTime() ?? 0),
-    );
-    const order = names.map((_, i) => i).sort((a, b) => times[b] - times[a]);
-    return order.map((i) => join(base, names[i], path));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  const names = await namesIn(join(folder, base));
+  const times = await Promise.all(
+    names.map(async (name) => (await Deno.stat(join(folder, base, name))).mtime?.getTime() ?? 0),
+  );
+  const order = names.map((_, i) => i).sort((a, b) => times[b] - times[a]);
+  return order.map((i) => join(base, names[i], path));
 }
 
-/** How a file is known to be the published one; undefined where it is not known to be. */
-async function proofOf(path: string, source: DataSource, lock: Lock): Promise<Proof | undefined> {
+/** What a source's file must be, and who says so; undefined before its first download. */
+function knownDigest(source: DataSource, lock: Lock): { digest: Digest; proof: Proof } | undefined {
   if (source.blob !== undefined) {
-    return await fileChecksum(path, "git-blob") === source.blob ? "checksum" : undefined;
+    return { digest: { kind: "git-blob", hex: source.blob }, proof: "checksum" };
   }
   const locked = lock[lockKey(source)];
-  return locked && await fileChecksum(path, "sha256") === locked.sha256 ? "lock" : undefined;
+  return locked && { digest: { kind: "sha256", hex: locked.sha256 }, proof: "lock" };
 }
 
 async function convert(
@@ -185,7 +174,7 @@ async function convert(
   return { name, path, rows: problems.length, skipped: skipped.length, proof, source: file };
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function isFile(path: string): Promise<boolean> {
   try {
     return (await Deno.stat(path)).isFile;
   } catch (error) {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { defaultEndpoint } from "../hub/mod.ts";
+import { defaultEndpoint, encodePath, resolvePath } from "../hub/mod.ts";
 
 /** One published file that becomes one data set. */
 export interface DataSource {
@@ -180,6 +180,7 @@ export function sourcePath(
   { host, repo, path }: Pick<DataSource, "host" | "repo" | "path">,
   revision: string,
 ): string {
-  const file = path.split("/").map(encodeURIComponent).join("/"), at = encodeURIComponent(revision);
-  return host === "hub" ? `/datasets/${repo}/resolve/${at}/${file}` : `/${repo}/${at}/${file}`;
+  return host === "hub"
+    ? `/datasets${resolvePath(repo, revision, path)}`
+    : `/${repo}/${encodeURIComponent(revision)}/${encodePath(path)}`;
 }

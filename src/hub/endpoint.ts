@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { reason, UserError } from "../base/mod.ts";
+import { parseJson, reason, UserError } from "../base/mod.ts";
 
 /** The hub that is asked where nothing else is said. */
 export const defaultEndpoint = "https://huggingface.co";
@@ -78,12 +78,12 @@ export class Hub {
     const endpoint = options.endpoint ?? defaultEndpoint;
     if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol)) {
       throw new UserError(`the hub's address ${JSON.stringify(endpoint)} is no http(s) address`, {
-        hint: "mend HF_ENDPOINT, or unset it",
+        hint: "correct HF_ENDPOINT, or unset it",
       });
     }
     if (options.token !== undefined && !/^[\x21-\x7e]+$/.test(options.token)) {
       throw new UserError("the hub token holds characters that no token has", {
-        hint: "mend HF_TOKEN, or unset it",
+        hint: "correct HF_TOKEN, or unset it",
       });
     }
     this.endpoint = endpoint.replace(/\/+$/, "");
@@ -271,14 +271,8 @@ export class HubResponse {
       bytes += chunk.length;
       if (bytes > 64 * 2 ** 20) throw new UserError("the hub's listing exceeds 64 MiB");
     }
-    try {
-      return JSON.parse(await new Blob(parts as BlobPart[]).text());
-    } catch (cause) {
-      throw new UserError(`the hub's answer is no JSON: ${reason(cause)}`, {
-        hint: "check HF_ENDPOINT",
-        cause,
-      });
-    }
+    const text = await new Blob(parts as BlobPart[]).text();
+    return parseJson(text, "the hub's answer", "check HF_ENDPOINT");
   }
 
   /** Closes the connection without reading the body. */

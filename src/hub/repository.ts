@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { UserError } from "../base/mod.ts";
+import { check, UserError } from "../base/mod.ts";
 import type { Digest } from "./digest.ts";
 import type { Hub } from "./endpoint.ts";
 
@@ -38,6 +38,9 @@ const entrySchema = z.looseObject({
 });
 const treeSchema = z.array(entrySchema);
 
+/** What to do about an answer that is not the hub's. */
+const unexpected = "the answer is not that of a hub: check HF_ENDPOINT";
+
 /** Pages of a listing that are followed; at a thousand files each this is more than any model has. */
 const maxPages = 1000;
 
@@ -70,18 +73,28 @@ export async function openRepository(
       return { content: await response.json(), next: nextPage(response.headers) };
     });
   const about = await json(`/api/models/${name}/revision/${encodeURIComponent(revision)}`);
-  const { sha: commit } = checked(revisionSchema, about.content, where);
+  const { sha: commit } = check(revisionSchema, about.content, where, unexpected);
   const files: RemoteFile[] = [];
   let path: string | undefined = `/api/models/${name}/tree/${commit}?recursive=true`;
   for (let page = 0; path !== undefined; page++) {
     if (page === maxPages) throw new UserError(`${where}: its listing has no end`);
     const listed: Awaited<ReturnType<typeof json>> = await json(path);
-    for (const entry of checked(treeSchema, listed.content, where)) {
+    for (const entry of check(treeSchema, listed.content, where, unexpected)) {
       if (entry.type === "file") files.push(remoteFile(entry, where));
     }
     path = listed.next;
   }
   return { name, commit, files };
+}
+
+/** Where a file lies below the hub's address. */
+export function resolvePath(repository: string, revision: string, path: string): string {
+  return `/${repository}/resolve/${encodeURIComponent(revision)}/${encodePath(path)}`;
+}
+
+/** A file's path as part of an address. */
+export function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
 }
 
 function remoteFile(entry: z.infer<typeof entrySchema>, where: string): RemoteFile {
@@ -110,13 +123,4 @@ function nextPage(headers: Headers): string | undefined {
   const { pathname, search } = new URL(link, "http://hub");
   const api = pathname.indexOf("/api/models/");
   return api < 0 ? undefined : pathname.slice(api) + search;
-}
-
-function checked<T>(schema: z.ZodType<T>, content: unknown, where: string): T {
-  const result = schema.safeParse(content);
-  if (result.success) return result.data;
-  const { path, message } = result.error.issues[0];
-  throw new UserError(`${where}: the hub's answer does not fit: ${path.join(".")}: ${message}`, {
-    hint: "check HF_ENDPOINT",
-  });
 }

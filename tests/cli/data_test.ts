@@ -1,7 +1,7 @@
 /** `thinker data`, with the permissions of `deno task data` and of `deno task thinker`. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { TempDir } from "../e2e/small.ts";
-import { FakeHub } from "../datasets/server.ts";
+import { TestHub } from "../hub/server.ts";
 import { ended, startData, thinker } from "./thinker.ts";
 
 const rows = (count: number) =>
@@ -12,30 +12,30 @@ const rows = (count: number) =>
 
 Deno.test("cli: data downloads from the hub that HF_ENDPOINT names, and from nowhere else", async () => {
   await using dir = await TempDir.make();
-  await using hub = await FakeHub.start();
-  hub.direct = true;
-  hub.drops = [100];
-  hub.files.set("math-ai/aime25/test.jsonl", rows(30));
+  await using hub = await TestHub.start({
+    files: { "test.jsonl": rows(30) },
+    faults: { "test.jsonl": [{ dropAfter: 100 }] },
+  });
   const run = async (args: string[], env: Record<string, string>) => {
     const own = ["--sets", "aime25", "--out", `${dir.path}/data`];
     return await ended(await startData([...own, ...args], { env }));
   };
-  const env = { HF_ENDPOINT: `${hub.url}/`, HF_TOKEN: "secret" };
+  const env = { HF_ENDPOINT: `${hub.endpoint}/`, HF_TOKEN: "secret" };
   const first = await run([], env);
   assertEquals(first.code, 0, first.stderr);
   assertMatch(first.stdout, /^aime25 +30 rows +\S+\/eval\/aime25\.jsonl +\(checksum recorded/);
-  assertEquals(hub.requests.map(({ range }) => range), [undefined, "bytes=99-"]);
-  assertEquals(hub.requests[0].token, "Bearer secret");
+  assertEquals(hub.seen.map(({ range }) => range), [undefined, "bytes=100-"]);
+  assertEquals(hub.seen[0].authorization, "Bearer secret");
   const again = await run(["--json"], env);
   assertEquals(JSON.parse(again.stdout).sets[0].proof, "lock");
-  assertEquals(hub.requests.length, 2, "nothing is downloaded twice");
+  assertEquals(hub.seen.length, 2, "nothing is downloaded twice");
 
   await Deno.remove(`${dir.path}/data/raw`, { recursive: true });
   const bad = await run([], { HF_ENDPOINT: "nonsense" });
   assertEquals(bad.code, 1);
   assertMatch(
     bad.stderr,
-    /^error: the hub's address "nonsense" is no http\(s\) address\nhint: mend HF_ENDPOINT/,
+    /^error: the hub's address "nonsense" is no http\(s\) address\nhint: correct HF_ENDPOINT/,
   );
   const unknown = await ended(await startData(["--sets", "aime"], { env }));
   assertEquals(unknown.code, 1);

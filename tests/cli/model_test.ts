@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { filesOf, TempDir } from "../e2e/small.ts";
-import { TestHub } from "../hub/hub_server.ts";
+import { TestHub } from "../hub/server.ts";
 import { writeModel } from "../model_files/model_folder.ts";
 import { thinker } from "./thinker.ts";
 
@@ -30,7 +30,12 @@ async function modelFiles(): Promise<Record<string, Uint8Array>> {
 Deno.test("cli: model download, info and add-tokens, one after the other", async () => {
   const files = await modelFiles();
   const faults = { "model.safetensors": [{ dropAfter: 3000 }] };
-  await using hub = new TestHub({ files, large: ["model.safetensors"], faults, token: "hf_x" });
+  await using hub = await TestHub.start({
+    files,
+    large: ["model.safetensors"],
+    faults,
+    token: "hf_x",
+  });
   await using dir = await TempDir.make();
   const out = `${dir.path}/small`, env = { HF_ENDPOINT: hub.endpoint, HF_TOKEN: "hf_x" };
   const download = ["download", hub.repository, "--out", out];

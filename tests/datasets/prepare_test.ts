@@ -10,7 +10,7 @@ import {
   findFile,
   importSet,
 } from "../../src/datasets/mod.ts";
-import { FakeHub, gitBlob, sha256 } from "./server.ts";
+import { gitBlob, sha256, TestHub } from "../hub/server.ts";
 
 const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const orzRows = (count: number) =>
@@ -43,9 +43,10 @@ const few = new TextEncoder().encode(
   '{"question":"q","answer":"1"}\n{"question":"r","answer":"2"}\n',
 );
 
-async function withFolder(test: (dir: string, hub: FakeHub) => Promise<void>): Promise<void> {
-  await using hub = await FakeHub.start();
-  hub.files.set("org/code/data/sums of all.json", orzRows(300)).set("org/few/test.jsonl", few);
+const files = { [pinned.path]: orzRows(300), [followed.path]: few };
+
+async function withFolder(test: (dir: string, hub: TestHub) => Promise<void>): Promise<void> {
+  await using hub = await TestHub.start({ files, large: [followed.path] });
   const dir = await Deno.makeTempDir();
   try {
     await test(dir, hub);
@@ -54,15 +55,15 @@ async function withFolder(test: (dir: string, hub: FakeHub) => Promise<void>): P
   }
 }
 
-const optionsFor = (dir: string, hub: FakeHub) => ({
+const optionsFor = (dir: string, hub: TestHub) => ({
   out: `${dir}/data`,
-  endpoints: { hub: hub.url, github: hub.url },
+  endpoints: { hub: hub.endpoint, github: hub.endpoint },
   retrySeconds: 0.001,
 });
 
 Deno.test("fetchSet: a pinned file, through dropped connections, checked and converted", () =>
   withFolder(async (dir, hub) => {
-    hub.drops = [3000, 500];
+    hub.behaviour.faults = { [pinned.path]: [{ dropAfter: 3000 }, { dropAfter: 500 }] };
     const set = await fetchSet(pinned, optionsFor(dir, hub));
     assertEquals(set, {
       name: "sums",
@@ -75,9 +76,9 @@ Deno.test("fetchSet: a pinned file, through dropped connections, checked and con
     const { problems } = await loadProblems(set.path);
     assertEquals(problems[299], { id: "sums/299", question: "299+1=", answer: "300" });
     // There is nothing to download a second time.
-    const requests = hub.requests.length;
+    const requests = hub.seen.length;
     assertEquals(await fetchSet(pinned, optionsFor(dir, hub)), set);
-    assertEquals(hub.requests.length, requests);
+    assertEquals(hub.seen.length, requests);
     // But a file that was changed since is not taken for the published one.
     await Deno.writeFile(set.source, orzRows(299));
     assertEquals((await fetchSet(pinned, optionsFor(dir, hub))).rows, 300);
@@ -90,20 +91,24 @@ Deno.test("fetchSet: what is not known beforehand is recorded, and holds from th
     const lock = JSON.parse(await Deno.readTextFile(`${dir}/data/data.lock.json`));
     assertEquals(lock, {
       files: {
-        "hub:org/few/test.jsonl": { revision: hub.commit, sha256: sha256(few), bytes: few.length },
+        "hub:org/few/test.jsonl": {
+          revision: hub.behaviour.commit,
+          sha256: sha256(few),
+          bytes: few.length,
+        },
       },
     });
     assertEquals((await fetchSet(followed, options)).proof, "lock");
 
     // Somebody else starts with the lock file alone: the locked commit is asked for.
     await Deno.remove(`${dir}/data/raw`, { recursive: true });
-    hub.requests.length = 0;
+    hub.seen.length = 0;
     assertEquals((await fetchSet(followed, options)).proof, "lock");
-    assertStringIncludes(hub.requests[0].path, `/resolve/${hub.commit}/`);
+    assertStringIncludes(hub.seen[0].path, `/resolve/${hub.behaviour.commit}/`);
 
     // The source serves other bytes under the locked commit: refused, nothing is replaced.
     await Deno.remove(`${dir}/data/raw`, { recursive: true });
-    hub.files.set("org/few/test.jsonl", few.with(14, 0x78));
+    hub.behaviour.files = { ...files, [followed.path]: few.with(14, 0x78) };
     await assertRejects(() => fetchSet(followed, options), UserError, "checksum differs");
     assertEquals((await loadProblems(`${dir}/data/eval/few.jsonl`)).problems[0].question, "q");
 
@@ -142,7 +147,7 @@ Deno.test("importSet: finds a file in every layout that people have it in", () =
       assertEquals(problems[1].id, `${source.name}/1`, place);
       assertEquals(problems.length, set!.rows);
     }
-    assertEquals(hub.requests, [], "it connects to nothing");
+    assertEquals(hub.seen, [], "it connects to nothing");
     await Deno.mkdir(`${dir}/bare`);
     await Deno.writeFile(`${dir}/bare/test.jsonl`, few);
     assertEquals(await importSet(followed, `${dir}/bare`, options), undefined, "could be anything");
