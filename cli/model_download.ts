@@ -20,7 +20,7 @@ const optionsSchema = z.object({
 /** The command. */
 export function modelDownloadCommand() {
   return new Command()
-    .description("Download a model from a Hugging Face hub; again after a break goes on.")
+    .description("Download a model from a Hugging Face hub; run again after a break, it continues.")
     .arguments("<repo:string>")
     .option("--revision <rev:string>", "Branch, tag or commit.", { default: "main" })
     .option("--out <dir:string>", "Folder to make (default: models/<name>).")

@@ -1,5 +1,5 @@
 /**
- * The one error class for mistakes a user can mend: the CLI prints its message on one line and
+ * The one error class for mistakes a user can correct: the CLI prints its message on one line and
  * exits 1, without a stack trace. Also how a refusal of the operating system becomes one.
  *
  * @module

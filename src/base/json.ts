@@ -4,14 +4,12 @@
  * @module
  */
 import { reason, UserError } from "./errors.ts";
-import type { Schema } from "./schema.ts";
 
 /**
- * Read and parse a JSON file.
+ * Reads and parses a JSON file.
  *
- * @param path The file.
- * @param hint What the user can do when the file is missing or unreadable.
- * @throws {UserError} When the file cannot be read or is not JSON.
+ * @param hint What the user can do when the file is missing, unreadable or no JSON.
+ * @throws {UserError} when the file cannot be read or is not JSON.
  */
 export function readJson(path: string, hint: string): unknown {
   let text: string;
@@ -24,34 +22,32 @@ export function readJson(path: string, hint: string): unknown {
 }
 
 /**
- * Parse JSON.
+ * Parses JSON.
  *
- * @param where What the text is, for the message: a file, a line of it, an answer.
+ * @param text The text, or its bytes: what is not UTF-8 is no JSON.
+ * @param where What it is, for the message: a file, a line of it, an answer.
  * @param hint What the user can do about a text that is no JSON.
- * @throws {UserError} When it is none.
+ * @throws {UserError} when it is none.
  */
-export function parseJson(text: string, where: string, hint: string): unknown {
+export function parseJson(text: string | Uint8Array, where: string, hint: string): unknown {
   try {
-    return JSON.parse(text);
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    return JSON.parse(typeof text === "string" ? text : decoder.decode(text));
   } catch (cause) {
     throw new UserError(`${where} is not valid JSON: ${reason(cause)}`, { hint, cause });
   }
 }
 
-/**
- * Check a value against a schema.
- *
- * @param where The file (and place in it) that the value came from, for the message.
- * @param hint What the user can do about a value that does not fit.
- * @throws {UserError} Naming the first field that is wrong.
- */
-export function check<T>(schema: Schema<T>, value: unknown, where: string, hint: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const { path, message } = result.error.issues[0];
-  const field = path.length > 0 ? `${path.join(".")}: ` : "";
-  throw new UserError(`${where}: ${field}${message}`, {
-    hint,
-    cause: result.error,
-  });
+/** The first place where two JSON values differ, as `a.b (1, now 2)`; undefined where they are equal. */
+export function firstDifference(a: unknown, b: unknown, path: string = ""): string | undefined {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
+    const show = (value: unknown) => JSON.stringify(value);
+    return a === b ? undefined : `${path} (${show(a)}, now ${show(b)})`;
+  }
+  const [left, right] = [a, b] as Record<string, unknown>[];
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+    const found = firstDifference(left[key], right[key], path ? `${path}.${key}` : key);
+    if (found) return found;
+  }
+  return undefined;
 }

@@ -5,8 +5,10 @@
  * so whatever follows the last newline was cut off by a kill.
  */
 
+import { Buffer } from "node:buffer";
 import { UserError, writeError } from "./errors.ts";
-import { writeAtomic } from "./files.ts";
+import { exists } from "./files.ts";
+import { parseJson } from "./json.ts";
 
 const NEWLINE = 10;
 
@@ -57,17 +59,28 @@ export class JsonlWriter implements Disposable {
 }
 
 /**
- * Reads every complete line; a cut last line is left out.
+ * Every complete row of a log, in order; a cut last line is left out, and a missing file has none. A log
+ * may be larger than memory: only the row at hand is in it.
+ *
+ * @typeParam T What the caller knows about the rows; not checked here.
+ * @throws {UserError} when a complete line is not JSON.
+ */
+export async function* rowsOf<T extends object>(path: string): AsyncGenerator<T> {
+  for await (const { row } of placedRows<T>(path)) yield row;
+}
+
+/**
+ * All rows of {@linkcode rowsOf} at once.
  *
  * @typeParam T What the caller knows about the rows; not checked here.
  * @throws {UserError} when a complete line is not JSON.
  */
 export async function readJsonl<T extends object>(path: string): Promise<T[]> {
-  return Array.from(rowsOf<T>(await Deno.readFile(path), path), ({ row }) => row);
+  return await Array.fromAsync(rowsOf<T>(path));
 }
 
 /**
- * Keeps the lines up to the first row that `keep` refuses and drops that row, everything after it
+ * Hands the rows to `keep`, up to the first one that it refuses; cuts off that row, everything after it
  * and a cut last line. Kept lines stay as they are, byte for byte. A missing file stays missing.
  *
  * @returns How many rows were kept.
@@ -77,47 +90,40 @@ export async function truncateAfter<T extends object>(
   path: string,
   keep: (row: T) => boolean,
 ): Promise<number> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
-  let rows = 0;
-  let end = 0;
-  for (const line of rowsOf<T>(bytes, path)) {
-    if (!keep(line.row)) break;
+  let rows = 0, kept = 0;
+  for await (const { row, end } of placedRows<T>(path)) {
+    if (!keep(row)) break;
     rows++;
-    end = line.end;
+    kept = end;
   }
-  if (end < bytes.length) await writeAtomic(path, bytes.subarray(0, end));
+  if (await exists(path) && (await Deno.stat(path)).size > kept) await Deno.truncate(path, kept);
   return rows;
 }
 
-/** The parsed rows with the offset just behind each row's newline. */
-function* rowsOf<T extends object>(
-  bytes: Uint8Array,
+/** The rows with the offset just behind each one's newline. */
+async function* placedRows<T extends object>(
   path: string,
-): Generator<{ row: T; end: number }> {
-  const decoder = new TextDecoder();
-  let start = 0;
-  for (let number = 1;; number++) {
-    const newline = bytes.indexOf(NEWLINE, start);
-    if (newline < 0) return;
-    const line = decoder.decode(bytes.subarray(start, newline));
-    start = newline + 1;
-    yield { row: parseLine<T>(line, `${path}:${number}`), end: start };
-  }
-}
-
-function parseLine<T extends object>(line: string, where: string): T {
-  try {
-    return JSON.parse(line) as T;
-  } catch (cause) {
-    throw new UserError(`${where}: this line is not JSON`, {
-      hint: "mend or remove the line",
-      cause,
-    });
+): AsyncGenerator<{ row: T; end: number }> {
+  if (!await exists(path)) return;
+  using file = await Deno.open(path);
+  const buffer = new Uint8Array(64 * 1024);
+  /** Pieces of the line that is not over. */
+  let line: Uint8Array[] = [];
+  let end = 0;
+  for (let number = 1;;) {
+    const length = await file.read(buffer);
+    if (length === null) return;
+    const read = buffer.slice(0, length);
+    let start = 0;
+    for (let at = read.indexOf(NEWLINE); at >= 0; at = read.indexOf(NEWLINE, start)) {
+      line.push(read.subarray(start, at));
+      const bytes = Buffer.concat(line);
+      const row = parseJson(bytes, `${path}:${number++}`, "correct or remove the line") as T;
+      end += bytes.length + 1;
+      line = [];
+      start = at + 1;
+      yield { row, end };
+    }
+    line.push(read.subarray(start));
   }
 }

@@ -1,11 +1,12 @@
 /**
  * The ground floor: what every other room stands on and what knows nothing of models, tasks or devices.
- * Errors for people, files that appear whole, JSON and JSON Lines, settings with their schemas, amounts of
+ * Errors for people, files that appear whole, JSON and JSON Lines, checks against schemas, amounts of
  * memory, the seeded generator, and the names and order of metrics.
  *
  * @module
  */
 export * from "./bytes.ts";
+export * from "./check.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./hooks.ts";
@@ -14,4 +15,3 @@ export * from "./jsonl.ts";
 export * from "./metrics.ts";
 export * from "./random.ts";
 export * from "./schema.ts";
-export * from "./settings.ts";

@@ -6,7 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
-import { type SchemaError, UserError } from "../base/mod.ts";
+import { parseJson, type SchemaError, UserError } from "../base/mod.ts";
 import { type Fields, fieldsOf, fieldsOfTurns, isPublished, isRow } from "./layouts.ts";
 import { readParquet } from "./parquet.ts";
 import { type Problem, problemSchema } from "./problem.ts";
@@ -96,23 +96,12 @@ function collect(rows: Iterable<Row>, stem: string): Loaded {
   return { problems, skipped };
 }
 
-function parseJson(text: string, where: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new UserError(`${where}: not valid JSON (${(cause as Error).message})`, {
-      hint: LAYOUTS,
-      cause,
-    });
-  }
-}
-
 function* lineRows(path: string, text: string, published: boolean): Generator<Row> {
   let index = 0;
   for (const [number, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
     const where = `${path}: line ${number + 1}`;
-    const value = parseJson(line, where);
+    const value = parseJson(line, where, LAYOUTS);
     const foreign = published || (isRow(value) && isPublished(value));
     yield { where, value, index: index++, published: foreign };
   }
@@ -168,5 +157,5 @@ async function rowsOf(
   if (magic === "PAR1") return listRows(path, await readParquet(bytes, path));
   const text = new TextDecoder().decode(bytes); // drops a byte order mark
   if (!/^\s*\[/.test(text)) return lineRows(path, text, published);
-  return listRows(path, parseJson(text, path) as unknown[]);
+  return listRows(path, parseJson(text, path, LAYOUTS) as unknown[]);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { parseSettings, readJson } from "../base/mod.ts";
+import { check, exists, readJson } from "../base/mod.ts";
 import type { DataSource } from "./sources.ts";
 
 /** What is known of a file since its first download. */
@@ -42,14 +42,9 @@ export function lockKey({ host, repo, path }: DataSource): string {
  * @throws {UserError} when it is damaged.
  */
 export async function readLock(path: string): Promise<Lock> {
-  try {
-    await Deno.stat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return {};
-    throw error;
-  }
-  const hint = "mend it, or remove it to accept whatever the sources have now";
-  return parseSettings(schema, readJson(path, hint), path, hint).files;
+  if (!await exists(path)) return {};
+  const hint = "correct it, or remove it to accept whatever the sources have now";
+  return check(schema, readJson(path, hint), path, hint).files;
 }
 
 /** A lock as text; its entries stand in the order of their names. */

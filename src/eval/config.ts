@@ -7,9 +7,9 @@ import * as z from "npm:zod@^4";
 import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
 import { join } from "node:path";
 import {
+  check,
   type Fields,
   firstDifference,
-  parseSettings,
   readJson,
   type Schema,
   UserError,
@@ -141,7 +141,7 @@ export class EvalFolder {
   }
 
   /**
-   * Begins an evaluation in an empty folder, or goes on with the one that is there.
+   * Begins an evaluation in an empty folder, or continues the one that is there.
    *
    * @throws {UserError} when the folder holds something else, or an evaluation by another method.
    */
@@ -175,7 +175,7 @@ export class EvalFolder {
   savedConfig(): Promise<EvalConfig> {
     const hint = `${this.path} is no folder of an evaluation: name another one with --out`;
     return Promise.resolve(
-      parseSettings(evalConfigSchema, readJson(this.config, hint), this.config, hint),
+      check(evalConfigSchema, readJson(this.config, hint), this.config, hint),
     );
   }
 }

@@ -3,12 +3,12 @@
  *
  * @module
  */
+import { rowsOf } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Answer, AnswerFacts } from "./answers.ts";
 import { titleOf } from "./benchmarks.ts";
 import type { Dialogue } from "../report/mod.ts";
 import { verifyReward } from "../task/mod.ts";
-import { readAnswers } from "./answer_log.ts";
 import type { EvalSet, KnownAnswers } from "./types.ts";
 
 /** Dialogues that are shown of each set. */
@@ -48,14 +48,14 @@ export async function chooseDialogues(
     wanted.set(name, new Map(chosen.map((answer, i) => [sampleKey(answer), i])));
   }
   const found: { answer: Answer; problem: Problem; place: number; set: number }[] = [];
-  await readAnswers(log, (answer) => {
+  for await (const answer of rowsOf<Answer>(log)) {
     const rank = wanted.get(answer.set)?.get(sampleKey(answer));
-    if (rank === undefined) return;
+    if (rank === undefined) continue;
     wanted.get(answer.set)!.delete(sampleKey(answer)); // a line that stands there twice
     const { row, i } = problems.get(answer.set)!.get(answer.id)!;
     const set = sets.findIndex(({ name }) => name === answer.set);
     found.push({ answer, problem: row, place: i, set });
-  });
+  }
   found.sort((a, b) => a.set - b.set || a.place - b.place || a.answer.sample - b.answer.sample);
   const fastAccuracy = new Map(sets.map(({ name }) => [name, trailingAccuracy(known, name)]));
   return found.map(({ answer, problem }) =>

@@ -11,17 +11,24 @@ import {
   JsonlWriter,
   type Metrics,
   readJson,
+  truncateAfter,
   UserError,
   writeAtomic,
 } from "../base/mod.ts";
-import { type AnswerFacts, answerOf, factsOf, problemKey, sequenceId } from "./answers.ts";
+import {
+  type Answer,
+  type AnswerFacts,
+  answerOf,
+  factsOf,
+  problemKey,
+  sequenceId,
+} from "./answers.ts";
 import { isRight, scoreSet, type SetScores, tokensOf } from "./scores.ts";
 import { loadBenchmark } from "./benchmarks.ts";
 import { type Judge, judgeWith, playEpisodes } from "../rollout/mod.ts";
 import { GradePool } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
 import { BaselineTask, type Task, ThinkerTask, turnEnds } from "../task/mod.ts";
-import { cutAfter, readAnswers } from "./answer_log.ts";
 import { type EvalConfig, EvalFolder } from "./config.ts";
 import type { EvalResults, EvalSet, KnownAnswers } from "./types.ts";
 import { writeEvalReport } from "./report.ts";
@@ -29,7 +36,7 @@ import { generationCache } from "../setup/mod.ts";
 
 /** How to run an evaluation. */
 export interface EvalOptions extends Hooks {
-  /** The folder for answers, scores and report; an evaluation that is there is gone on with. */
+  /** The folder for answers, scores and report; an evaluation that is there is continued. */
   readonly out: string;
   /** Sequences that decode at the same time. */
   readonly parallel: number;
@@ -54,7 +61,7 @@ const chunkEpisodes = 1024;
  * appended to `answers.jsonl` at once; called again with the same method, only what is missing is
  * asked, and every answer is the one that an uninterrupted run would have got.
  *
- * @throws {UserError} for what a user can mend: files, folders, budgets, memory.
+ * @throws {UserError} for what a user can correct: files, folders, budgets, memory.
  */
 export async function runEvaluation(
   wanted: EvalConfig,
@@ -115,7 +122,7 @@ export async function runEvaluation(
   const open = missing.reduce((sum, { samples }) => sum + samples.length, 0);
   options.onPhase?.("eval", total, total - open);
   if (open > 0) {
-    // What symbolic grading needs had better be missing now than at a question hours from here.
+    // If something that symbolic grading needs is missing, fail now and not at a question hours from here.
     await pool.ready();
     using engine = new Engine(model.device, model.stream, model.decoder, {
       maxSequences: parallel,
@@ -195,13 +202,13 @@ async function readKnown(
   const keys = new Map(
     sets.map(({ name, problems }) => [name, new Map(problems.map((p) => [p.id, problemKey(p)]))]),
   );
-  const end = await readAnswers(folder.answers, (answer) => {
-    if (keys.get(answer.set)?.get(answer.id) !== answer.problem) return;
+  await truncateAfter<Answer>(folder.answers, (answer) => {
+    if (keys.get(answer.set)?.get(answer.id) !== answer.problem) return true;
     const list = known.get(answer.set)!.get(answer.id)!;
     const twice = list.some((each) => each.sample === answer.sample);
     if (answer.sample < samples && !twice) list.push(factsOf(answer));
+    return true;
   });
-  await cutAfter(folder.answers, end);
   return known;
 }
 

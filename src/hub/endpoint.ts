@@ -271,8 +271,8 @@ export class HubResponse {
       bytes += chunk.length;
       if (bytes > 64 * 2 ** 20) throw new UserError("the hub's listing exceeds 64 MiB");
     }
-    const text = await new Blob(parts as BlobPart[]).text();
-    return parseJson(text, "the hub's answer", "check HF_ENDPOINT");
+    const whole = await new Blob(parts as BlobPart[]).bytes();
+    return parseJson(whole, "the hub's answer", "check HF_ENDPOINT");
   }
 
   /** Closes the connection without reading the body. */

@@ -170,7 +170,7 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
   if (!Number.isInteger(headDim)) {
     refuse(
       `hidden_size ${raw.hidden_size} is not a multiple of num_attention_heads ${heads}`,
-      "give head_dim, or mend one of the two",
+      "give head_dim, or correct one of the two",
     );
   }
   if (headDim % 2 !== 0) refuse(`head_dim ${headDim} is odd`, "RoPE needs an even head_dim");

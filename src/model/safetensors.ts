@@ -6,9 +6,10 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { isAbsolute, join, normalize } from "node:path";
 import * as z from "npm:zod@^4";
-import { check, readJson, reason, UserError } from "../base/mod.ts";
+import { check, parseJson, readJson, reason, UserError } from "../base/mod.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
 
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
@@ -150,7 +151,7 @@ const indexSchema = z.looseObject({
 export function loadIndex(dir: string): TensorSource {
   const single = join(dir, "model.safetensors");
   const indexPath = `${single}.index.json`;
-  if (!exists(indexPath)) return openSafetensors(single);
+  if (!existsSync(indexPath)) return openSafetensors(single);
   const hint = "check the model folder";
   const { weight_map } = check(indexSchema, readJson(indexPath, hint), indexPath, hint);
   using opened = new DisposableStack();
@@ -243,12 +244,7 @@ function readHeader(path: string, file: Deno.FsFile): Header {
   const dataBegin = 8 + headerBytes;
   const dataBytes = fileBytes - dataBegin;
 
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(text));
-  } catch (cause) {
-    refuse(`header is not valid JSON: ${reason(cause)}`);
-  }
+  const json = parseJson(text, `${path}: header`, damaged);
   if (json === null || typeof json !== "object" || Array.isArray(json)) {
     refuse("header is not a JSON object");
   }
@@ -296,15 +292,6 @@ function readFully(file: Deno.FsFile, buffer: Uint8Array): boolean {
     filled += got;
   }
   return true;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function missing(path: string, name: string): never {

@@ -5,13 +5,7 @@
  */
 import * as z from "npm:zod@^4";
 import { backendOf, type DeviceChoice, isDeviceChoice, type Precision } from "../../ffi/mod.ts";
-import {
-  type Fields,
-  firstDifference,
-  parseSettings,
-  type Schema,
-  UserError,
-} from "../base/mod.ts";
+import { check, type Fields, firstDifference, type Schema, UserError } from "../base/mod.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
 
 const count = z.int().positive();
@@ -183,7 +177,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
  * @throws {UserError} naming the file and the first key that is wrong.
  */
 export function parseTrainConfig(value: unknown, where: string): TrainConfig {
-  return parseSettings(trainConfigSchema, value, where, "see config.json of any run folder");
+  return check(trainConfigSchema, value, where, "see config.json of any run folder");
 }
 
 /**

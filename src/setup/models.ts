@@ -84,17 +84,8 @@ export function openTasks(
 export function openPrompts(name: string): ThinkerPrompts {
   if (name === "tiny") return tinyPrompts;
   if (name === "default") return defaultPrompts;
-  let content: unknown;
-  try {
-    content = JSON.parse(Deno.readTextFileSync(name));
-  } catch (cause) {
-    const what = cause instanceof SyntaxError ? "is not valid JSON" : "cannot be read";
-    throw new UserError(`the prompts file ${name} ${what}`, {
-      hint: 'name an existing JSON file, or one of the built-in sets "tiny" and "default"',
-      cause,
-    });
-  }
-  return parsePrompts(content, name);
+  const hint = 'prompts are a JSON file, or one of the built-in sets "tiny" and "default"';
+  return parsePrompts(readJson(name, hint), name);
 }
 
 /** The Hugging Face config of the model that the tiny preset makes. */

@@ -4,7 +4,7 @@
  */
 
 import { z } from "npm:zod@^4";
-import { parseSettings } from "../base/mod.ts";
+import { check } from "../base/mod.ts";
 import defaultTemplates from "./prompts/default.json" with { type: "json" };
 import tinyTemplates from "./prompts/tiny.json" with { type: "json" };
 import type { Codec } from "./types.ts";
@@ -64,7 +64,7 @@ const schema = z.strictObject({
  */
 export function parsePrompts(value: unknown, where: string): ThinkerPrompts {
   const needed = `needed are the texts ${Object.keys(schema.shape).slice(1).join(", ")}`;
-  return parseSettings(schema, value, `prompt file ${where}`, needed);
+  return check(schema, value, `prompt file ${where}`, needed);
 }
 
 /** The tokens that end a turn: ChatML's, and those that the model itself ends with. */

@@ -2,8 +2,11 @@
 
 import { join } from "node:path";
 import {
+  exists,
   isTemporaryName,
+  namesIn,
   publish,
+  readJson,
   removeTree,
   syncPath,
   temporaryPath,
@@ -62,7 +65,7 @@ export class RunFolder {
    */
   static async create(path: string, options: { resume?: boolean } = {}): Promise<RunFolder> {
     const folder = new RunFolder(path);
-    const names = await namesIn(path);
+    const names = await folderNames(path);
     if (options.resume) {
       if (!names.includes("config.json")) throw nothingToResume(path);
     } else if (!await isEmpty(folder, names)) {
@@ -90,15 +93,8 @@ export class RunFolder {
    */
   static async savedConfig(path: string): Promise<TrainConfig> {
     const file = new RunFolder(path).config;
-    let content: unknown;
-    try {
-      content = JSON.parse(await Deno.readTextFile(file));
-    } catch (cause) {
-      if (cause instanceof SyntaxError) throw new UserError(`${file} is not JSON`, { cause });
-      if (cause instanceof Deno.errors.NotFound) throw nothingToResume(path);
-      throw cannotUse(path, "read", cause);
-    }
-    return parseTrainConfig(content, file);
+    if (!(await folderNames(path)).includes("config.json")) throw nothingToResume(path);
+    return parseTrainConfig(readJson(file, "start another run with --out"), file);
   }
 
   /** An existing run's folder, to look at; nothing is checked or changed. */
@@ -116,7 +112,7 @@ export class RunFolder {
   ): Promise<string> {
     const base = join(root, `${run.preset}-${run.task}-seed${run.seed}`);
     let path = base;
-    for (let n = 2; (await namesIn(path)).length > 0; n++) path = `${base}-${n}`;
+    for (let n = 2; (await folderNames(path)).length > 0; n++) path = `${base}-${n}`;
     return path;
   }
 
@@ -157,7 +153,7 @@ export class RunFolder {
 
   /** All complete checkpoints, oldest first. */
   async checkpoints(): Promise<Checkpoint[]> {
-    const steps = (await namesIn(this.#checkpoints))
+    const steps = (await folderNames(this.#checkpoints))
       .map((name) => /^step-(\d+)$/.exec(name)?.[1])
       .filter((digits) => digits !== undefined)
       .map(Number)
@@ -195,11 +191,10 @@ async function isEmpty(folder: RunFolder, names: readonly string[]): Promise<boo
 }
 
 /** The names in a folder; none where there is no folder. */
-async function namesIn(path: string): Promise<string[]> {
+async function folderNames(path: string): Promise<string[]> {
   try {
-    return (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
+    return await namesIn(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
     throw cannotUse(path, "read", error);
   }
 }
@@ -221,7 +216,7 @@ function cannotUse(path: string, action: "read" | "write", cause: unknown): User
 }
 
 async function removeTemporaries(path: string): Promise<void> {
-  for (const name of (await namesIn(path)).filter(isTemporaryName)) {
+  for (const name of (await folderNames(path)).filter(isTemporaryName)) {
     await removeTree(join(path, name));
   }
 }
@@ -235,9 +230,5 @@ async function syncTree(path: string): Promise<void> {
 }
 
 async function syncLog(path: string): Promise<void> {
-  try {
-    await syncPath(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  if (await exists(path)) await syncPath(path);
 }

@@ -6,6 +6,7 @@ import {
   groupOf,
   isEvalCount,
   type Metrics,
+  readJson,
   readJsonl,
   readMetrics,
   UserError,
@@ -52,15 +53,15 @@ const MAX_STEPS = 12;
  * @throws {UserError} when the run has logged no step.
  */
 export async function writeReport(folder: RunFolder, options: ReportOptions): Promise<void> {
-  const metrics = await readIfThere(folder.metrics, readMetrics);
+  const metrics = await readMetrics(folder.metrics);
   if (metrics.length === 0) {
     throw new UserError(`${folder.metrics} holds no step to report on`, {
       hint: "train first; the report is written at the end",
     });
   }
   const { title, rows, notes } = options;
-  const config: unknown = JSON.parse(await Deno.readTextFile(folder.config));
-  const episodes = await readIfThere(folder.episodes, readJsonl<EpisodeSample>);
+  const config = readJson(folder.config, "every run folder has one: is this one?");
+  const episodes = await readJsonl<EpisodeSample>(folder.episodes);
   const chart = renderChart(title, metrics);
   const blocks: Block[] = [
     { kind: "text", text: summary(metrics) },
@@ -94,15 +95,6 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
   await writeAtomic(folder.report, toMarkdown(title, blocks));
   await writeAtomic(folder.page, toHtml(title, blocks));
   if (chart !== null) await writeAtomic(folder.chart, chart);
-}
-
-async function readIfThere<T>(path: string, read: (path: string) => Promise<T[]>): Promise<T[]> {
-  try {
-    return await read(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }
 
 function summary(metrics: Metrics[]): string {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Precision } from "../../ffi/mod.ts";
-import { UserError } from "../base/mod.ts";
+import { readJson, UserError } from "../base/mod.ts";
 import type { ThinkerPrompts } from "../task/mod.ts";
 import { openPrompts, type TrainConfig, trainConfigSchema } from "../setup/mod.ts";
 import { RunFolder } from "./folder.ts";
@@ -51,7 +51,7 @@ export function runSettings(
 ): RunSettings | undefined {
   let content: unknown;
   try {
-    content = JSON.parse(Deno.readTextFileSync(`${checkpoint}/../../config.json`));
+    content = readJson(`${checkpoint}/../../config.json`, "");
   } catch {
     return undefined;
   }

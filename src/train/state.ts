@@ -17,7 +17,7 @@ import {
 } from "../model/mod.ts";
 import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
 import type { TrailingAccuracy } from "../task/mod.ts";
-import { UserError } from "../base/mod.ts";
+import { check, readJson, UserError } from "../base/mod.ts";
 
 /** Optimizer steps taken, and those skipped in a row because the gradient was not finite. */
 const updatesSchema = z.strictObject({
@@ -97,15 +97,9 @@ export async function saveState(
   await Deno.writeTextFile(`${dir}/state.json`, JSON.stringify(numbers, null, 2) + "\n");
 }
 
-async function readState(path: string): Promise<z.output<typeof stateSchema>> {
-  try {
-    return stateSchema.parse(JSON.parse(await Deno.readTextFile(path)));
-  } catch (cause) {
-    throw new UserError(`${path} is not the state of a checkpoint`, {
-      hint: "it is missing or damaged: remove that checkpoint folder and use an older one",
-      cause,
-    });
-  }
+function readState(path: string): z.output<typeof stateSchema> {
+  const hint = "remove that checkpoint folder and use an older one";
+  return check(stateSchema, readJson(path, hint), path, hint);
 }
 
 /**
@@ -114,7 +108,7 @@ async function readState(path: string): Promise<z.output<typeof stateSchema>> {
  * @throws {UserError} when the checkpoint is damaged or belongs to another model.
  */
 export async function loadState(dir: string, models: TrainingModels): Promise<RunState> {
-  const { trailing, actor, critic, ...state } = await readState(`${dir}/state.json`);
+  const { trailing, actor, critic, ...state } = readState(`${dir}/state.json`);
   using source = openSafetensors(`${dir}/optimizer.safetensors`);
   for (const [name, tensor] of moments(models)) {
     if (source.info(name).shape.join() !== tensor.shape.join()) {

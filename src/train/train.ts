@@ -52,7 +52,7 @@ export interface TrainOptions extends Hooks {
 /**
  * Trains as the config says and leaves the run folder: config, logs, checkpoints, report.
  *
- * @throws {UserError} for what a user can mend: files, folders, budgets, compiler.
+ * @throws {UserError} for what a user can correct: files, folders, budgets, compiler.
  */
 export async function train(asked: TrainConfig, options: TrainOptions): Promise<void> {
   const { signal, resume = false } = options;
@@ -91,7 +91,7 @@ export async function train(asked: TrainConfig, options: TrainOptions): Promise<
     );
   }
   // Nearly every verdict is there at once; a worker starts when one needs symbolic mathematics, which
-  // sums never do. On other problems it had better fail before the run than in its midst.
+  // sums never do. On other problems, fail before the run and not in the middle of it.
   await using pool = new GradePool();
   if (config.data !== null) await pool.ready();
   // Only now, so that a run that cannot start leaves no folder in the way of the next one.

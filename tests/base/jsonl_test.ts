@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { JsonlWriter, readJsonl, truncateAfter } from "../../src/base/mod.ts";
+import { JsonlWriter, readJsonl, rowsOf, truncateAfter } from "../../src/base/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 
 async function inTempDir(test: (dir: string) => Promise<void>): Promise<void> {
@@ -59,6 +59,31 @@ Deno.test("readJsonl drops a last line cut at any byte, inside a character too",
     }
   }));
 
+Deno.test("rowsOf reads lines longer than its buffer, cut anywhere, and stops when it is asked to", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "log.jsonl");
+    const rows = [1, 70_000, 65_535, 3, 200_000, 65_536].map((length) => ({
+      s: "ü".repeat(length),
+    }));
+    {
+      using writer = new JsonlWriter(path);
+      for (const row of rows) writer.write(row);
+    }
+    const before = await Deno.readFile(path);
+    const torn = before.subarray(before.indexOf(10) + 1).subarray(0, 100_000);
+    await Deno.writeFile(path, torn, { append: true });
+    const lengths = (await readJsonl<{ s: string }>(path)).map(({ s }) =>
+      s.match(/^ü+$/)?.[0].length
+    );
+    assertEquals(lengths, rows.map(({ s }) => s.length));
+    for await (const row of rowsOf(path)) {
+      assertEquals(row, rows[0]);
+      break;
+    }
+    assertEquals(await truncateAfter(path, () => true), rows.length);
+    assertEquals((await Deno.stat(path)).size, before.length);
+  }));
+
 Deno.test("readJsonl names file and line of a broken line", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "log.jsonl");
@@ -93,9 +118,10 @@ Deno.test("truncateAfter drops a cut last line even when it keeps every row", ()
     assertEquals(await readJsonl(path), [{ step: 1 }, { step: 2 }]);
   }));
 
-Deno.test("truncateAfter leaves a missing file missing", () =>
+Deno.test("a missing file has no rows, and truncateAfter leaves it missing", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "none.jsonl");
+    assertEquals(await readJsonl(path), []);
     assertEquals(await truncateAfter(path, () => true), 0);
     await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
   }));

@@ -68,8 +68,8 @@ Deno.test("failures: a misspelt key of a config or prompts file is named, with w
     ),
     await config("case.json", { ppo: { actorlr: 1 } }, 'did you mean "ppo.actorLr"?'),
     await config("far.json", { engine: { zzz: 1 } }, '"engine.zzz"', "known here: maxSequences, "),
-    await config("type.json", { ppo: { gamma: "1" } }, '"ppo.gamma": ', "expected number"),
-    await config("part.json", { engine: 3 }, '"engine": ', "expected object"),
+    await config("type.json", { ppo: { gamma: "1" } }, ": ppo.gamma: ", "expected number"),
+    await config("part.json", { engine: 3 }, ": engine: ", "expected object"),
     {
       args: ["--config", await write("use.json", { prompts })],
       says: [`prompt file ${prompts}: unknown key "verfy"`, 'did you mean "verify"?'],
@@ -85,7 +85,7 @@ Deno.test("failures: budgets that cannot be", async () => {
   const long = await write("long.json", { budgets: { ...budgets, slow: 4000 } });
   const pack = await write("pack.json", { ppo: { packTokens: 300 } });
   await assertRefused(dir.path, [
-    { args: ["--config", none], says: [`${none}: "budgets.verify": `, ">0"] },
+    { args: ["--config", none], says: [`${none}: budgets.verify: `, ">0"] },
     {
       args: ["--config", long],
       says: [
@@ -111,7 +111,7 @@ Deno.test("failures: data that is none", async () => {
       args: ["--data", rows],
       says: [`${rows}: line 2: answer is missing`, "{id, question, answer}"],
     },
-    { args: ["--data", text], says: [`${text}: line 1: not valid JSON`] },
+    { args: ["--data", text], says: [`${text}: line 1 is not valid JSON`] },
     { args: ["--data", await write("empty.jsonl", "\n")], says: ["contains no problem"] },
     { args: ["--data", long], says: [`${long}: no row has a prompt of at most`, "promptLimit"] },
   ]);

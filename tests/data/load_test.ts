@@ -63,7 +63,7 @@ Deno.test("loadProblems: JSONL errors name the line and what is wrong", async ()
   await assertRefused("x.jsonl", good + row("b", " "), "line 3: answer is empty");
   await assertRefused("x.jsonl", good + row("b", null), "line 3: answer must be text or a number");
   await assertRefused("x.jsonl", good + '{"question":"q","answer":"1"}', "line 3: id is missing");
-  await assertRefused("x.jsonl", good + "{oops", "line 3: not valid JSON");
+  await assertRefused("x.jsonl", good + "{oops", "line 3 is not valid JSON");
   await assertRefused("x.jsonl", good + "5", "line 3: ");
   await assertRefused("x.jsonl", good + row("a"), 'line 3: the id "a" is taken by line 1');
   await assertRefused("x.jsonl", " \n", "contains no problem");

@@ -98,6 +98,6 @@ Deno.test("resume: only a run's own settings go on, and only in its folder", asy
   const other = smallConfig({ steps: 1, evalProblems: 2, seed: 7 });
   await assertRejects(() => train(other, { out, resume: true }), UserError, "another seed");
   await Deno.writeTextFile(`${out}/checkpoints/step-1/state.json`, "{");
-  const damaged = "is not the state of a checkpoint";
+  const damaged = "state.json is not valid JSON";
   await assertRejects(() => train(short, { out, resume: true }), UserError, damaged);
 });

@@ -37,11 +37,11 @@ Deno.test("a wrong prompt file gets one clear line", () => {
   const { verify: _, ...without } = tinyPrompts;
   fails({ ...tinyPrompts, verfy: "x" }, 'prompt file my.json: unknown key "verfy"', '"verify"');
   fails({ ...tinyPrompts, Sumary: "x" }, 'unknown key "Sumary"', '"summary"');
-  fails(without, 'prompt file my.json: "verify": ', "verify");
-  fails({ ...tinyPrompts, slow: "" }, '"slow": must not be empty', "slow");
-  fails({ ...tinyPrompts, fast: "go" }, '"fast": must contain {question} exactly once', "fast");
-  fails({ ...tinyPrompts, answer: "{question}{question}" }, '"answer": must contain', "answer");
-  fails({ ...tinyPrompts, slow: "{question}!" }, '"slow": must not contain {question}', "slow");
+  fails(without, "prompt file my.json: verify: ", "verify");
+  fails({ ...tinyPrompts, slow: "" }, "slow: must not be empty", "slow");
+  fails({ ...tinyPrompts, fast: "go" }, "fast: must contain {question} exactly once", "fast");
+  fails({ ...tinyPrompts, answer: "{question}{question}" }, "answer: must contain", "answer");
+  fails({ ...tinyPrompts, slow: "{question}!" }, "slow: must not contain {question}", "slow");
   fails([], "prompt file my.json: ", "fast, verify");
 });
 

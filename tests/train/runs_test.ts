@@ -54,5 +54,5 @@ Deno.test("openPrompts: the built-in sets, a file, or one clear line", () =>
     assertThrows(() => openPrompts(file), UserError, `${file} is not valid JSON`);
     await Deno.writeTextFile(file, '{ "fasst": "x" }');
     assertThrows(() => openPrompts(file), UserError, file);
-    assertThrows(() => openPrompts(`${dir}/none.json`), UserError, "none.json cannot be read");
+    assertThrows(() => openPrompts(`${dir}/none.json`), UserError, `cannot read ${dir}/none.json`);
   }));

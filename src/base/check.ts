@@ -1,5 +1,5 @@
 /**
- * Settings that users write: checked against a schema of strict objects, with one clear line for the
+ * Values from outside, such as files and answers: checked against a schema, with one clear line for the
  * first thing that does not fit and a suggestion for a misspelt key.
  *
  * @module
@@ -9,24 +9,19 @@ import { UserError } from "./errors.ts";
 import type { Schema } from "./schema.ts";
 
 /**
- * Checks settings against a schema.
+ * Checks a value against a schema.
  *
- * @param value The parsed JSON.
- * @param where The file's name, for the error message.
- * @param hint What helps where no key is misspelt.
- * @throws {UserError} naming the file and the dotted path of the first key that is wrong.
+ * @param where The file (and place in it) that the value came from, for the message.
+ * @param hint What the user can do about a value that does not fit. A key that the schema does not know
+ *   gets a hint of its own.
+ * @throws {UserError} naming the dotted path of the first key that is wrong.
  */
-export function parseSettings<T>(
-  schema: Schema<T>,
-  value: unknown,
-  where: string,
-  hint?: string,
-): T {
+export function check<T>(schema: Schema<T>, value: unknown, where: string, hint: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const { issues } = result.error;
+  const { error: cause } = result;
   // A misspelt key explains the missing one.
-  const misspelt = issues.find((issue) => issue.code === "unrecognized_keys");
+  const misspelt = cause.issues.find((issue) => issue.code === "unrecognized_keys");
   if (misspelt?.keys) {
     const { path, keys: [key] } = misspelt;
     const names = keysAt(schema, path);
@@ -35,11 +30,12 @@ export function parseSettings<T>(
       hint: near === undefined
         ? `known here: ${names.join(", ")}`
         : `did you mean "${[...path, near].join(".")}"?`,
+      cause,
     });
   }
-  const [{ path, message }] = issues;
-  const key = path.length > 0 ? `"${path.join(".")}": ` : "";
-  throw new UserError(`${where}: ${key}${message}`, { hint });
+  const [{ path, message }] = cause.issues;
+  const key = path.length > 0 ? `${path.join(".")}: ` : "";
+  throw new UserError(`${where}: ${key}${message}`, { hint, cause });
 }
 
 /** The keys of the object that a schema has at a path; none where it has no object. */
@@ -70,18 +66,4 @@ function editDistance(a: string, b: string): number {
     row = next;
   }
   return row[b.length];
-}
-
-/** The first place where two settings differ, as `a.b (1, now 2)`; undefined where they are equal. */
-export function firstDifference(a: unknown, b: unknown, path: string = ""): string | undefined {
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) {
-    const show = (value: unknown) => JSON.stringify(value);
-    return a === b ? undefined : `${path} (${show(a)}, now ${show(b)})`;
-  }
-  const [left, right] = [a, b] as Record<string, unknown>[];
-  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-    const found = firstDifference(left[key], right[key], path ? `${path}.${key}` : key);
-    if (found) return found;
-  }
-  return undefined;
 }
