@@ -12,6 +12,7 @@ import {
   type EvalConfig,
   EvalFolder,
   type EvalMode,
+  modelName,
   runEvaluation,
   weightsFingerprint,
 } from "../src/eval/mod.ts";
@@ -96,7 +97,7 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
   const options = checkOptions(optionsSchema, raw);
   const model = options.model ?? await latestCheckpoint("runs");
   const config = resolve(model, options);
-  const out = options.out ?? join("runs", `eval-${slug(model)}-${options.mode}`);
+  const out = options.out ?? join("runs", `eval-${modelName(model, "-")}-${options.mode}`);
   using progress = new Progress();
   let shownAt = 0, lines = 1, last = 0;
   const results = await runEvaluation(config, {
@@ -177,13 +178,6 @@ function budgetsOf(text: string | undefined, mode: EvalMode): Record<string, num
 
 function list(text: string): string[] {
   return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
-}
-
-/** A folder name for a model: of a checkpoint, its run and step. */
-function slug(model: string): string {
-  const parts = model.split("/").filter((part) => part !== "" && part !== "." && part !== "..");
-  const run = parts.at(-2) === "checkpoints" ? parts.slice(-3, -2) : [];
-  return [...run, ...parts.slice(-1)].join("-");
 }
 
 /** The report up to its second heading: title, method and table of results. */

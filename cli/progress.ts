@@ -11,6 +11,7 @@
  */
 
 import { groupOf, isEvalCount, type Metrics } from "../src/base/mod.ts";
+import { percent } from "../src/report/mod.ts";
 
 /** What a block shows. */
 export interface ProgressState {
@@ -175,10 +176,10 @@ export function renderBlock(state: ProgressState, width: number, now: number): s
     const tail: Span[] = note === "" ? [] : [[note, "dim"]];
     rows.push([[label.padEnd(LABEL_WIDTH), "dim"], ...spans, ...tail]);
   };
-  add("accuracy", named(groupOf(values, "accuracy"), percent));
+  add("accuracy", named(groupOf(values, "accuracy"), inPercent));
   const spark = sparkline(state.history, Math.min(40, width - LABEL_WIDTH - 1));
   if (state.history.length > 1) add("", [[spark, "green"]]);
-  add("held out", named(evalAccuracies(values), percent), `(step ${state.evalStep})`);
+  add("held out", named(evalAccuracies(values), inPercent), `(step ${state.evalStep})`);
   add("reward", named(groupOf(values, "reward"), (value) => value.toFixed(3)));
   add("tokens", named(groupOf(values, "length"), (value) => value.toFixed(0)));
   add("learning", named(policyValues(values), significant));
@@ -194,8 +195,8 @@ export function renderLine(state: ProgressState, now: number): string {
   const add = (label: string, spans: Span[]) => {
     if (spans.length > 0) parts.push(`${label} ${spans.map(([text]) => text).join("").trim()}`);
   };
-  add("accuracy", named(groupOf(values, "accuracy"), percent));
-  add("held out", named(evalAccuracies(values), percent));
+  add("accuracy", named(groupOf(values, "accuracy"), inPercent));
+  add("held out", named(evalAccuracies(values), inPercent));
   add("reward", named(groupOf(values, "reward"), (value) => value.toFixed(3)));
   add("learning", named(policyValues(values), significant));
   add("speed", speeds(values));
@@ -207,7 +208,7 @@ function headline(state: ProgressState, width: number, now: number): Span[] {
   const share = state.total > 0 ? Math.min(1, state.step / state.total) : 1;
   const head = `${state.phase.padEnd(LABEL_WIDTH - 1)} `;
   const count = `${state.step}/${state.total} `;
-  const tail = ` ${percent(share)}  ${timing(state, now)}`;
+  const tail = ` ${inPercent(share)}  ${timing(state, now)}`;
   const room = Math.min(40, width - 1 - head.length - count.length - tail.length);
   if (room < 5) return [[head, "bold"], [count.trimEnd()], [tail, "dim"]];
   const filled = Math.round(share * room);
@@ -278,8 +279,8 @@ function named(values: [string, number][], format: (value: number) => string): S
   return values.flatMap(([name, value]): Span[] => [[`${name} `], [`${format(value)}  `, "bold"]]);
 }
 
-function percent(value: number): string {
-  return `${(100 * value).toFixed(1)}%`;
+function inPercent(value: number): string {
+  return `${percent(value, 1)}%`;
 }
 
 function significant(value: number): string {

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { UserError } from "../src/base/mod.ts";
+import { exists, UserError } from "../src/base/mod.ts";
 import { cacheDir } from "./cache.ts";
 import { runProgram } from "./child.ts";
 import { cpuSources, cudaSources, driverSources, emuSources, type SourceFile } from "./sources.ts";
@@ -233,16 +233,6 @@ function buildError(backend: Target, compiler: string, stderr: string): UserErro
   const lines = stderr.split("\n");
   const first = lines.find((l) => /error|cannot|unrecognized|bad value/i.test(l)) ?? lines[0];
   return new UserError(`building the ${backend} kernels failed: ${compiler}: ${first.trim()}`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 async function hash(parts: readonly string[]): Promise<string> {

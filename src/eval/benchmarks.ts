@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
-import { UserError } from "../base/mod.ts";
+import { exists, UserError } from "../base/mod.ts";
 
 /** A benchmark as tables show it. */
 export interface Benchmark {
@@ -47,16 +47,12 @@ export async function loadBenchmark(
   limit: number = Infinity,
 ): Promise<Problem[]> {
   const path = join(folder, `${name}.jsonl`);
-  try {
-    await Deno.stat(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+  if (!await exists(path)) {
     const known = benchmarks.map((each) => each.name);
     throw new UserError(`there is no ${path}`, {
       hint: known.includes(name)
         ? "`deno task data` fetches the benchmarks; --data names the folder they are in"
         : `benchmarks: ${known.join(", ")}; of your own set, put <name>.jsonl into the folder`,
-      cause,
     });
   }
   return (await loadProblems(path)).problems.slice(0, limit);

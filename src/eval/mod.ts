@@ -13,4 +13,5 @@ export * from "./reflection.ts";
 export * from "./run.ts";
 export * from "./scores.ts";
 export * from "./statistics.ts";
+export { modelName } from "./tables.ts";
 export * from "./types.ts";

@@ -48,7 +48,7 @@ export async function writeEvalReport(
   const { config, sets } = results;
   const ours = [results, ...options.compare].flatMap(resultRows);
   const paper = paperRows(ours);
-  const title = `Evaluation of ${modelName(config)}, ${modeNames[config.method.mode]}`;
+  const title = `Evaluation of ${modelName(config.method.model)}, ${modeNames[config.method.mode]}`;
   const dialogues = await chooseDialogues(folder.answers, options.sets, options.known);
   const scatter = scatterChart(
     {

@@ -8,7 +8,7 @@ import { benchmarks, titleOf } from "./benchmarks.ts";
 import { paperLengths, paperResults } from "./paper.ts";
 import { reflectionWords } from "./reflection.ts";
 import type { SetScores } from "./scores.ts";
-import { type Block, heading } from "../report/mod.ts";
+import { type Block, heading, percent } from "../report/mod.ts";
 import type { Stage } from "../task/mod.ts";
 import type { EvalConfig } from "./config.ts";
 import type { EvalResults } from "./types.ts";
@@ -34,11 +34,11 @@ export interface ResultRow {
   readonly paper?: { readonly model: string; readonly average: number };
 }
 
-/** The last parts of the model's path: `run, step-20` for a checkpoint of a run. */
-export function modelName({ method }: Pick<EvalConfig, "method">): string {
-  const parts = method.model.split("/").filter((part) => part !== "" && part !== ".");
-  const run = /\/checkpoints\/[^/]+\/?$/.test(method.model) ? parts.at(-3) : undefined;
-  return run ? `${run}, ${parts.at(-1)}` : parts.at(-1) ?? method.model;
+/** A model's name, from its folder: of a checkpoint run and step, such as `run, step-20`. */
+export function modelName(folder: string, separator = ", "): string {
+  const parts = folder.split("/").filter((part) => !["", ".", ".."].includes(part));
+  const run = parts.at(-2) === "checkpoints" ? parts.slice(-3, -2) : [];
+  return [...run, ...parts.slice(-1)].join(separator) || folder;
 }
 
 /** The rows of one evaluation: four stages tell about the first one alone, too. */
@@ -49,7 +49,7 @@ export function resultRows(results: EvalResults): ResultRow[] {
     pick: (set: SetScores) => Estimate,
     tokens: (set: SetScores) => number,
   ) => ({
-    name: `${name} (${modelName(config)})`,
+    name: `${name} (${modelName(config.method.model)})`,
     accuracy: new Map(sets.map((set) => [set.set, pick(set)])),
     tokens: new Map(sets.map((set) => [set.set, tokens(set)])),
   });
@@ -98,7 +98,7 @@ export function resultTable(ours: readonly ResultRow[], paper: readonly ResultRo
     const eight = inPaper.map((set) => row.accuracy.get(set));
     const complete = eight.every((estimate) => estimate !== undefined);
     const average = row.paper
-      ? percent(row.paper.average)
+      ? share(row.paper.average)
       : complete
       ? percentWithError(averageOf(eight))
       : "";
@@ -148,10 +148,10 @@ export function samplingTable(sets: readonly SetScores[]): Block {
       String(set.skipped),
       String(set.samples),
       percentWithError(set.accuracy),
-      ...ks.map((k) => k in set.passAt ? percent(set.passAt[Number(k)]) : ""),
-      percent(set.majority),
+      ...ks.map((k) => k in set.passAt ? share(set.passAt[Number(k)]) : ""),
+      share(set.majority),
       set.tokens.toFixed(1),
-      percent(set.unanswered),
+      share(set.unanswered),
     ]),
   };
 }
@@ -175,10 +175,10 @@ export function stageSections(sets: readonly SetScores[]): Block[] {
       ...present.flatMap((stage) => {
         const scores = set.stages[stage];
         return [
-          ...(stage === present[0] ? [] : [optional(scores?.reached, percent)]),
-          ...(stage === "verify" ? [] : [optional(scores?.accuracy, percent)]),
+          ...(stage === present[0] ? [] : [optional(scores?.reached, share)]),
+          ...(stage === "verify" ? [] : [optional(scores?.accuracy, share)]),
           optional(scores?.tokens, (value) => value.toFixed(1)),
-          optional(scores?.truncated, percent),
+          optional(scores?.truncated, share),
         ];
       }),
     ]),
@@ -201,11 +201,11 @@ export function stageSections(sets: readonly SetScores[]): Block[] {
       header: ["", "Yes, %", "no verdict, %", "precision, %", "recall, %", "specificity, %"],
       rows: verified.map(({ set, verification }) => [
         titleOf(set),
-        percent(verification!.yes),
-        percent(verification!.invalid),
-        optional(verification!.precision, percent),
-        optional(verification!.recall, percent),
-        optional(verification!.specificity, percent),
+        share(verification!.yes),
+        share(verification!.invalid),
+        optional(verification!.precision, share),
+        optional(verification!.recall, share),
+        optional(verification!.specificity, share),
       ]),
     }]),
   ];
@@ -240,10 +240,10 @@ function optional(value: number | null | undefined, format: (value: number) => s
   return value === undefined || value === null ? "–" : format(value);
 }
 
-function percent(share: number): string {
-  return (100 * share).toFixed(2);
+function share(value: number): string {
+  return percent(value, 2);
 }
 
 function percentWithError({ mean, standardError }: Estimate): string {
-  return standardError === null ? percent(mean) : `${percent(mean)} ± ${percent(standardError)}`;
+  return standardError === null ? share(mean) : `${share(mean)} ± ${share(standardError)}`;
 }

@@ -32,6 +32,11 @@ export type Block =
   }
   | { readonly kind: "dialogues"; readonly dialogues: readonly Dialogue[] };
 
+/** A share as percent, without the sign: tables have it in their header. */
+export function percent(share: number, digits: number): string {
+  return (100 * share).toFixed(digits);
+}
+
 /** A heading; default: of a section. */
 export function heading(text: string, level: 2 | 3 = 2): Block {
   return { kind: "heading", level, text };

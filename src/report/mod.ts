@@ -15,5 +15,5 @@ export {
   scatterChart,
 } from "./charts.ts";
 export { type Dialogue, type DialogueTurn } from "./dialogues.ts";
-export { type Block, heading, toHtml, toMarkdown } from "./document.ts";
+export { type Block, heading, percent, toHtml, toMarkdown } from "./document.ts";
 export { type Content, escapeText, Markup, markup } from "./markup.ts";

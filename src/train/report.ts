@@ -13,7 +13,7 @@ import {
   writeAtomic,
 } from "../base/mod.ts";
 import { mean } from "../eval/mod.ts";
-import { type Block, type Dialogue, heading, toHtml, toMarkdown } from "../report/mod.ts";
+import { type Block, type Dialogue, heading, percent, toHtml, toMarkdown } from "../report/mod.ts";
 import { metricCharts, renderChart } from "./curves.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { RunFolder } from "./folder.ts";
@@ -221,8 +221,4 @@ function byName(rows: ReportRow[]): [string, ReportRow[]][] {
 
 function withError(row: ReportRow): string {
   return `${percent(row.accuracy, 2)} ± ${percent(row.standardError, 2)}`;
-}
-
-function percent(share: number, digits: number): string {
-  return (100 * share).toFixed(digits);
 }
