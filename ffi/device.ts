@@ -11,7 +11,7 @@ import { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 import { Library, NativeError, type Symbols } from "./library.ts";
 import { Allocation, Arena, leaks } from "./memory.ts";
 import { LOST } from "./symbols.ts";
-import { type DType, dtypeBytes, type Precision, type Tensor } from "./tensor.ts";
+import { type DType, type Precision, type Tensor, tensorBytes } from "./tensor.ts";
 import { type Call, describeCall, summary, Trail } from "./trail.ts";
 
 /** What a backend says about its device. */
@@ -126,7 +126,7 @@ export class Device implements Disposable {
 
   /** One allocation, freed by its owner; `tensor` views it. Contents are undefined. */
   alloc(dtype: DType, shape: readonly number[]): Allocation {
-    const bytes = shape.reduce((a, b) => a * b, 1) * dtypeBytes[dtype];
+    const bytes = tensorBytes(dtype, shape);
     const address = readHandle((out) =>
       this.check("memory_alloc", this.symbols.tk_memory_alloc(this.handle, BigInt(bytes), out))
     );

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type DType, dtypeBytes, type Storage, Tensor } from "./tensor.ts";
+import { type DType, type Storage, Tensor, tensorBytes } from "./tensor.ts";
 
 /** Tells of what somebody forgot to dispose. */
 export const leaks: FinalizationRegistry<string> = new FinalizationRegistry((what) => {
@@ -63,13 +63,18 @@ export class Arena implements Disposable {
     return this.#peak;
   }
 
+  /** What a tensor takes: the next one begins at a multiple of 64 bytes. */
+  static bytes(dtype: DType, shape: readonly number[]): number {
+    return Math.ceil(tensorBytes(dtype, shape) / 64) * 64;
+  }
+
   /**
    * A tensor at the next 64-byte boundary. Contents are undefined.
    *
    * @throws {RangeError} when the arena is full.
    */
   alloc(dtype: DType, shape: readonly number[]): Tensor {
-    const bytes = Math.ceil(shape.reduce((a, b) => a * b, dtypeBytes[dtype]) / 64) * 64;
+    const bytes = Arena.bytes(dtype, shape);
     const capacity = this.#memory.tensor.size;
     if (this.#used + bytes > capacity) {
       throw new RangeError(

@@ -20,7 +20,14 @@ export {
   type Storage,
   Tensor,
 } from "./tensor.ts";
-export { specBytes, TensorSet, type TensorSpecs } from "./tensor_set.ts";
+export {
+  arenaBytes,
+  arenaTensors,
+  specBytes,
+  type Tensors,
+  TensorSet,
+  type TensorSpecs,
+} from "./tensor_set.ts";
 export * from "./ops/attention.ts";
 export * from "./ops/head.ts";
 export * from "./ops/layers.ts";

@@ -13,6 +13,11 @@ export type Precision = "f32" | "bf16";
 /** Bytes of one element. */
 export const dtypeBytes: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, i32: 4, u8: 1 };
 
+/** Bytes of a tensor. */
+export function tensorBytes(dtype: DType, shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, dtypeBytes[dtype]);
+}
+
 /** The ABI's number of a dtype (enum tk_dtype). */
 export function dtypeCode(dtype: DType): number {
   if (dtype === "u8") throw new Error("raw bytes have no ABI dtype");

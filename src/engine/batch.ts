@@ -151,23 +151,23 @@ export class DeviceBatch implements Disposable {
     this.#buffers = new PagedBuffers(device, decoder, widestStep(options));
     const memory = new TensorSet(device, stateSpecs(decoder.config, options));
     this.#memory = memory;
-    const { tensors } = memory;
-    const { tokens, positions, remaining, outTokens, outLogprobs, outCount } = tensors;
+    const { t } = memory;
+    const { tokens, positions, remaining, outTokens, outLogprobs, outCount } = t;
     this.#state = { tokens, positions, remaining, outTokens, outLogprobs, outCount };
-    this.#rowSeq = tensors.rowSeq;
-    this.#blockTables = tensors.blockTables;
-    this.#sequenceIds = tensors.sequenceIds;
-    this.#sampling = tensors.sampling;
-    this.#sampled = tensors.sampled;
-    this.#sampledLogprobs = tensors.sampledLogprobs;
-    this.#stopIds = tensors.stopIds;
-    this.#workspace = tensors.workspace;
+    this.#rowSeq = t.rowSeq;
+    this.#blockTables = t.blockTables;
+    this.#sequenceIds = t.sequenceIds;
+    this.#sampling = t.sampling;
+    this.#sampled = t.sampled;
+    this.#sampledLogprobs = t.sampledLogprobs;
+    this.#stopIds = t.stopIds;
+    this.#workspace = t.workspace;
     this.#prefill = {
-      ids: tensors.prefillIds,
-      positions: tensors.prefillPositions,
-      rowSeq: tensors.prefillRowSeq,
+      ids: t.prefillIds,
+      positions: t.prefillPositions,
+      rowSeq: t.prefillRowSeq,
     };
-    this.#copies = tensors.copies;
+    this.#copies = t.copies;
     stream.upload(this.#rowSeq, Int32Array.from({ length: this.#rowSeq.size }, (_, i) => i));
     stream.upload(this.#stopIds, Int32Array.from(options.stop));
   }

@@ -169,7 +169,7 @@ export class Decoder implements Disposable {
     this.params = new Parameters(device, config, head, { train, weights: this.weights });
     const positions = options.maxPositions ?? config.maxPositions;
     this.#table = new TensorSet(device, ropeTableSpecs(config, positions));
-    this.cosSin = this.#table.tensors.cosSin;
+    this.cosSin = this.#table.t.cosSin;
     stream.upload(this.cosSin, ropeTable(config, positions));
   }
 

@@ -51,13 +51,13 @@ export class KvCache implements Disposable {
 
   /** The cache of layer l as attention ops take it. */
   layer(l: number, blockTables: Tensor): PagedCache {
-    return { ...this.#layers[l].tensors, blockTables, block: this.block };
+    return { ...this.#layers[l].t, blockTables, block: this.block };
   }
 
   /** Copies blocks in every layer; `pairs (n, 2)` int32 = (source, destination). */
   copyBlocks(stream: Stream, decoder: Decoder, pairs: Tensor): void {
-    for (const { tensors } of this.#layers) {
-      const cache = { ...tensors, block: this.block };
+    for (const { t } of this.#layers) {
+      const cache = { ...t, block: this.block };
       kvCopyBlocks(stream, { cache, pairs, heads: decoder.heads });
     }
   }
@@ -96,17 +96,17 @@ export class PagedBuffers implements Disposable {
   constructor(device: Device, decoder: Decoder, rows: number) {
     const { config, dtype } = decoder;
     using stack = new DisposableStack();
-    const { tensors } = stack.use(new TensorSet(device, pagedSpecs(config, rows, dtype)));
+    const { t } = stack.use(new TensorSet(device, pagedSpecs(config, rows, dtype)));
     const projected = projectedSpecs(config, rows, dtype);
-    if (projected) this.projected = stack.use(new TensorSet(device, projected)).tensors.projected;
+    if (projected) this.projected = stack.use(new TensorSet(device, projected)).t.projected;
     this.#memory = stack.move();
-    this.x = tensors.x;
-    this.delta = tensors.delta;
-    this.norm = tensors.norm;
-    this.qkv = tensors.qkv;
-    this.attention = tensors.attention;
-    this.gateUp = tensors.gateUp;
-    this.act = tensors.act;
+    this.x = t.x;
+    this.delta = t.delta;
+    this.norm = t.norm;
+    this.qkv = t.qkv;
+    this.attention = t.attention;
+    this.gateUp = t.gateUp;
+    this.act = t.act;
   }
 
   /** Frees the buffers. */
