@@ -23,6 +23,7 @@ export {
 export {
   arenaBytes,
   arenaTensors,
+  rowsOf,
   specBytes,
   type Tensors,
   TensorSet,

@@ -51,6 +51,13 @@ export function arenaTensors<K extends string>(arena: Arena, specs: TensorSpecs<
   return make(specs, (dtype, shape) => arena.alloc(dtype, shape));
 }
 
+/** The first `count` rows of each. */
+export function rowsOf<K extends string>(tensors: Tensors<K>, count: number): Tensors<K> {
+  const views: Partial<Record<K, Tensor>> = {};
+  for (const name in tensors) views[name] = tensors[name].rows(count);
+  return views as Record<K, Tensor>;
+}
+
 /** One allocation per spec. Contents are undefined. Dispose it to free them all. */
 export class TensorSet<K extends string> implements Disposable {
   /** The tensors, by the names of the specs. */

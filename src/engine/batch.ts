@@ -25,8 +25,8 @@ import {
   KvCache,
   kvCacheSpecs,
   type ModelConfig,
-  PagedBuffers,
-  pagedBytes,
+  pagedSpecs,
+  type PagedTensor,
 } from "../model/mod.ts";
 import type { SamplingOptions } from "./types.ts";
 
@@ -114,7 +114,7 @@ export function batchBytes(
 ): { cache: number; buffers: number } {
   return {
     cache: config.layers * specBytes(kvCacheSpecs(config, options, dtype)),
-    buffers: pagedBytes(config, widestStep(options), dtype) +
+    buffers: specBytes(pagedSpecs(config, widestStep(options), dtype)) +
       specBytes(stateSpecs(config, options)),
   };
 }
@@ -125,7 +125,7 @@ export class DeviceBatch implements Disposable {
   readonly #stream: Stream;
   readonly #decoder: Decoder;
   readonly #options: BatchOptions;
-  readonly #buffers: PagedBuffers;
+  readonly #buffers: TensorSet<PagedTensor>;
   readonly #memory: Disposable;
   /** By number of rows; all recorded with the same seed. */
   readonly #graphs = new Map<number, Graph>();
@@ -148,7 +148,10 @@ export class DeviceBatch implements Disposable {
     this.#decoder = decoder;
     this.#options = options;
     this.cache = new KvCache(device, decoder, options);
-    this.#buffers = new PagedBuffers(device, decoder, widestStep(options));
+    this.#buffers = new TensorSet(
+      device,
+      pagedSpecs(decoder.config, widestStep(options), decoder.dtype),
+    );
     const memory = new TensorSet(device, stateSpecs(decoder.config, options));
     this.#memory = memory;
     const { t } = memory;
@@ -204,7 +207,7 @@ export class DeviceBatch implements Disposable {
       positions: put(this.#prefill.positions, (t) => t.position),
       rowSeq: put(this.#prefill.rowSeq, (t) => t.slot),
     };
-    forwardPaged(this.#stream, this.#decoder, this.#buffers, this.cache, this.#blockTables, rows);
+    forwardPaged(this.#stream, this.#decoder, this.#buffers.t, this.cache, this.#blockTables, rows);
   }
 
   /** Runs one round of decode steps for the rows; row i uses block table i. */
@@ -267,7 +270,7 @@ export class DeviceBatch implements Disposable {
       const h = forwardPaged(
         stream,
         this.#decoder,
-        this.#buffers,
+        this.#buffers.t,
         cache,
         this.#blockTables,
         rows,

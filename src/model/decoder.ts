@@ -1,9 +1,7 @@
 /**
- * The decoder as a graph of ops: forward and backward over packed sequences.
- *
- * A layer keeps the residual stream as a pair (delta, residual): the sum is formed inside the next
- * RMSNorm. Decode (paged.ts) runs the same ops in the same order, which is why its log-probs equal
- * those of the training forward pass bit by bit.
+ * The decoder over packed sequences: forward and backward through its layers (layer.ts). Decoding
+ * (paged.ts) runs the same layers, which is why its log-probs equal those of the training forward pass
+ * bit by bit.
  *
  * FLOPs per token: 2 × parameters forward, 4 × backward, plus attention.
  *
@@ -11,28 +9,31 @@
  */
 import {
   type Arena,
+  arenaTensors,
   attentionBackward,
   attentionForward,
   type Device,
   embeddingBackward,
   embeddingForward,
   type Heads,
-  linearBackwardInput,
-  linearBackwardWeight,
-  linearForward,
   type Precision,
-  qkNormBackward,
-  qkNormForward,
   rmsnormBackward,
   rmsnormForward,
   rope,
   type Stream,
-  swigluBackward,
-  swigluForward,
   type Tensor,
   TensorSet,
 } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
+import {
+  type Carry,
+  type Layer,
+  type LayerActivations,
+  layerBackward,
+  layerForward,
+  layerGradientSpecs,
+  layerSpecs,
+} from "./layer.ts";
 import { activationBytes, ropeTableSpecs } from "./memory.ts";
 import { type HeadKind, Parameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
@@ -68,37 +69,6 @@ export function packBatch(
     return tensor;
   };
   return { ids: put(ids), positions: put(positions), cuSeqlens: put(cuSeqlens) };
-}
-
-/** What a layer's backward pass needs of its forward pass; T tokens. */
-interface LayerActivations {
-  /** `(T, C)`: the residual stream at the input norm. */
-  readonly x: Tensor;
-  readonly rstd: Tensor;
-  /** `(T, C)`: x normalised. */
-  readonly norm: Tensor;
-  /** Where q and k are normalised: `(T, (H + 2 Hk) D)` before that, and `(T, H + Hk)`. */
-  readonly qkNorm?: { readonly qkv: Tensor; readonly rstd: Tensor };
-  /** `(T, (H + 2 Hk) D)`, rotated. */
-  readonly qkv: Tensor;
-  /** `(T, H D)`. */
-  readonly attention: Tensor;
-  /** `(T, H)`. */
-  readonly lse: Tensor;
-  /** `(T, C)`: the residual stream at the post-attention norm. */
-  readonly mid: Tensor;
-  readonly midRstd: Tensor;
-  readonly midNorm: Tensor;
-  /** `(T, 2 F)`. */
-  readonly gateUp: Tensor;
-  /** `(T, F)`. */
-  readonly act: Tensor;
-}
-
-/** A layer's output: the sum of the two is formed inside the next norm. */
-interface LayerOutput {
-  readonly delta: Tensor;
-  readonly residual: Tensor;
 }
 
 /** The result of a forward pass, and what `backward` needs. */
@@ -194,16 +164,16 @@ export class Decoder implements Disposable {
   ): ForwardPass {
     const T = batch.ids.size, C = this.config.hidden;
     const { master } = this.params;
-    const alloc = (...shape: number[]) => arena.alloc(this.dtype, [T, ...shape]);
-    const hidden = alloc(C), last = alloc(C), lastRstd = arena.alloc("f32", [T]);
+    const alloc = () => arena.alloc(this.dtype, [T, C]);
+    const hidden = alloc(), last = alloc(), lastRstd = arena.alloc("f32", [T]);
     const keepAll = options.keep && !this.recompute;
     // Where a layer's output survives the release of its memory.
-    const survivor = keepAll ? undefined : { delta: alloc(C), residual: last };
+    const survivor = keepAll ? undefined : { delta: alloc(), residual: last };
     const layers: (LayerActivations | Tensor)[] = [];
-    let carry: LayerOutput | undefined;
+    let carry: Carry | undefined;
     for (let l = 0; l < this.config.layers; l++) {
       const begin = arena.mark();
-      const x = alloc(C);
+      const x = alloc();
       const afterInput = arena.mark();
       if (!carry) embeddingForward(stream, { out: x, ids: batch.ids, table: master.embedding });
       const { activations, output } = this.#layerForward(stream, arena, batch, l, x, carry);
@@ -227,9 +197,16 @@ export class Decoder implements Disposable {
     return { batch, hidden, layers, last, lastRstd };
   }
 
+  /** @internal Weights and constants of layer l. */
+  layer(l: number): Layer {
+    const { master, layers } = this.params;
+    const { heads, config: { normEps: eps } } = this;
+    return { w: master.layers[l], packed: layers[l], heads, eps };
+  }
+
   /**
-   * The ops of layer l on its input `x (T, C)`: formed here as the sum of the previous layer's output,
-   * or, without `carry`, given.
+   * Layer l on its input `x (T, C)`: formed there as the sum of the previous layer's output, or, without
+   * `carry`, given.
    */
   #layerForward(
     stream: Stream,
@@ -237,38 +214,17 @@ export class Decoder implements Disposable {
     batch: PackedBatch,
     l: number,
     x: Tensor,
-    carry: LayerOutput | undefined,
-  ): { activations: LayerActivations; output: LayerOutput } {
-    const { hidden: C, ffn: F, normEps: eps } = this.config;
-    const { heads, scale } = this;
-    const w = this.params.master.layers[l], packed = this.params.layers[l];
-    const T = batch.ids.size;
-    const alloc = (...shape: number[]) => arena.alloc(this.dtype, [T, ...shape]);
-    const scalars = (...shape: number[]) => arena.alloc("f32", [T, ...shape]);
-
-    const rstd = scalars(), norm = alloc(C);
-    const sum = carry ? { x: carry.delta, residual: carry.residual, sum: x } : { x };
-    rmsnormForward(stream, { y: norm, rstd, ...sum, w: w.inputNorm, eps });
-    const wide = (heads.H + 2 * heads.Hk) * heads.D, qkv = alloc(wide);
-    const qkNorm = w.qkNorm && { qkv: alloc(wide), rstd: scalars(heads.H + heads.Hk) };
-    linearForward(stream, { y: qkNorm?.qkv ?? qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
-    if (qkNorm) qkNormForward(stream, { out: qkv, ...qkNorm, ...w.qkNorm!, heads, eps });
-    rope(stream, { qkv, positions: batch.positions, cosSin: this.cosSin, heads });
-    const attention = alloc(heads.H * heads.D), lse = scalars(heads.H);
-    const { cuSeqlens } = batch;
-    attentionForward(stream, { out: attention, lse, qkv, cuSeqlens, heads, scale });
-
-    const mid = alloc(C), midRstd = scalars(), midNorm = alloc(C);
-    linearForward(stream, { y: mid, x: attention, w: packed.out });
-    const residual = { x: mid, residual: x, sum: mid };
-    rmsnormForward(stream, { y: midNorm, rstd: midRstd, ...residual, w: w.postNorm, eps });
-    const gateUp = alloc(2 * F), act = alloc(F), delta = alloc(C);
-    linearForward(stream, { y: gateUp, x: midNorm, w: packed.gateUp });
-    swigluForward(stream, { y: act, gateUp });
-    linearForward(stream, { y: delta, x: act, w: packed.down });
-    const attended = { norm, qkNorm, qkv, attention, lse };
-    const activations = { x, rstd, ...attended, mid, midRstd, midNorm, gateUp, act };
-    return { activations, output: { delta, residual: mid } };
+    carry: Carry | undefined,
+  ): { activations: LayerActivations; output: Carry } {
+    const { x: _, ...specs } = layerSpecs(this.config, batch.ids.size, this.dtype);
+    const activations = { x, ...arenaTensors(arena, specs) };
+    const { qkv, attention: out, lse } = activations, { positions, cuSeqlens } = batch;
+    const { heads, scale, cosSin } = this;
+    const output = layerForward(stream, this.layer(l), activations, carry, () => {
+      rope(stream, { qkv, positions, cosSin, heads });
+      attentionForward(stream, { out, lse, qkv, cuSeqlens, heads, scale });
+    });
+    return { activations, output };
   }
 
   /**
@@ -300,77 +256,20 @@ export class Decoder implements Disposable {
     embeddingBackward(stream, { dtable: grads.embedding, ids: pass.batch.ids, dout: dx });
   }
 
-  /** Turns dx, the gradient of the layer's output, into that of its input, in place. */
   #layerBackward(
     stream: Stream,
     arena: Arena,
-    batch: PackedBatch,
+    { positions, cuSeqlens }: PackedBatch,
     l: number,
     saved: LayerActivations,
     dx: Tensor,
   ): void {
-    const { hidden: C, ffn: F } = this.config;
-    const { heads, scale } = this;
-    const w = this.params.master.layers[l], packed = this.params.layers[l];
-    const grads = this.params.grads!.layers[l];
-    const T = batch.ids.size;
-    const alloc = (...shape: number[]) => arena.alloc(this.dtype, [T, ...shape]);
-
-    const dact = alloc(F), dgateUp = alloc(2 * F), dnorm = alloc(C);
-    linearBackwardInput(stream, { dx: dact, dy: dx, w: packed.down });
-    linearBackwardWeight(stream, { dw: grads.down, dy: dx, x: saved.act });
-    swigluBackward(stream, { dgateUp, dy: dact, gateUp: saved.gateUp });
-    linearBackwardInput(stream, { dx: dnorm, dy: dgateUp, w: packed.gateUp });
-    linearBackwardWeight(stream, { dw: grads.gateUp, dy: dgateUp, x: saved.midNorm });
-    rmsnormBackward(stream, {
-      dx,
-      dw: grads.postNorm,
-      dy: dnorm,
-      x: saved.mid,
-      rstd: saved.midRstd,
-      w: w.postNorm,
-      accumulate: true,
-    });
-
-    const dattention = alloc(heads.H * heads.D), dqkv = alloc((heads.H + 2 * heads.Hk) * heads.D);
-    linearBackwardInput(stream, { dx: dattention, dy: dx, w: packed.out });
-    linearBackwardWeight(stream, { dw: grads.out, dy: dx, x: saved.attention });
-    attentionBackward(stream, {
-      dqkv,
-      dout: dattention,
-      out: saved.attention,
-      lse: saved.lse,
-      qkv: saved.qkv,
-      cuSeqlens: batch.cuSeqlens,
-      heads,
-      scale,
-    });
-    rope(stream, {
-      qkv: dqkv,
-      positions: batch.positions,
-      cosSin: this.cosSin,
-      heads,
-      inverse: true,
-    });
-    if (saved.qkNorm) {
-      const { wq: dwq, wk: dwk } = grads.qkNorm!;
-      qkNormBackward(stream, { dqkv, dwq, dwk, ...saved.qkNorm, ...w.qkNorm!, heads });
-    }
-    linearBackwardInput(stream, { dx: dnorm, dy: dqkv, w: packed.qkv });
-    linearBackwardWeight(stream, {
-      dw: grads.qkv,
-      dbias: grads.qkvBias,
-      dy: dqkv,
-      x: saved.norm,
-    });
-    rmsnormBackward(stream, {
-      dx,
-      dw: grads.inputNorm,
-      dy: dnorm,
-      x: saved.x,
-      rstd: saved.rstd,
-      w: w.inputNorm,
-      accumulate: true,
+    const d = arenaTensors(arena, layerGradientSpecs(this.config, dx.shape[0], this.dtype));
+    const { qkv, attention: out, lse } = saved, { dqkv, dattention: dout } = d;
+    const { heads, scale, cosSin } = this;
+    layerBackward(stream, this.layer(l), this.params.grads!.layers[l], saved, d, dx, () => {
+      attentionBackward(stream, { dqkv, dout, out, lse, qkv, cuSeqlens, heads, scale });
+      rope(stream, { qkv: dqkv, positions, cosSin, heads, inverse: true });
     });
   }
 

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { dtypeBytes, type Precision, specBytes, type TensorSpecs } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, type TensorSpecs } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
+import { type LayerOutput, layerSpecs } from "./layer.ts";
 import { type HeadKind, packedShapes, parameterLayout } from "./parameters.ts";
 
 /** Bytes of one model's float32 parameters, of one buffer like them, and of its packed matrices. */
@@ -92,36 +93,16 @@ export function kvCacheSpecs(
   return { k: blocks, v: blocks };
 }
 
-/** What a paged pass over up to `rows` rows writes into: `(R, columns)` each. */
+/** What a paged pass writes into: what a layer does, but for what shares memory with the rest. */
+export type PagedTensor = Exclude<LayerOutput, "delta" | "midNorm">;
+
+/** The tensors of a paged pass over up to `rows` rows. */
 export function pagedSpecs(
   config: ModelConfig,
   rows: number,
   dtype: Precision,
-): TensorSpecs<"x" | "delta" | "norm" | "qkv" | "attention" | "gateUp" | "act"> {
-  const { hidden: C, ffn: F, heads: H, kvHeads: Hk, headDim: D } = config;
-  return {
-    x: [dtype, rows, C],
-    delta: [dtype, rows, C],
-    norm: [dtype, rows, C],
-    qkv: [dtype, rows, (H + 2 * Hk) * D],
-    attention: [dtype, rows, H * D],
-    gateUp: [dtype, rows, 2 * F],
-    act: [dtype, rows, F],
-  };
-}
-
-/** Where a paged pass keeps q, k and v before the norm of q and k, if the architecture has one. */
-export function projectedSpecs(
-  config: ModelConfig,
-  rows: number,
-  dtype: Precision,
-): TensorSpecs<"projected"> | undefined {
-  const { heads: H, kvHeads: Hk, headDim: D } = config;
-  return config.qkNorm ? { projected: [dtype, rows, (H + 2 * Hk) * D] } : undefined;
-}
-
-/** Bytes of everything that a paged pass over up to `rows` rows writes into. */
-export function pagedBytes(config: ModelConfig, rows: number, dtype: Precision): number {
-  return specBytes(pagedSpecs(config, rows, dtype)) +
-    specBytes(projectedSpecs(config, rows, dtype) ?? {});
+): TensorSpecs<PagedTensor> {
+  const specs = layerSpecs(config, rows, dtype);
+  const { x, norm, projected, qkv, attention, mid, gateUp, act } = specs;
+  return { x, norm, projected, qkv, attention, mid, gateUp, act };
 }

@@ -14,6 +14,7 @@ export type { Dtype, FloatDtype } from "./dtype.ts";
 export * from "./gguf_import.ts";
 export * from "./init.ts";
 export * from "./inspect.ts";
+export * from "./layer.ts";
 export * from "./load.ts";
 export * from "./memory.ts";
 export * from "./paged.ts";

@@ -1,6 +1,6 @@
 /**
  * The decoder with a paged KV cache: rows of tokens that belong to different sequences, one op list
- * for prefill and decode. Same ops, same order as the training pass (decoder.ts).
+ * for prefill and decode. The layers are those of training (layer.ts).
  *
  * @module
  */
@@ -9,18 +9,18 @@ import {
   type Device,
   embeddingForward,
   kvCopyBlocks,
-  linearForward,
   type PagedCache,
-  qkNormForward,
   rmsnormForward,
   ropeKvWrite,
+  rowsOf,
   type Stream,
-  swigluForward,
   type Tensor,
+  type Tensors,
   TensorSet,
 } from "../../ffi/mod.ts";
 import type { Decoder } from "./decoder.ts";
-import { type CacheOptions, kvCacheSpecs, pagedSpecs, projectedSpecs } from "./memory.ts";
+import { type Carry, layerForward } from "./layer.ts";
+import { type CacheOptions, kvCacheSpecs, type PagedTensor } from "./memory.ts";
 
 /** Rows of one step, on the device: `(T)` int32 each. Rows with a negative position are inert. */
 export interface PagedRows {
@@ -68,92 +68,37 @@ export class KvCache implements Disposable {
   }
 }
 
-/** Buffers for `forwardPaged`, sized for the widest step; views of them are recorded into graphs. */
-export class PagedBuffers implements Disposable {
-  /** `(R, C)`: the residual stream. */
-  readonly x: Tensor;
-  /** `(R, C)`: a layer's output before it is added. */
-  readonly delta: Tensor;
-  /** `(R, C)`: normalised states. */
-  readonly norm: Tensor;
-  /** `(R, (H + 2 Hk) D)`. */
-  readonly qkv: Tensor;
-  /** `(R, (H + 2 Hk) D)`: before the norm of q and k, where the architecture has one. */
-  readonly projected?: Tensor;
-  /** `(R, H D)`. */
-  readonly attention: Tensor;
-  /** `(R, 2 F)`. */
-  readonly gateUp: Tensor;
-  /** `(R, F)`. */
-  readonly act: Tensor;
-  readonly #memory: Disposable;
-
-  /**
-   * Allocates them.
-   *
-   * @param rows R, the most rows of one step.
-   */
-  constructor(device: Device, decoder: Decoder, rows: number) {
-    const { config, dtype } = decoder;
-    using stack = new DisposableStack();
-    const { t } = stack.use(new TensorSet(device, pagedSpecs(config, rows, dtype)));
-    const projected = projectedSpecs(config, rows, dtype);
-    if (projected) this.projected = stack.use(new TensorSet(device, projected)).t.projected;
-    this.#memory = stack.move();
-    this.x = t.x;
-    this.delta = t.delta;
-    this.norm = t.norm;
-    this.qkv = t.qkv;
-    this.attention = t.attention;
-    this.gateUp = t.gateUp;
-    this.act = t.act;
-  }
-
-  /** Frees the buffers. */
-  [Symbol.dispose](): void {
-    this.#memory[Symbol.dispose]();
-  }
-}
-
 /**
  * Writes the rows' keys and values into the cache and returns their hidden states `(T, C)` after the
  * final norm (a view of `buffers`).
+ *
+ * @param buffers As `pagedSpecs` has them, for T or more rows; views of them are recorded into graphs.
  */
 export function forwardPaged(
   stream: Stream,
   decoder: Decoder,
-  buffers: PagedBuffers,
+  buffers: Tensors<PagedTensor>,
   cache: KvCache,
   blockTables: Tensor,
   rows: PagedRows,
 ): Tensor {
   const T = rows.ids.size;
-  const { heads, scale, cosSin, params } = decoder;
-  const { normEps: eps, layers } = decoder.config;
-  const x = buffers.x.rows(T), delta = buffers.delta.rows(T), norm = buffers.norm.rows(T);
-  const qkv = buffers.qkv.rows(T), attention = buffers.attention.rows(T);
-  const projected = buffers.projected?.rows(T);
-  const gateUp = buffers.gateUp.rows(T), act = buffers.act.rows(T);
-  embeddingForward(stream, { out: x, ids: rows.ids, table: params.master.embedding });
+  const { heads, scale, cosSin, params: { master } } = decoder;
+  const { layers, normEps: eps } = decoder.config;
+  const views = rowsOf(buffers, T), { x, norm, qkv, attention } = views;
+  // Nothing is kept for a backward pass: a layer's last output takes the place of its input.
+  const t = { ...views, midNorm: norm, delta: x };
+  embeddingForward(stream, { out: x, ids: rows.ids, table: master.embedding });
+  const { positions, rowSeq } = rows;
+  let carry: Carry | undefined;
   for (let l = 0; l < layers; l++) {
-    const w = params.master.layers[l], packed = params.layers[l];
-    const sum = l > 0 ? { x: delta, residual: x, sum: x } : { x };
-    rmsnormForward(stream, { y: norm, ...sum, w: w.inputNorm, eps });
-    linearForward(stream, { y: projected ?? qkv, x: norm, w: packed.qkv, bias: w.qkvBias });
-    if (projected) qkNormForward(stream, { out: qkv, qkv: projected, ...w.qkNorm!, heads, eps });
-    const layerCache = cache.layer(l, blockTables);
-    const { positions, rowSeq } = rows;
-    ropeKvWrite(stream, { qkv, positions, cosSin, rowSeq, cache: layerCache, heads });
-    const paged = { positions, rowSeq, cache: layerCache, heads, scale };
-    attentionPaged(stream, { out: attention, qkv, ...paged });
-    linearForward(stream, { y: delta, x: attention, w: packed.out });
-    const residual = { x: delta, residual: x, sum: x };
-    rmsnormForward(stream, { y: norm, ...residual, w: w.postNorm, eps });
-    linearForward(stream, { y: gateUp, x: norm, w: packed.gateUp });
-    swigluForward(stream, { y: act, gateUp });
-    linearForward(stream, { y: delta, x: act, w: packed.down });
+    const paged = { positions, rowSeq, cache: cache.layer(l, blockTables), heads };
+    carry = layerForward(stream, decoder.layer(l), t, carry, () => {
+      ropeKvWrite(stream, { qkv, cosSin, ...paged });
+      attentionPaged(stream, { out: attention, qkv, scale, ...paged });
+    });
   }
-  const sum = { x: delta, residual: x, sum: x };
-  rmsnormForward(stream, { y: norm, ...sum, w: params.master.finalNorm, eps });
+  const { delta, residual } = carry!;
+  rmsnormForward(stream, { y: norm, x: delta, residual, sum: x, w: master.finalNorm, eps });
   return norm;
 }

@@ -3,6 +3,7 @@ import {
   arenaBytes,
   arenaTensors,
   NativeError,
+  rowsOf,
   specBytes,
   TensorSet,
   type TensorSpecs,
@@ -28,6 +29,15 @@ Deno.test("tensor set: what specs say is what is allocated, to the byte, and fre
     assertEquals(lab.device.allocatedBytes, specBytes(specs));
   }
   assertEquals(lab.device.allocatedBytes, 0);
+});
+
+Deno.test("tensor set: the first rows of each are views of it", async () => {
+  using lab = await Lab.open();
+  using set = new TensorSet(lab.device, { a: ["i32", 4], b: ["f32", 3, 2], none: ["f32", 5, 0] });
+  const { a, b, none } = rowsOf(set.t, 2);
+  assertEquals([a, b, none].map(String), ["i32[2]", "f32[2, 2]", "f32[2, 0]"]);
+  assertEquals([a.address, b.address], [set.t.a.address, set.t.b.address]);
+  assertThrows(() => rowsOf(set.t, 4), RangeError, "does not fit into f32[3, 2]");
 });
 
 Deno.test("tensor set: where one does not fit, none stays", async () => {
