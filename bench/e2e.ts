@@ -88,9 +88,9 @@ await benchProgram({
         },
       })).filter(({ names }) => selected(options, `${names.workload} ${names.shape}`));
       if (decodes.length === 0 || !fits(name, config, false)) continue;
-      using decoder = randomDecoder(device, stream, config, { train: false, weights });
+      using decoder = randomDecoder(stream, config, { train: false, weights });
       for (const { batch, names } of decodes) {
-        using bench = new DecodeBench(device, stream, decoder, { batch, context });
+        using bench = new DecodeBench(stream, decoder, { batch, context });
         const cost = decodeCost(config, batch, context, { weights });
         rows.push(await measureSteps(names, cost, peak, rounds, () => bench.round()));
       }
@@ -98,8 +98,8 @@ await benchProgram({
     const shape = `${sequences} x ${length} tokens, with AdamW`;
     const training = { workload: `training ${name} f32`, shape };
     if (!selected(options, `${training.workload} ${shape}`) || !fits(name, config, true)) continue;
-    using decoder = randomDecoder(device, stream, config, { train: true });
-    using bench = new TrainingBench(device, stream, decoder, { sequences, length });
+    using decoder = randomDecoder(stream, config, { train: true });
+    using bench = new TrainingBench(stream, decoder, { sequences, length });
     const cost = trainingCost(config, sequences, length);
     rows.push(await measureSteps(training, cost, peak, rounds, () => bench.round()));
   }

@@ -60,14 +60,14 @@ async function seconds(rounds: number, body: () => void | Promise<void>): Promis
 if (import.meta.main) {
   const description = "Loading of weights, against reading the file alone.";
   await benchProgram({ name: "load", description, rounds: 5 }, async (bench, _peak, options) => {
-    const { device, stream } = bench, { rounds } = options;
+    const { stream } = bench, { rounds } = options;
     const results: Record<string, number | string>[] = [], table: string[][] = [];
     for (const dtype of ["float32", "bfloat16", "float16"] as const) {
       if (!selected(options, dtype)) continue;
       const dir = Deno.makeTempDirSync();
       try {
         const config = { ...smollm2, dtype };
-        using decoder = new Decoder(device, stream, config, { head: "lm", train: false });
+        using decoder = new Decoder(stream, config, { head: "lm", train: false });
         fillRandom(stream, decoder.params.master.flat);
         await saveDecoder(stream, decoder, dir, { tokenizer: {} });
         const path = `${dir}/model.safetensors`, bytes = Deno.statSync(path).size;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Device, dtypeBytes, type Precision, type Stream } from "../ffi/mod.ts";
+import { dtypeBytes, type Precision, type Stream } from "../ffi/mod.ts";
 import { DeviceBatch } from "../src/engine/batch.ts";
 import { Decoder, type ModelConfig } from "../src/model/mod.ts";
 import { tinyVocabSize } from "../src/tiny/mod.ts";
@@ -122,12 +122,11 @@ export function trainingCost(config: ModelConfig, sequences: number, length: num
 
 /** A decoder of random weights. Gradients are there only to be trained. */
 export function randomDecoder(
-  device: Device,
   stream: Stream,
   config: ModelConfig,
   options: { train: boolean; weights?: Precision },
 ): Decoder {
-  const decoder = new Decoder(device, stream, config, { head: "lm", ...options });
+  const decoder = new Decoder(stream, config, { head: "lm", ...options });
   const { master, layout } = decoder.params;
   fillRandom(stream, master.flat);
   for (const { name, shape, offset } of layout.slots.values()) {
@@ -152,14 +151,13 @@ export class DecodeBench implements Disposable {
 
   /** Fills the cache of every sequence with `context` tokens. */
   constructor(
-    device: Device,
     stream: Stream,
     decoder: Decoder,
     { batch, context }: { batch: number; context: number },
   ) {
-    const block = device.info.kvTile;
+    const block = stream.device.info.kvTile;
     const maxBlocks = Math.ceil((context + DecodeBench.steps) / block);
-    this.#batch = new DeviceBatch(device, stream, decoder, {
+    this.#batch = new DeviceBatch(stream, decoder, {
       maxSequences: batch,
       blocks: batch * maxBlocks,
       block,
@@ -214,10 +212,10 @@ export class PrefillBench implements Disposable {
   readonly #tokens: Parameters<DeviceBatch["prefill"]>[0];
 
   /** Takes a cache of one sequence. */
-  constructor(device: Device, stream: Stream, decoder: Decoder, length: number) {
-    const block = device.info.kvTile, maxBlocks = Math.ceil(length / block);
+  constructor(stream: Stream, decoder: Decoder, length: number) {
+    const block = stream.device.info.kvTile, maxBlocks = Math.ceil(length / block);
     this.#stream = stream;
-    this.#batch = new DeviceBatch(device, stream, decoder, {
+    this.#batch = new DeviceBatch(stream, decoder, {
       maxSequences: 1,
       blocks: maxBlocks,
       block,
@@ -258,7 +256,6 @@ export class TrainingBench implements Disposable {
 
   /** Every token but the first of a sequence is trained on. */
   constructor(
-    device: Device,
     stream: Stream,
     decoder: Decoder,
     { sequences, length }: { sequences: number; length: number },
@@ -271,9 +268,9 @@ export class TrainingBench implements Disposable {
       spans: [{ start: 1, length: length - 1 }],
     }));
     [this.#pack] = pack(samples, sequences * length);
-    this.#learner = new Learner(device, stream, [decoder], this.#pack.tokens);
+    this.#learner = new Learner(stream, [decoder], this.#pack.tokens);
     const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
-    this.#optimizer = new AdamW(device, stream, decoder, adam);
+    this.#optimizer = new AdamW(stream, decoder, adam);
     stream.fill(decoder.params.grads!.flat, 0);
   }
 

@@ -107,14 +107,14 @@ async function decode(bench: Workbench, gpu: Gpu, options: Options): Promise<Res
   const [batches, contexts] = options.micro ? [[2], [70]] : [[1, 64, 256], [1024, 4096]];
   for (const [name, config] of Object.entries(models)) {
     if (!name.includes(options.only)) continue;
-    using decoder = randomDecoder(device, stream, config, { train: false });
+    using decoder = randomDecoder(stream, config, { train: false });
     for (const batch of batches) {
       for (const context of contexts) {
         const cost = decodeCost(config, batch, context, { weights: "bf16", cache: "bf16" });
         // Master weights (4 bytes) and packed ones stand beside the cache.
         const cache = cost.bytes * 1.2;
         if (device.allocatedBytes + cache > 0.9 * device.info.memoryBytes) continue;
-        using decoding = new DecodeBench(device, stream, decoder, { batch, context });
+        using decoding = new DecodeBench(stream, decoder, { batch, context });
         await decoding.round(); // records the graph
         const times: number[] = [];
         for (let round = 0; round < (options.micro ? 1 : 5); round++) {

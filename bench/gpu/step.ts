@@ -40,14 +40,14 @@ export async function ppoStep({ device, stream }: Workbench, sizes: StepSizes): 
   const { model, prompts, samples, budget, packTokens, maxSequences } = sizes;
   const codec = Tokenizer.fromJson(tinyTokenizerJson(), "the tiny tokenizer");
   const stop = [codec.id("<|im_end|>")];
-  using actor = randomDecoder(device, stream, model, { train: true });
-  using critic = new Decoder(device, stream, model, { head: "value", train: true });
+  using actor = randomDecoder(stream, model, { train: true });
+  using critic = new Decoder(stream, model, { head: "value", train: true });
   fillRandom(stream, critic.params.master.flat);
   critic.params.refresh(stream);
   const task = new BaselineTask({ codec, prompts: tinyPrompts, budget, stop });
   const problem = { id: "sum", question: "47+85=", answer: "132" };
   const longest = task.maxTokens(64);
-  using engine = new Engine(device, stream, actor, {
+  using engine = new Engine(stream, actor, {
     maxSequences,
     cacheTokens: maxSequences * (longest + 2 * device.info.kvTile),
     maxTokens: longest,
@@ -55,7 +55,6 @@ export async function ppoStep({ device, stream }: Workbench, sizes: StepSizes): 
     prefillChunk: 256,
   });
   using trainer = new PpoTrainer({
-    device,
     stream,
     actor,
     critic,

@@ -45,9 +45,9 @@ function steps(name: string, config: ModelConfig): Pair[] {
     work: decodeCost(config, batch, context).tokens,
     unit: "tokens/s",
     peer: { case: "decode", config, batch, context },
-    ours: ({ device, stream }) => {
-      const decoder = randomDecoder(device, stream, config, { train: false });
-      const bench = new DecodeBench(device, stream, decoder, { batch, context });
+    ours: ({ stream }) => {
+      const decoder = randomDecoder(stream, config, { train: false });
+      const bench = new DecodeBench(stream, decoder, { batch, context });
       return Promise.resolve({ round: () => bench.round(), dispose: () => free(bench, decoder) });
     },
   }));
@@ -60,9 +60,9 @@ function training(name: string, config: ModelConfig, sequences: number, length: 
     work: trainingCost(config, sequences, length).tokens,
     unit: "tokens/s",
     peer: { case: "training", config, sequences, length },
-    ours: ({ device, stream }) => {
-      const decoder = randomDecoder(device, stream, config, { train: true });
-      const bench = new TrainingBench(device, stream, decoder, { sequences, length });
+    ours: ({ stream }) => {
+      const decoder = randomDecoder(stream, config, { train: true });
+      const bench = new TrainingBench(stream, decoder, { sequences, length });
       return Promise.resolve({ round: () => bench.round(), dispose: () => free(bench, decoder) });
     },
   };

@@ -34,9 +34,9 @@ function pairs(models: string): Pair[] {
       work: decodeCost(smol135m, batch, context).tokens,
       unit: "tokens/s",
       peer: { case: "decode", path, batch, context, steps: DecodeBench.steps },
-      ours: ({ device, stream }) => {
-        const decoder = randomDecoder(device, stream, smol135m, { train: false, weights: ours });
-        const bench = new DecodeBench(device, stream, decoder, { batch, context });
+      ours: ({ stream }) => {
+        const decoder = randomDecoder(stream, smol135m, { train: false, weights: ours });
+        const bench = new DecodeBench(stream, decoder, { batch, context });
         return Promise.resolve({ round: () => bench.round(), dispose: () => free(bench, decoder) });
       },
     }));
@@ -46,9 +46,9 @@ function pairs(models: string): Pair[] {
       work: prompt,
       unit: "tokens/s",
       peer: { case: "prefill", path, length: prompt },
-      ours: ({ device, stream }) => {
-        const decoder = randomDecoder(device, stream, smol135m, { train: false, weights: ours });
-        const bench = new PrefillBench(device, stream, decoder, prompt);
+      ours: ({ stream }) => {
+        const decoder = randomDecoder(stream, smol135m, { train: false, weights: ours });
+        const bench = new PrefillBench(stream, decoder, prompt);
         return Promise.resolve({ round: () => bench.round(), dispose: () => free(bench, decoder) });
       },
     }];

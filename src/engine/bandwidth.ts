@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Device, gradNorm, type Stream } from "../../ffi/mod.ts";
+import { gradNorm, type Stream } from "../../ffi/mod.ts";
 
 /** Numbers that a measurement reads: too many for any cache, few enough for any device. */
 export const probeFloats = 64 * 2 ** 20;
@@ -12,8 +12,8 @@ export const probeFloats = 64 * 2 ** 20;
  * Bytes per second that the device reads, the best of a few passes over 256 MiB: a decode step that reads
  * its weights and keys at this rate has reached its bound. Takes a fraction of a second.
  */
-export async function measureBandwidth(device: Device, stream: Stream): Promise<number> {
-  using memory = device.alloc("f32", [probeFloats + 1]);
+export async function measureBandwidth(stream: Stream): Promise<number> {
+  using memory = stream.device.alloc("f32", [probeFloats + 1]);
   const grads = memory.tensor.view(0, [probeFloats]), norm = memory.tensor.view(probeFloats, [1]);
   stream.fill(memory.tensor, 0);
   let best = 0;

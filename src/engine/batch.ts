@@ -9,7 +9,6 @@
 import {
   decodeAdvance,
   type DecodeState,
-  type Device,
   type Graph,
   lmHeadSample,
   type Precision,
@@ -143,16 +142,16 @@ export class DeviceBatch implements Disposable {
   readonly #copies: Tensor;
 
   /** Allocates the cache and every buffer. */
-  constructor(device: Device, stream: Stream, decoder: Decoder, options: BatchOptions) {
+  constructor(stream: Stream, decoder: Decoder, options: BatchOptions) {
     this.#stream = stream;
     this.#decoder = decoder;
     this.#options = options;
-    this.cache = new KvCache(device, decoder, options);
+    this.cache = new KvCache(stream.device, decoder, options);
     this.#buffers = new TensorSet(
-      device,
+      stream.device,
       pagedSpecs(decoder.config, widestStep(options), decoder.dtype),
     );
-    const memory = new TensorSet(device, stateSpecs(decoder.config, options));
+    const memory = new TensorSet(stream.device, stateSpecs(decoder.config, options));
     this.#memory = memory;
     const { t } = memory;
     const { tokens, positions, remaining, outTokens, outLogprobs, outCount } = t;

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { type Device, dtypeBytes, type Precision, type Stream } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, type Stream } from "../../ffi/mod.ts";
 import { UserError } from "../base/mod.ts";
 import type { Decoder, ModelConfig } from "../model/mod.ts";
 import { Admission, blocksNeeded } from "./admission.ts";
@@ -58,7 +58,7 @@ export class Engine implements Disposable {
    *
    * @throws {UserError} when sequences may get longer than the model's positions.
    */
-  constructor(device: Device, stream: Stream, decoder: Decoder, options: EngineOptions) {
+  constructor(stream: Stream, decoder: Decoder, options: EngineOptions) {
     const positions = decoder.cosSin.shape[0];
     if (options.maxTokens > positions) {
       throw new UserError(
@@ -66,13 +66,13 @@ export class Engine implements Disposable {
         { hint: "lower the token budgets or the prompt limit" },
       );
     }
-    this.#options = complete(options, device.info.kvTile);
+    this.#options = complete(options, stream.device.info.kvTile);
     this.#stream = stream;
     this.#decoder = decoder;
     this.#stop = new Set(options.stop);
     const sizes = batchOptions(this.#options);
     this.#blocks = sizes.blocks;
-    this.#batch = new DeviceBatch(device, stream, decoder, sizes);
+    this.#batch = new DeviceBatch(stream, decoder, sizes);
   }
 
   /**

@@ -81,7 +81,7 @@ export async function runEvaluation(
     onNote: (text) => fallback = text,
   });
   // What was taken, not what was asked for: `auto` may be another device the next time.
-  const device = model.device.info.backend as Backend, precision = model.decoder.weights;
+  const device = model.stream.device.info.backend as Backend, precision = model.decoder.weights;
   const method = { ...wanted.method, device, precision };
   const config: EvalConfig = { ...wanted, method };
   const { task, stop } = openTask(config, model);
@@ -101,7 +101,7 @@ export async function runEvaluation(
   }
   const { parallel, signal } = options;
   const maxTokens = asked.reduce((most, problem) => Math.max(most, lengthOf(problem)), 0);
-  const { memoryBytes: deviceBytes } = model.device.info;
+  const { memoryBytes: deviceBytes } = model.stream.device.info;
   const backend = device === "cpu" ? "cpu" as const : "cuda" as const;
   const limits = { maxTokens, stop, parallel, deviceBytes, backend, weights: precision };
   const cacheTokens = generationCache(model.decoder.config, limits);
@@ -124,7 +124,7 @@ export async function runEvaluation(
   if (open > 0) {
     // If something that symbolic grading needs is missing, fail now and not at a question hours from here.
     await pool.ready();
-    using engine = new Engine(model.device, model.stream, model.decoder, {
+    using engine = new Engine(model.stream, model.decoder, {
       maxSequences: parallel,
       cacheTokens,
       maxTokens,

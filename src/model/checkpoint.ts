@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { cast, type Device, type Stream, type Tensor } from "../../ffi/mod.ts";
+import { cast, type Stream, type Tensor } from "../../ffi/mod.ts";
 import { UserError } from "../base/mod.ts";
 import { loadModelConfig, type ModelConfig, toHfConfig } from "./config.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
@@ -30,7 +30,6 @@ export interface TokenizerFiles {
  * @throws {UserError} when a file is missing or malformed, or a tensor has another shape.
  */
 export function loadDecoder(
-  device: Device,
   stream: Stream,
   dir: string,
   options: DecoderOptions,
@@ -42,7 +41,7 @@ export function loadDecoder(
   const slots = [...parameterLayout(config, options.head).slots.values()];
   // Before memory is taken and work enqueued, so that nothing has to be undone.
   for (const slot of slots) if (isStored(weights, slot)) checkTensor(weights, slot, dir);
-  const decoder = new Decoder(device, stream, config, options);
+  const decoder = new Decoder(stream, config, options);
   try {
     loadParameters(stream, decoder, weights);
     decoder.params.refresh(stream);

@@ -12,7 +12,6 @@ import {
   arenaTensors,
   attentionBackward,
   attentionForward,
-  type Device,
   embeddingBackward,
   embeddingForward,
   type Heads,
@@ -128,17 +127,17 @@ export class Decoder implements Disposable {
   readonly #table: TensorSet<"cosSin">;
 
   /** Allocates parameters; load or initialise them before use. */
-  constructor(device: Device, stream: Stream, config: ModelConfig, options: DecoderOptions) {
+  constructor(stream: Stream, config: ModelConfig, options: DecoderOptions) {
     this.config = config;
     this.recompute = options.recompute ?? false;
     this.heads = { H: config.heads, Hk: config.kvHeads, D: config.headDim };
     this.scale = 1 / Math.sqrt(config.headDim);
-    this.dtype = options.dtype ?? device.precision;
+    this.dtype = options.dtype ?? stream.device.precision;
     this.weights = options.weights ?? this.dtype;
     const { head, train } = options;
-    this.params = new Parameters(device, config, head, { train, weights: this.weights });
+    this.params = new Parameters(stream.device, config, head, { train, weights: this.weights });
     const positions = options.maxPositions ?? config.maxPositions;
-    this.#table = new TensorSet(device, ropeTableSpecs(config, positions));
+    this.#table = new TensorSet(stream.device, ropeTableSpecs(config, positions));
     this.cosSin = this.#table.t.cosSin;
     stream.upload(this.cosSin, ropeTable(config, positions));
   }

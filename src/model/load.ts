@@ -4,7 +4,6 @@
  * @module
  */
 import {
-  type Device,
   type DeviceChoice,
   type DeviceOptions,
   openDevice,
@@ -29,9 +28,7 @@ export interface LoadOptions extends DeviceOptions {
 export class Model implements Disposable {
   /** Called by `loadModel`. */
   constructor(
-    /** Where the weights lie. */
-    readonly device: Device,
-    /** The queue that loaded them. */
+    /** The queue that loaded the weights; they lie on its device. */
     readonly stream: Stream,
     /** Weights and layer graph. */
     readonly decoder: Decoder,
@@ -43,7 +40,7 @@ export class Model implements Disposable {
   [Symbol.dispose](): void {
     this.decoder[Symbol.dispose]();
     this.stream[Symbol.dispose]();
-    this.device[Symbol.dispose]();
+    this.stream.device[Symbol.dispose]();
   }
 }
 
@@ -58,12 +55,12 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
   using stack = new DisposableStack();
   const device = stack.use(await openDevice(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());
-  const decoder = stack.use(loadDecoder(device, stream, dir, {
+  const decoder = stack.use(loadDecoder(stream, dir, {
     head: "lm",
     train: false,
     weights: options.weights,
   }));
   await stream.sync();
   stack.move();
-  return new Model(device, stream, decoder, tokenizer);
+  return new Model(stream, decoder, tokenizer);
 }

@@ -49,8 +49,8 @@ export class BatchTensors implements Disposable {
   readonly #memory: Allocation[] = [];
 
   /** Uploads an experience; values start at zero. */
-  constructor(device: Device, stream: Stream, experience: Experience) {
-    this.#device = device;
+  constructor(stream: Stream, experience: Experience) {
+    this.#device = stream.device;
     const { logprobs, rewards, segments, link } = experience;
     this.logprobs = this.put(stream, logprobs);
     this.rewards = this.put(stream, rewards);

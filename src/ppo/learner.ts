@@ -9,7 +9,6 @@ import {
   type Arena,
   cast,
   crossEntropyLoss,
-  type Device,
   dtypeBytes,
   gatherRows,
   type HeadGradients,
@@ -108,13 +107,13 @@ export class Learner implements Disposable {
    * @param packTokens Most tokens of a pack. No sample may be longer: a pack with one is refused with a
    * {@linkcode UserError}.
    */
-  constructor(device: Device, stream: Stream, decoders: readonly Decoder[], packTokens: number) {
+  constructor(stream: Stream, decoders: readonly Decoder[], packTokens: number) {
     this.#stream = stream;
     this.#packTokens = packTokens;
     const bytes = decoders.map((d) => learnerBytes(d.config, packTokens, d));
-    this.#arena = device.arena(Math.max(...bytes.map(({ arena }) => arena)));
+    this.#arena = stream.device.arena(Math.max(...bytes.map(({ arena }) => arena)));
     const alloc = (dtype: "u8" | "f32", size: number) => {
-      const memory = device.alloc(dtype, [size]);
+      const memory = stream.device.alloc(dtype, [size]);
       this.#memory.push(memory);
       return memory.tensor;
     };

@@ -3,14 +3,7 @@
  *
  * @module
  */
-import {
-  adamw,
-  type Allocation,
-  type Device,
-  gradNorm,
-  type Stream,
-  type Tensor,
-} from "../../ffi/mod.ts";
+import { adamw, type Allocation, gradNorm, type Stream, type Tensor } from "../../ffi/mod.ts";
 import { UserError } from "../base/mod.ts";
 import { type Decoder, valueHeadName } from "../model/mod.ts";
 
@@ -45,11 +38,11 @@ export class AdamW implements Disposable {
   skipped = 0;
 
   /** Allocates the moments and sets them to zero. */
-  constructor(device: Device, stream: Stream, decoder: Decoder, options: AdamWOptions) {
+  constructor(stream: Stream, decoder: Decoder, options: AdamWOptions) {
     this.#decoder = decoder;
     this.#options = options;
     const alloc = (size: number) => {
-      const memory = device.alloc("f32", [size]);
+      const memory = stream.device.alloc("f32", [size]);
       this.#memory.push(memory);
       stream.fill(memory.tensor, 0);
       return memory.tensor;

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Device, Stream } from "../../ffi/mod.ts";
+import type { Stream } from "../../ffi/mod.ts";
 import type { Random } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
@@ -30,8 +30,6 @@ import { actionsOf, pack, split } from "./packing.ts";
 
 /** What a trainer works with. The caller owns models, engine and stream. */
 export interface TrainerParts {
-  /** Where everything lies. */
-  readonly device: Device;
   /** The queue that everything runs on. */
   readonly stream: Stream;
   /** The policy; needs gradients. */
@@ -88,7 +86,7 @@ export class PpoTrainer implements Disposable {
 
   /** Allocates optimizer state and scratch memory; clears the models' gradients. */
   constructor(parts: TrainerParts, config: PpoConfig) {
-    const { device, stream, actor, critic } = parts;
+    const { stream, actor, critic } = parts;
     this.#parts = parts;
     this.#config = config;
     const { betas, weightDecay, gradNorm: maxNorm } = config;
@@ -99,9 +97,9 @@ export class PpoTrainer implements Disposable {
     }
     const trained = critic ? [actor, critic] : [actor];
     for (const model of trained) stream.fill(model.params.grads!.flat, 0);
-    this.actorOptimizer = new AdamW(device, stream, actor, options);
-    if (critic) this.criticOptimizer = new AdamW(device, stream, critic, options);
-    this.#learner = new Learner(device, stream, trained, config.packTokens);
+    this.actorOptimizer = new AdamW(stream, actor, options);
+    if (critic) this.criticOptimizer = new AdamW(stream, critic, options);
+    this.#learner = new Learner(stream, trained, config.packTokens);
   }
 
   /** Plays and learns one rollout. */
@@ -122,8 +120,8 @@ export class PpoTrainer implements Disposable {
 
     input.onPhase?.("critic");
     const experience = flatten(samples, config.stageDiscount);
-    const { device, stream, critic: valueModel } = this.#parts;
-    using batch = new BatchTensors(device, stream, experience);
+    const { stream, critic: valueModel } = this.#parts;
+    using batch = new BatchTensors(stream, experience);
     if (valueModel) {
       for (const each of pack(samples, config.packTokens)) {
         this.#learner.values(valueModel, each, batch.values);

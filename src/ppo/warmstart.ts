@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Device, Stream } from "../../ffi/mod.ts";
+import type { Stream } from "../../ffi/mod.ts";
 import * as z from "npm:zod@^4";
 import type { Decoder } from "../model/mod.ts";
 import type { Fields, Schema } from "../base/mod.ts";
@@ -61,7 +61,7 @@ export interface WarmstartStep {
 
 /** Trains the decoder on `nextBatch()` after `nextBatch()`, calling `onStep` after each update. */
 export async function warmstart(
-  parts: { device: Device; stream: Stream; decoder: Decoder },
+  parts: { stream: Stream; decoder: Decoder },
   config: WarmstartConfig,
   options: {
     nextBatch: (step: number) => readonly Sample[];
@@ -70,11 +70,11 @@ export async function warmstart(
     onStep?: (step: WarmstartStep) => void;
   },
 ): Promise<void> {
-  const { device, stream, decoder } = parts;
+  const { stream, decoder } = parts;
   const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
   stream.fill(decoder.params.grads!.flat, 0);
-  using optimizer = new AdamW(device, stream, decoder, adam);
-  using learner = new Learner(device, stream, [decoder], options.packTokens);
+  using optimizer = new AdamW(stream, decoder, adam);
+  using learner = new Learner(stream, [decoder], options.packTokens);
   let tokens = 0;
   for (let step = 1; step <= config.steps; step++) {
     options.signal?.throwIfAborted();

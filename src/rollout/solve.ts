@@ -64,7 +64,7 @@ export async function solve(
   question: string,
   options: SolveOptions = {},
 ): Promise<Solution> {
-  const { device, stream, decoder, tokenizer } = model;
+  const { stream, decoder, tokenizer } = model;
   const stop = turnEnds(tokenizer, decoder.config.eos);
   const taskWith = (budgets: ThinkerBudgets) =>
     new ThinkerTask({
@@ -79,9 +79,9 @@ export async function solve(
   const excess = task.maxTokens(promptTokens) - positions;
   if (excess > 0 && !options.budgets) task = taskWith(shortened(defaultBudgets, excess));
   const maxTokens = task.maxTokens(promptTokens);
-  using engine = new Engine(device, stream, decoder, {
+  using engine = new Engine(stream, decoder, {
     maxSequences: 1,
-    cacheTokens: maxTokens + device.info.kvTile,
+    cacheTokens: maxTokens + stream.device.info.kvTile,
     maxTokens,
     stop,
   });

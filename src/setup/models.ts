@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Device, Stream } from "../../ffi/mod.ts";
+import type { Stream } from "../../ffi/mod.ts";
 import { Random, readJson, UserError } from "../base/mod.ts";
 import {
   scriptedEpisode,
@@ -128,15 +128,14 @@ export function openModelConfig(
 
 /** The policy before training: loaded, or freshly initialised for a warm start. */
 export function openActor(
-  device: Device,
   stream: Stream,
   config: TrainConfig,
   tokenizer: Tokenizer,
 ): Decoder {
   const { recompute, weights: chosen } = config, weights = chosen ?? undefined;
   const options = { head: "lm", train: true, recompute, weights } as const;
-  if (config.model !== null) return loadDecoder(device, stream, config.model, options);
-  const actor = new Decoder(device, stream, tinyModelConfig(config.shape, tokenizer), options);
+  if (config.model !== null) return loadDecoder(stream, config.model, options);
+  const actor = new Decoder(stream, tinyModelConfig(config.shape, tokenizer), options);
   initialise(stream, actor, new Random(config.seed).fork("actor"));
   return actor;
 }
@@ -145,15 +144,14 @@ export function openActor(
  * The critic: loaded from `dir`, or with the actor's backbone and a fresh value head N(0, 1/(C + 1)).
  */
 export function openCritic(
-  device: Device,
   stream: Stream,
   actor: Decoder,
   options: { seed: number; dir: string | null },
 ): Decoder {
   const { recompute, weights } = actor;
   const kind = { head: "value", train: true, recompute, weights } as const;
-  if (options.dir !== null) return loadDecoder(device, stream, options.dir, kind);
-  const critic = new Decoder(device, stream, actor.config, kind);
+  if (options.dir !== null) return loadDecoder(stream, options.dir, kind);
+  const critic = new Decoder(stream, actor.config, kind);
   const source = actor.params, target = critic.params;
   for (const { name, shape, offset } of target.layout.slots.values()) {
     const view = target.master.flat.view(offset, shape);
@@ -171,14 +169,13 @@ export function openCritic(
 
 /** The frozen policy that a KL term refers to: loaded from `dir`, or a copy of the actor as it is now. */
 export function openReference(
-  device: Device,
   stream: Stream,
   actor: Decoder,
   dir: string | null,
 ): Decoder {
   const kind = { head: "lm", train: false, weights: actor.weights } as const;
-  if (dir !== null) return loadDecoder(device, stream, dir, kind);
-  const copy = new Decoder(device, stream, actor.config, kind);
+  if (dir !== null) return loadDecoder(stream, dir, kind);
+  const copy = new Decoder(stream, actor.config, kind);
   stream.copy(copy.params.master.flat, actor.params.master.flat);
   copy.params.refresh(stream);
   return copy;
@@ -186,7 +183,7 @@ export function openReference(
 
 /** Warm-starts a fresh actor on scripted dialogues of both tasks. */
 export async function warmstartTiny(
-  parts: { device: Device; stream: Stream; decoder: Decoder },
+  parts: { stream: Stream; decoder: Decoder },
   config: TrainConfig,
   tokenizer: Tokenizer,
   options: { signal?: AbortSignal; onStep: (step: WarmstartStep) => void },

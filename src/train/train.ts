@@ -79,11 +79,11 @@ export async function train(asked: TrainConfig, options: TrainOptions): Promise<
   const { thinker, baseline, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
   checkMemory(config, model, { maxTokens, stop, backend, deviceBytes: device.info.memoryBytes });
   // Before the models: what it takes is free again by then, and no part of the plan.
-  const bandwidth = await measureBandwidth(device, stream);
-  using actor = openActor(device, stream, source, tokenizer);
+  const bandwidth = await measureBandwidth(stream);
+  using actor = openActor(stream, source, tokenizer);
   const task: Task = config.task === "thinker" ? thinker : baseline;
   const problems = await openProblems(config, [thinker, baseline]);
-  using engine = new Engine(device, stream, actor, { ...config.engine, maxTokens, stop });
+  using engine = new Engine(stream, actor, { ...config.engine, maxTokens, stop });
   if (maxTokens > config.ppo.packTokens) {
     throw new UserError(
       `episodes of up to ${maxTokens} tokens do not fit into packs of ${config.ppo.packTokens}`,
@@ -114,7 +114,7 @@ export async function train(asked: TrainConfig, options: TrainOptions): Promise<
   if (source.model === null) {
     options.onPhase?.("warm start", config.warmstart.steps, 0);
     using log = new JsonlWriter(folder.warmstart);
-    await warmstartTiny({ device, stream, decoder: actor }, config, tokenizer, {
+    await warmstartTiny({ stream, decoder: actor }, config, tokenizer, {
       signal,
       onStep: (step) => {
         log.write({ ...step });
@@ -125,12 +125,12 @@ export async function train(asked: TrainConfig, options: TrainOptions): Promise<
 
   const criticDir = latest && `${latest.path}/critic`;
   using critic = config.ppo.estimator === "gae"
-    ? openCritic(device, stream, actor, { seed: config.seed, dir: criticDir })
+    ? openCritic(stream, actor, { seed: config.seed, dir: criticDir })
     : undefined;
   // The policy before PPO: on resume it is no longer the actor.
   const startDir = latest && (config.model ?? folder.checkpointPath(0));
   using reference = config.ppo.klCoefficient > 0
-    ? openReference(device, stream, actor, startDir)
+    ? openReference(stream, actor, startDir)
     : undefined;
   const seed = BigInt(config.seed);
   const random = new Random(config.seed);
@@ -139,7 +139,7 @@ export async function train(asked: TrainConfig, options: TrainOptions): Promise<
   const policies = { actor, critic, reference };
   const rules = { task, grade: judge, trailing };
   using trainer = new PpoTrainer(
-    { device, stream, ...policies, engine, ...rules, bandwidth },
+    { stream, ...policies, engine, ...rules, bandwidth },
     config.ppo,
   );
   const models = { stream, actor, critic, trainer, trailing, files };

@@ -16,13 +16,13 @@ const config: ModelConfig = { ...tiny, hidden: 32, ffn: 48, layers: 2, vocab: 64
 Deno.test("models: a small one decodes and trains", async () => {
   using device = await Device.open("cpu");
   using stream = device.stream();
-  using decoder = randomDecoder(device, stream, config, { train: true });
+  using decoder = randomDecoder(stream, config, { train: true });
   for (const batch of [1, 3]) {
-    using decode = new DecodeBench(device, stream, decoder, { batch, context: 20 });
+    using decode = new DecodeBench(stream, decoder, { batch, context: 20 });
     assert(await decode.round() > 0);
     assert(await decode.round() > 0);
   }
-  using training = new TrainingBench(device, stream, decoder, { sequences: 2, length: 8 });
+  using training = new TrainingBench(stream, decoder, { sequences: 2, length: 8 });
   assert(await training.round() > 0);
 });
 

@@ -30,7 +30,7 @@ const config = smallConfig({
 async function logits(backend: "cpu" | "emu", dir: string, sequences: number[][]) {
   using device = await Device.open(backend);
   using stream = device.stream();
-  using decoder = loadDecoder(device, stream, dir, { head: "lm", train: false });
+  using decoder = loadDecoder(stream, dir, { head: "lm", train: false });
   const T = sequences.reduce((total, { length }) => total + length, 0);
   using arena = device.arena(decoder.activationBytes(T, { train: false }));
   const batch = packBatch(stream, arena, sequences);

@@ -95,12 +95,12 @@ for (const [name, changes] of [["Qwen2", {}], ["Qwen3", families.Qwen3]] as cons
       using device = await Device.open(backend);
       using stream = device.stream();
       const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
-      using actor = new Decoder(device, stream, model, { head: "lm", train: true });
-      using critic = new Decoder(device, stream, model, { head: "value", train: true });
-      using _actorOptimizer = new AdamW(device, stream, actor, adam);
-      using _criticOptimizer = new AdamW(device, stream, critic, adam);
-      using _learner = new Learner(device, stream, [actor, critic], config.ppo.packTokens);
-      using _engine = new Engine(device, stream, actor, { ...config.engine, ...limits });
+      using actor = new Decoder(stream, model, { head: "lm", train: true });
+      using critic = new Decoder(stream, model, { head: "value", train: true });
+      using _actorOptimizer = new AdamW(stream, actor, adam);
+      using _criticOptimizer = new AdamW(stream, critic, adam);
+      using _learner = new Learner(stream, [actor, critic], config.ppo.packTokens);
+      using _engine = new Engine(stream, actor, { ...config.engine, ...limits });
       const { rows } = planMemory(config, model, limits);
       const planned = rows.filter(({ name }) => !name.startsWith("rollout"))
         .reduce((sum, { bytes }) => sum + bytes, 0);

@@ -13,9 +13,9 @@ Deno.test("solve: the default budgets are shortened to a model's positions, give
   const device = await Device.open("cpu");
   const stream = device.stream();
   const config = tinyConfig({ vocab: tinyVocabSize, maxPositions: 400, eos: [] });
-  const decoder = new Decoder(device, stream, config, { head: "lm", train: false });
+  const decoder = new Decoder(stream, config, { head: "lm", train: false });
   initialise(stream, decoder, new Random(1));
-  using model = new Model(device, stream, decoder, tokenizer);
+  using model = new Model(stream, decoder, tokenizer);
   const { episode } = await solve(model, "1+1=", { prompts: tinyPrompts });
   const { ids, segments } = episode;
   assert(ids.length <= 400, `${ids.length} tokens`);

@@ -123,10 +123,10 @@ const config: ModelConfig = {
 };
 using device = await Device.open("cpu", { onBuild: (text) => console.error(text) });
 using stream = device.stream();
-using decoder = new Decoder(device, stream, config, { head: "lm", train: false });
+using decoder = new Decoder(stream, config, { head: "lm", train: false });
 initialise(stream, decoder, new Random(1));
 const sizes = { maxSequences: 2, cacheTokens: 256, maxTokens: 64, stop: [] };
-using engine = new Engine(device, stream, decoder, sizes);
+using engine = new Engine(stream, decoder, sizes);
 const tokens: number[][] = [];
 const sequences = [0n, 1n].map((id) => ({
   id,

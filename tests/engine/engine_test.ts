@@ -242,7 +242,7 @@ Deno.test("engine: a cache with room for few sequences at a time gives the same 
 
 Deno.test("engine: seeds matter, ids matter, and runs repeat", () =>
   withScenario(async (lab, decoder, plans) => {
-    using engine = new Engine(lab.device, lab.stream, decoder, roomy(plans));
+    using engine = new Engine(lab.stream, decoder, roomy(plans));
     const run = async (seed: bigint, from: readonly Plan[] = plans) => {
       const { outcomes, requests } = makeRequests(from);
       await engine.run(requests, { ...sampled, seed });
@@ -271,7 +271,7 @@ Deno.test("engine: temperature 0 and top-k 1 take the most likely token", () =>
 
 Deno.test("engine: changed weights are used by the next run", () =>
   withScenario(async (lab, decoder, plans) => {
-    using engine = new Engine(lab.device, lab.stream, decoder, roomy(plans));
+    using engine = new Engine(lab.stream, decoder, roomy(plans));
     const run = async () => {
       const { outcomes, requests } = makeRequests(plans);
       await engine.run(requests, sampled);

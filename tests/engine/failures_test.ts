@@ -11,7 +11,7 @@ async function withEngine(body: (engine: Engine, good: PromptRequest[]) => Promi
     using lab = await Lab.open({ threads: 1 });
     const { decoder, plans } = fromSeed(lab, rand.seed);
     using _ = decoder;
-    using engine = new Engine(lab.device, lab.stream, decoder, roomy(plans));
+    using engine = new Engine(lab.stream, decoder, roomy(plans));
     const run = async () => {
       const { outcomes, requests } = makeRequests(plans);
       await engine.run(requests, sampled);
@@ -54,7 +54,7 @@ Deno.test("engine: a sequence that the cache can never hold is refused", () =>
     const { decoder } = fromSeed(lab, rand.seed);
     using _ = decoder;
     const options = { maxSequences: 2, maxTokens: 100, cacheTokens: 64, block: 16, stop };
-    using engine = new Engine(lab.device, lab.stream, decoder, options);
+    using engine = new Engine(lab.stream, decoder, options);
     const long = request({ prompt: Array<number>(50).fill(4), maxTokens: 65 });
     const message = "a sequence of 65 tokens does not fit into a KV cache of 64 tokens";
     await assertRejects(() => engine.run([long], sampled), UserError, message);
@@ -74,7 +74,7 @@ Deno.test("engine: sequences longer than the model's positions are refused", asy
   const before = lab.device.allocatedBytes;
   const maxTokens = config.maxPositions + 1;
   const options = { maxSequences: 1, maxTokens, cacheTokens: 1000, stop };
-  const open = () => new Engine(lab.device, lab.stream, decoder, options);
+  const open = () => new Engine(lab.stream, decoder, options);
   assertThrows(open, UserError, "sequences of 257 tokens exceed the model's 256 positions");
   assertEquals(lab.device.allocatedBytes, before);
 });
@@ -156,7 +156,7 @@ Deno.test("engine: no requests, requests without sequences, and no stop tokens",
     const { decoder } = fromSeed(lab, rand.seed);
     using _ = decoder;
     const options = { maxSequences: 2, maxTokens: 64, cacheTokens: 200, stop: [] };
-    using engine = new Engine(lab.device, lab.stream, decoder, options);
+    using engine = new Engine(lab.stream, decoder, options);
     for (const requests of [[], [{ ...request(), sequences: [] }]]) {
       const { sampled: count, prefilled, steps } = await engine.run(requests, sampled);
       assertEquals([count, prefilled, steps], [0, 0, 0]);

@@ -118,7 +118,7 @@ export async function play(
   plans: readonly Plan[],
   options: { engine?: Partial<EngineOptions>; way?: Way; run?: RunOptions } = {},
 ): Promise<{ outcomes: Outcome[]; stats: RunStats }> {
-  using engine = new Engine(lab.device, lab.stream, decoder, roomy(plans, options.engine));
+  using engine = new Engine(lab.stream, decoder, roomy(plans, options.engine));
   const { outcomes, requests } = makeRequests(plans, options.way);
   const stats = await engine.run(requests, options.run ?? sampled);
   return { outcomes, stats };

@@ -41,7 +41,7 @@ async function save(lab: Lab, dir: string, rand: Rand, config: ModelConfig, head
 
 /** Asserts that loading is refused with one clear line, and that nothing stays allocated. */
 function assertRefused(lab: Lab, dir: string, ...parts: string[]): void {
-  const load = () => loadDecoder(lab.device, lab.stream, dir, { head: "lm", train: true });
+  const load = () => loadDecoder(lab.stream, dir, { head: "lm", train: true });
   const { message } = assertThrows(load, UserError);
   for (const part of [dir, ...parts]) assertStringIncludes(message, part);
   assert(!message.includes("\n"), message);
@@ -61,7 +61,7 @@ for (const tiedHead of [true, false]) {
         assertEquals(loadModelConfig(dir), config);
         assertEquals(JSON.parse(Deno.readTextFileSync(`${dir}/tokenizer.json`)), tokenizer);
         const options = { head, train: true } as const;
-        using decoder = loadDecoder(lab.device, lab.stream, dir, options);
+        using decoder = loadDecoder(lab.stream, dir, options);
         assertEquals(decoder.config, config);
         assertSameBits(await master(lab, decoder), saved);
       }));
@@ -74,7 +74,7 @@ for (const [name, changes] of Object.entries(families)) {
       const config = tinyConfig(changes);
       const saved = await save(lab, dir, rand, config, "lm");
       assertEquals(loadModelConfig(dir), config);
-      using decoder = loadDecoder(lab.device, lab.stream, dir, { head: "lm", train: false });
+      using decoder = loadDecoder(lab.stream, dir, { head: "lm", train: false });
       assertSameBits(await master(lab, decoder), saved);
     }));
 }
@@ -83,12 +83,12 @@ Deno.test("checkpoint: tensors larger than any buffer on the way", () =>
   inFolder(async (lab, dir) => {
     const config = tinyConfig({ vocab: 100_000, layers: 1 });
     const options = { head: "lm", train: false } as const;
-    using decoder = new Decoder(lab.device, lab.stream, config, options);
+    using decoder = new Decoder(lab.stream, config, options);
     const { flat } = decoder.params.master;
     const values = Float32Array.from({ length: flat.size }, (_, i) => (i * 7919) % 65_521);
     lab.stream.upload(flat, values);
     await saveDecoder(lab.stream, decoder, dir, { tokenizer });
-    using loaded = loadDecoder(lab.device, lab.stream, dir, options);
+    using loaded = loadDecoder(lab.stream, dir, options);
     assertSameBits(await master(lab, loaded), values);
   }));
 
@@ -97,7 +97,7 @@ Deno.test("checkpoint: a loaded decoder computes with the loaded weights", () =>
     const options = { head: "lm", train: false } as const;
     using decoder = randomDecoder(lab, tinyConfig(), options, rand);
     await saveDecoder(lab.stream, decoder, dir, { tokenizer });
-    using loaded = loadDecoder(lab.device, lab.stream, dir, options);
+    using loaded = loadDecoder(lab.stream, dir, options);
     const packed = async (d: Decoder) => {
       const { data } = d.params.layers[1].gateUp;
       return await lab.stream.download(data, new Uint8Array(data.size));
@@ -117,7 +117,7 @@ Deno.test("checkpoint: float16 and bfloat16 storage rounds once, to nearest even
     for (const [dtype, round] of [["float16", Math.f16round], ["bfloat16", bf16]] as const) {
       const saved = await save(lab, dir, rand, tinyConfig({ dtype }), "lm");
       const options = { head: "lm", train: false } as const;
-      using decoder = loadDecoder(lab.device, lab.stream, dir, options);
+      using decoder = loadDecoder(lab.stream, dir, options);
       assertEquals(decoder.config.dtype, dtype);
       assertSameBits(await master(lab, decoder), saved.map((x) => round(x)), dtype);
     }
@@ -144,7 +144,7 @@ Deno.test("checkpoint: a critic starts from a policy, its value head from zero",
       await lab.stream.sync();
     }
     const options = { head: "value", train: false } as const;
-    using critic = loadDecoder(lab.device, lab.stream, dir, options);
+    using critic = loadDecoder(lab.stream, dir, options);
     const values = await master(lab, critic);
     const { offset } = critic.params.layout.slots.get(valueHeadName)!;
     assertSameBits(values.subarray(0, offset), policy.subarray(0, offset), "embedding");
@@ -173,7 +173,7 @@ Deno.test("checkpoint: what is missing or has another shape is one clear line", 
     Deno.removeSync(`${dir}/config.json`);
     assertRefused(lab, dir, "config.json");
     change({});
-    using decoder = loadDecoder(lab.device, lab.stream, dir, { head: "lm", train: false });
+    using decoder = loadDecoder(lab.stream, dir, { head: "lm", train: false });
     assertSameBits(await master(lab, decoder), saved, "the repaired folder");
   }));
 

@@ -70,7 +70,7 @@ export function randomDecoder(
   rand: Rand,
   gain = 1,
 ): Decoder {
-  const decoder = new Decoder(lab.device, lab.stream, config, options);
+  const decoder = new Decoder(lab.stream, config, options);
   const { layout, master } = decoder.params;
   for (const { name, shape, offset } of layout.slots.values()) {
     const size = shape.reduce((a, b) => a * b, 1);

@@ -120,7 +120,7 @@ export async function gradients(lab: Lab, decoder: Decoder): Promise<Map<string,
 /** Losses before each of ten optimizer steps. */
 export async function adamwLosses(lab: Lab, decoder: Decoder, data: Arrays): Promise<number[]> {
   const options = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
-  using optimizer = new AdamW(lab.device, lab.stream, decoder, options);
+  using optimizer = new AdamW(lab.stream, decoder, options);
   lab.stream.fill(decoder.params.grads!.flat, 0);
   const losses: number[] = [];
   for (let step = 0; step < 10; step++) {
@@ -163,7 +163,7 @@ export function policyLoss(
 
 /** The policy's backbone under the fixture's value head. */
 export function loadCritic(lab: Lab, dir: string, ppo: Arrays): Decoder {
-  const critic = loadDecoder(lab.device, lab.stream, dir, { head: "value", train: true });
+  const critic = loadDecoder(lab.stream, dir, { head: "value", train: true });
   const { layout, master } = critic.params, { offset, shape } = layout.slots.get(valueHeadName)!;
   lab.stream.upload(master.flat.view(offset, shape), ppo.value_head);
   critic.params.refresh(lab.stream);

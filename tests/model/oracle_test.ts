@@ -40,7 +40,7 @@ for (const name of models) {
   Deno.test(`oracle: ${name} has transformers' logits, loss, gradients and ten AdamW steps`, async () => {
     using lab = await Lab.open();
     const dir = `${fixtures}/${name}`, expected = readArrays(`${dir}/expected.safetensors`);
-    using decoder = loadDecoder(lab.device, lab.stream, dir, { head: "lm", train: true });
+    using decoder = loadDecoder(lab.stream, dir, { head: "lm", train: true });
     lab.stream.fill(decoder.params.grads!.flat, 0);
     assertClose(await logits(lab, decoder, expected.ids), expected.logits, 1e-4, "logits");
     assertClose([await crossEntropy(lab, decoder, expected)], expected.loss, 1e-5, "loss");
@@ -56,7 +56,7 @@ Deno.test("oracle: PyTorch's PPO policy and value losses, with gradients, and ad
   const dir = `${fixtures}/qwen2`, data = readArrays(`${dir}/expected.safetensors`);
   const ppo = readArrays(`${fixtures}/ppo.safetensors`);
   {
-    using actor = loadDecoder(lab.device, lab.stream, dir, { head: "lm", train: true });
+    using actor = loadDecoder(lab.stream, dir, { head: "lm", train: true });
     lab.stream.fill(actor.params.grads!.flat, 0);
     assertClose([await policyLoss(lab, actor, data, ppo)], ppo.policy_loss, 1e-4, "policy loss");
     assertGradients(await gradients(lab, actor), ppo, "policy");

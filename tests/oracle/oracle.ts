@@ -63,12 +63,12 @@ async function checkSaved(python: Python): Promise<void> {
   using lab = await Lab.open();
   for (const name of models) {
     const from = `${fixtures}/${name}`;
-    using loaded = loadDecoder(lab.device, lab.stream, from, { head: "lm", train: false });
+    using loaded = loadDecoder(lab.stream, from, { head: "lm", train: false });
     for (const dtype of ["float32", "bfloat16"] as const) {
       const dir = Deno.makeTempDirSync();
       try {
         const config = { ...loaded.config, dtype };
-        using copy = new Decoder(lab.device, lab.stream, config, { head: "lm", train: false });
+        using copy = new Decoder(lab.stream, config, { head: "lm", train: false });
         lab.stream.copy(copy.params.master.flat, loaded.params.master.flat);
         await saveDecoder(lab.stream, copy, dir, { tokenizer: {} });
         await python.script("saved.py", dir, `${from}/expected.safetensors`, "1e-5");

@@ -59,9 +59,9 @@ export async function checkSmollm2(python: Python): Promise<void> {
 
   using model = await loadModel(dir);
   const longest = Math.max(...answers.map(({ ids }) => ids.length)) + tokens;
-  using engine = new Engine(model.device, model.stream, model.decoder, {
+  using engine = new Engine(model.stream, model.decoder, {
     maxSequences: 8,
-    cacheTokens: 8 * (longest + model.device.info.kvTile),
+    cacheTokens: 8 * (longest + model.stream.device.info.kvTile),
     maxTokens: longest,
     stop: model.decoder.config.eos,
   });

@@ -52,7 +52,7 @@ Deno.test("reinforce++: the reward to go of the segment, whitened, whatever lamb
   using lab = await Lab.open({ threads: 1 });
   const samples = [sample(0, [["fast", 2, 1], ["verify", 1, 0.5]]), sample(0, [["fast", 1, 0]])];
   const config: PpoConfig = { ...ppoSchema.parse({ estimator: "reinforce++" }), lambda: 0 };
-  using batch = new BatchTensors(lab.device, lab.stream, flatten(samples, 0));
+  using batch = new BatchTensors(lab.stream, flatten(samples, 0));
   estimateAdvantages(lab.stream, batch, samples, config);
   const toGo = [1, 1, 0.5, 0];
   const mean = 2.5 / 4;

@@ -41,7 +41,7 @@ Deno.test("learner: log-probs of a training pass equal the sampler's bit by bit,
     const sampled = samples.flatMap(({ episode }) => episode.segments.flatMap((s) => s.logprobs));
     const longest = Math.max(...samples.map(({ ids }) => ids.length));
     for (const packTokens of [longest, 2 * longest, 4096]) {
-      using learner = new Learner(lab.device, lab.stream, [actor], packTokens);
+      using learner = new Learner(lab.stream, [actor], packTokens);
       const parts: number[] = [];
       for (const each of pack(samples, packTokens)) {
         parts.push(...await learner.logprobs(actor, each, temperature));
@@ -74,7 +74,7 @@ Deno.test("learner: losses and gradients of a batch do not depend on how it is p
     const n = samples.reduce((sum, sample) => sum + actionsOf(sample), 0);
     const all = targets(lab, rand, n);
     const run = async (limit: number, decoder: Decoder, pass: (l: Learner, p: Pack) => void) => {
-      using learner = new Learner(lab.device, lab.stream, [actor, critic], limit);
+      using learner = new Learner(lab.stream, [actor, critic], limit);
       for (const each of pack(samples, limit)) pass(learner, each);
       const { loss, policy, value, kl } = await learner.takeStats();
       return { sums: [loss, policy, value, kl], gradients: await takeGradients(lab, decoder) };
@@ -102,7 +102,7 @@ Deno.test("learner: values land at the places of their actions", () =>
     const samples = randomSamples(rand, [9, 30, 2, 17], critic.config.vocab);
     const n = samples.reduce((sum, sample) => sum + actionsOf(sample), 0);
     const valuesOf = async (limit: number) => {
-      using learner = new Learner(lab.device, lab.stream, [critic], limit);
+      using learner = new Learner(lab.stream, [critic], limit);
       const values = lab.out([n]);
       for (const each of pack(samples, limit)) learner.values(critic, each, values);
       return await lab.f32(values);
@@ -118,7 +118,7 @@ Deno.test("learner: full packs of every size and kind of sample fit the memory s
     using actor = toyDecoder(lab, "lm", rand.seed), critic = toyDecoder(lab, "value", rand.seed);
     const before = lab.device.allocatedBytes;
     for (const packTokens of [2, 7, 64, 250]) {
-      using learner = new Learner(lab.device, lab.stream, [actor, critic], packTokens);
+      using learner = new Learner(lab.stream, [actor, critic], packTokens);
       const pairs = Array<number>(Math.floor(packTokens / 2)).fill(2);
       for (const lengths of [[packTokens], pairs]) {
         const samples = randomSamples(rand, lengths, actor.config.vocab);
@@ -139,7 +139,7 @@ Deno.test("learner: full packs of every size and kind of sample fit the memory s
 Deno.test("learner: a sample longer than a pack is refused with one line that says what to set", async () => {
   using lab = await Lab.open({ threads: 1 });
   using actor = toyDecoder(lab, "lm");
-  using learner = new Learner(lab.device, lab.stream, [actor], 20);
+  using learner = new Learner(lab.stream, [actor], 20);
   const samples = randomSamples(new Rand(1), [10, 21, 10], actor.config.vocab);
   const packs = pack(samples, 20);
   assertEquals(packs.map(({ tokens }) => tokens), [10, 21, 10]);

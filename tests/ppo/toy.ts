@@ -59,7 +59,7 @@ export function toyDecoder(lab: Lab, head: "lm" | "value", seed = 1): Decoder {
 
 /** An engine with room for a few dozen episodes. */
 export function toyEngine(lab: Lab, decoder: Decoder): Engine {
-  return new Engine(lab.device, lab.stream, decoder, {
+  return new Engine(lab.stream, decoder, {
     maxSequences: 16,
     cacheTokens: 16 * 160,
     maxTokens: 128,

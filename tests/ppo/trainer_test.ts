@@ -27,7 +27,7 @@ class Bench implements Disposable {
     this.lab = lab;
     this.config = config;
     this.#task = task;
-    const { device, stream } = lab;
+    const { stream } = lab;
     const actor = this.actor = this.#stack.use(toyDecoder(lab, "lm"));
     const critic = config.estimator === "gae"
       ? this.#stack.use(toyDecoder(lab, "value"))
@@ -35,7 +35,7 @@ class Bench implements Disposable {
     const reference = config.klCoefficient > 0 ? this.#stack.use(toyDecoder(lab, "lm")) : undefined;
     const engine = this.#stack.use(toyEngine(lab, actor));
     const trailing = new TrailingAccuracy();
-    const parts = { device, stream, actor, critic, reference, engine, task, grade, trailing };
+    const parts = { stream, actor, critic, reference, engine, task, grade, trailing };
     this.trainer = this.#stack.use(new PpoTrainer(parts, config));
   }
 
@@ -162,9 +162,9 @@ Deno.test("trainer: models that the config needs must be there", async () => {
   using lab = await Lab.open({ threads: 1 });
   using actor = toyDecoder(lab, "lm");
   using engine = toyEngine(lab, actor);
-  const { device, stream } = lab;
+  const { stream } = lab;
   const grade = () => true, trailing = new TrailingAccuracy();
-  const parts = { device, stream, actor, engine, task: thinker, grade, trailing };
+  const parts = { stream, actor, engine, task: thinker, grade, trailing };
   assertThrows(() => new PpoTrainer(parts, toyConfig()), Error, "needs a critic");
   const config = toyConfig({ estimator: "grpo", klCoefficient: 0.1 });
   assertThrows(() => new PpoTrainer(parts, config), Error, "needs a reference");

@@ -179,7 +179,7 @@ Deno.test("solve: any model gets through to a final segment, and onText tells it
   const tokenizer = Tokenizer.fromJson(tinyTokenizerJson(), "the tiny tokenizer");
   const config = tinyConfig({ hidden: 32, vocab: tinyVocabSize, maxPositions: 512, eos: [] });
   using decoder = randomDecoder(lab, config, { head: "lm", train: false }, new Rand(2));
-  const model = new Model(lab.device, lab.stream, decoder, tokenizer);
+  const model = new Model(lab.stream, decoder, tokenizer);
   const budgets = { fast: 6, verify: 5, slow: 7, summary: 4 };
   const run = async (seed: bigint) => {
     const said: [Stage, string][] = [];
