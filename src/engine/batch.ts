@@ -8,13 +8,13 @@
  */
 import {
   decodeAdvance,
-  type DecodeState,
   type Graph,
   lmHeadSample,
   type Precision,
-  specBytes,
+  rowsOf,
   type Stream,
   type Tensor,
+  type Tensors,
   TensorSet,
   type TensorSpecs,
 } from "../../ffi/mod.ts";
@@ -24,6 +24,7 @@ import {
   KvCache,
   kvCacheSpecs,
   type ModelConfig,
+  type PagedRows,
   pagedSpecs,
   type PagedTensor,
 } from "../model/mod.ts";
@@ -105,83 +106,54 @@ function stateSpecs(config: ModelConfig, options: BatchOptions) {
   } satisfies TensorSpecs;
 }
 
-/** Bytes that an engine of this size takes: its KV cache, and everything else. */
-export function batchBytes(
-  config: ModelConfig,
-  options: BatchOptions,
-  dtype: Precision,
-): { cache: number; buffers: number } {
+type StateTensor = keyof ReturnType<typeof stateSpecs>;
+
+/** What an engine of this size takes: its cache, what the layers write, and everything else. */
+export function batchSpecs(config: ModelConfig, options: BatchOptions, dtype: Precision) {
   return {
-    cache: config.layers * specBytes(kvCacheSpecs(config, options, dtype)),
-    buffers: specBytes(pagedSpecs(config, widestStep(options), dtype)) +
-      specBytes(stateSpecs(config, options)),
+    cache: kvCacheSpecs(config, options, dtype),
+    layers: pagedSpecs(config, widestStep(options), dtype),
+    state: stateSpecs(config, options),
   };
 }
 
 /** Device memory and graphs of one engine. */
 export class DeviceBatch implements Disposable {
-  readonly cache: KvCache;
   readonly #stream: Stream;
   readonly #decoder: Decoder;
   readonly #options: BatchOptions;
-  readonly #buffers: TensorSet<PagedTensor>;
+  readonly #cache: KvCache;
+  readonly #layers: Tensors<PagedTensor>;
+  readonly #state: Tensors<StateTensor>;
   readonly #memory: Disposable;
   /** By number of rows; all recorded with the same seed. */
   readonly #graphs = new Map<number, Graph>();
   #seed: bigint | undefined;
-  readonly #state: DecodeState;
-  readonly #rowSeq: Tensor;
-  readonly #blockTables: Tensor;
-  readonly #sequenceIds: Tensor;
-  readonly #sampling: Tensor;
-  readonly #sampled: Tensor;
-  readonly #sampledLogprobs: Tensor;
-  readonly #stopIds: Tensor;
-  readonly #workspace: Tensor;
-  readonly #prefill: { ids: Tensor; positions: Tensor; rowSeq: Tensor };
-  readonly #copies: Tensor;
 
   /** Allocates the cache and every buffer. */
   constructor(stream: Stream, decoder: Decoder, options: BatchOptions) {
     this.#stream = stream;
     this.#decoder = decoder;
     this.#options = options;
-    this.cache = new KvCache(stream.device, decoder, options);
-    this.#buffers = new TensorSet(
-      stream.device,
-      pagedSpecs(decoder.config, widestStep(options), decoder.dtype),
-    );
-    const memory = new TensorSet(stream.device, stateSpecs(decoder.config, options));
-    this.#memory = memory;
-    const { t } = memory;
-    const { tokens, positions, remaining, outTokens, outLogprobs, outCount } = t;
-    this.#state = { tokens, positions, remaining, outTokens, outLogprobs, outCount };
-    this.#rowSeq = t.rowSeq;
-    this.#blockTables = t.blockTables;
-    this.#sequenceIds = t.sequenceIds;
-    this.#sampling = t.sampling;
-    this.#sampled = t.sampled;
-    this.#sampledLogprobs = t.sampledLogprobs;
-    this.#stopIds = t.stopIds;
-    this.#workspace = t.workspace;
-    this.#prefill = {
-      ids: t.prefillIds,
-      positions: t.prefillPositions,
-      rowSeq: t.prefillRowSeq,
-    };
-    this.#copies = t.copies;
-    stream.upload(this.#rowSeq, Int32Array.from({ length: this.#rowSeq.size }, (_, i) => i));
-    stream.upload(this.#stopIds, Int32Array.from(options.stop));
+    const { cache, layers, state } = batchSpecs(decoder.config, options, decoder.dtype);
+    using stack = new DisposableStack();
+    this.#cache = stack.use(new KvCache(stream.device, cache, options.block));
+    this.#layers = stack.use(new TensorSet(stream.device, layers)).t;
+    this.#state = stack.use(new TensorSet(stream.device, state)).t;
+    this.#memory = stack.move();
+    const { rowSeq, stopIds } = this.#state;
+    stream.upload(rowSeq, Int32Array.from({ length: rowSeq.size }, (_, i) => i));
+    stream.upload(stopIds, Int32Array.from(options.stop));
   }
 
   /** Copies cache blocks: (source, destination) pairs. */
   copyBlocks(pairs: readonly (readonly [number, number])[]): void {
-    const most = this.#copies.shape[0];
+    const { copies } = this.#state, [most] = copies.shape;
     for (let i = 0; i < pairs.length; i += most) {
       const part = pairs.slice(i, i + most);
-      const target = this.#copies.rows(part.length);
+      const target = copies.rows(part.length);
       this.#stream.upload(target, Int32Array.from(part.flat()));
-      this.cache.copyBlocks(this.#stream, this.#decoder, target);
+      this.#cache.copyBlocks(this.#stream, this.#decoder, target);
     }
   }
 
@@ -190,23 +162,28 @@ export class DeviceBatch implements Disposable {
     const { maxBlocks } = this.#options;
     const host = new Int32Array(tables.length * maxBlocks);
     tables.forEach((blocks, slot) => host.set(blocks, slot * maxBlocks));
-    this.#stream.upload(this.#blockTables.rows(tables.length), host);
+    this.#stream.upload(this.#state.blockTables.rows(tables.length), host);
   }
 
   /** Reads tokens into the cache; at most `prefillChunk` of them. */
   prefill(tokens: readonly PrefillToken[]): void {
-    const T = tokens.length;
+    const { prefillIds, prefillPositions, prefillRowSeq } = this.#state;
     const put = (tensor: Tensor, value: (token: PrefillToken) => number) => {
-      const view = tensor.rows(T);
+      const view = tensor.rows(tokens.length);
       this.#stream.upload(view, Int32Array.from(tokens, value));
       return view;
     };
-    const rows = {
-      ids: put(this.#prefill.ids, (t) => t.token),
-      positions: put(this.#prefill.positions, (t) => t.position),
-      rowSeq: put(this.#prefill.rowSeq, (t) => t.slot),
-    };
-    forwardPaged(this.#stream, this.#decoder, this.#buffers.t, this.cache, this.#blockTables, rows);
+    this.#forward({
+      ids: put(prefillIds, (t) => t.token),
+      positions: put(prefillPositions, (t) => t.position),
+      rowSeq: put(prefillRowSeq, (t) => t.slot),
+    });
+  }
+
+  /** Hidden states of rows. */
+  #forward(rows: PagedRows): Tensor {
+    const { blockTables } = this.#state;
+    return forwardPaged(this.#stream, this.#decoder, this.#layers, this.#cache, blockTables, rows);
   }
 
   /** Runs one round of decode steps for the rows; row i uses block table i. */
@@ -214,33 +191,33 @@ export class DeviceBatch implements Disposable {
     rows: readonly DecodeRow[],
     options: { seed: bigint; sampling: SamplingOptions },
   ): Promise<RoundResult> {
-    const stream = this.#stream, state = this.#state, { steps } = this.#options;
+    const stream = this.#stream, t = this.#state, { steps } = this.#options;
     const B = bucketOf(rows.length);
     const fill = (tensor: Tensor, idle: number, value: (row: DecodeRow) => number) => {
       const host = new Int32Array(B).fill(idle);
       rows.forEach((row, i) => host[i] = value(row));
       stream.upload(tensor.rows(B), host);
     };
-    fill(state.tokens, 0, (row) => row.token);
-    fill(state.positions, -1, (row) => row.position);
-    fill(state.remaining, 0, (row) => row.remaining);
-    stream.fill(state.outCount.rows(B), 0);
+    fill(t.tokens, 0, (row) => row.token);
+    fill(t.positions, -1, (row) => row.position);
+    fill(t.remaining, 0, (row) => row.remaining);
+    stream.fill(t.outCount.rows(B), 0);
     const ids = new BigUint64Array(B);
     rows.forEach((row, i) => ids[i] = row.id);
-    stream.upload(this.#sequenceIds.rows(B), new Int32Array(ids.buffer));
+    stream.upload(t.sequenceIds.rows(B), new Int32Array(ids.buffer));
     const { temperature, topP, topK } = options.sampling;
     const sampling = new Float32Array(3 * B);
     for (let i = 0; i < B; i++) sampling.set([temperature, topP, topK], 3 * i);
-    stream.upload(this.#sampling.rows(B), sampling);
+    stream.upload(t.sampling.rows(B), sampling);
     this.uploadTables(rows.map((row) => row.blocks));
 
     const graph = this.#graph(B, options.seed);
     const most = rows.reduce((max, row) => Math.max(max, row.remaining), 0);
     for (let step = 0; step < Math.min(steps, most); step++) stream.launch(graph);
 
-    const counts = await stream.download(state.outCount.rows(B), new Int32Array(B));
-    const tokens = await stream.download(state.outTokens.rows(B), new Int32Array(B * steps));
-    const logprobs = await stream.download(state.outLogprobs.rows(B), new Float32Array(B * steps));
+    const counts = await stream.download(t.outCount.rows(B), new Int32Array(B));
+    const tokens = await stream.download(t.outTokens.rows(B), new Int32Array(B * steps));
+    const logprobs = await stream.download(t.outLogprobs.rows(B), new Float32Array(B * steps));
     const cut = <T extends Int32Array | Float32Array>(all: T) =>
       rows.map((_, i) => all.subarray(i * steps, i * steps + counts[i]) as T);
     return { tokens: cut(tokens), logprobs: cut(logprobs) };
@@ -252,40 +229,31 @@ export class DeviceBatch implements Disposable {
     this.#seed = seed;
     const known = this.#graphs.get(B);
     if (known) return known;
-    const stream = this.#stream;
-    const state: DecodeState = {
-      tokens: this.#state.tokens.rows(B),
-      positions: this.#state.positions.rows(B),
-      remaining: this.#state.remaining.rows(B),
-      outTokens: this.#state.outTokens.rows(B),
-      outLogprobs: this.#state.outLogprobs.rows(B),
-      outCount: this.#state.outCount.rows(B),
-    };
-    const { positions } = state;
-    const sampled = this.#sampled.rows(B), sampledLogprobs = this.#sampledLogprobs.rows(B);
+    const stream = this.#stream, { params: { head: w } } = this.#decoder;
+    const { workspace, stopIds } = this.#state;
+    const { tokens, positions, remaining, outTokens, outLogprobs, outCount } = this.#state;
+    const state = rowsOf({ tokens, positions, remaining, outTokens, outLogprobs, outCount }, B);
+    const { rowSeq, sampling, sequenceIds, sampled, sampledLogprobs } = this.#state;
+    const rows = rowsOf({ rowSeq, sampling, sequenceIds, sampled, sampledLogprobs }, B);
     const graph = stream.record(() => {
-      const rows = { ids: state.tokens, positions, rowSeq: this.#rowSeq.rows(B) };
-      const { cache } = this;
-      const h = forwardPaged(
-        stream,
-        this.#decoder,
-        this.#buffers.t,
-        cache,
-        this.#blockTables,
-        rows,
-      );
+      const h = this.#forward({
+        ids: state.tokens,
+        positions: state.positions,
+        rowSeq: rows.rowSeq,
+      });
       lmHeadSample(stream, {
         h,
-        w: this.#decoder.params.head,
-        workspace: this.#workspace,
-        tokens: sampled,
-        logprobs: sampledLogprobs,
-        sampling: this.#sampling.rows(B),
-        sequenceIds: this.#sequenceIds.rows(B),
-        positions,
+        w,
+        workspace,
+        tokens: rows.sampled,
+        logprobs: rows.sampledLogprobs,
+        sampling: rows.sampling,
+        sequenceIds: rows.sequenceIds,
+        positions: state.positions,
         seed,
       });
-      decodeAdvance(stream, { state, sampled, sampledLogprobs, stopIds: this.#stopIds });
+      const { sampled, sampledLogprobs } = rows;
+      decodeAdvance(stream, { state, sampled, sampledLogprobs, stopIds });
     });
     this.#graphs.set(B, graph);
     return graph;
@@ -299,7 +267,5 @@ export class DeviceBatch implements Disposable {
   [Symbol.dispose](): void {
     this.#dropGraphs();
     this.#memory[Symbol.dispose]();
-    this.#buffers[Symbol.dispose]();
-    this.cache[Symbol.dispose]();
   }
 }

@@ -9,11 +9,11 @@
  *
  * @module
  */
-import { dtypeBytes, type Precision, type Stream } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision, type Stream, type TensorSpecs } from "../../ffi/mod.ts";
 import { UserError } from "../base/mod.ts";
 import type { Decoder, ModelConfig } from "../model/mod.ts";
 import { Admission, blocksNeeded } from "./admission.ts";
-import { batchBytes, type BatchOptions, DeviceBatch, type PrefillToken } from "./batch.ts";
+import { type BatchOptions, batchSpecs, DeviceBatch, type PrefillToken } from "./batch.ts";
 import { checkBudget, type Sequence } from "./sequence.ts";
 import type { EngineOptions, PromptRequest, RunOptions, RunStats, Turn } from "./types.ts";
 
@@ -29,18 +29,18 @@ function batchOptions(options: Required<EngineOptions>): BatchOptions {
 }
 
 /**
- * Bytes that an engine takes: its KV cache, and everything else.
+ * What an engine takes: its KV cache, what the layers write, and everything else.
  *
  * @param kvTile The device's; blocks have this size unless the options say otherwise.
  * @param dtype Element type of activations and cache.
  */
-export function engineBytes(
+export function engineSpecs(
   config: ModelConfig,
   options: EngineOptions,
   kvTile: number,
   dtype: Precision,
-): { cache: number; buffers: number } {
-  return batchBytes(config, batchOptions(complete(options, kvTile)), dtype);
+): Record<"cache" | "layers" | "state", TensorSpecs> {
+  return batchSpecs(config, batchOptions(complete(options, kvTile)), dtype);
 }
 
 /** Generates sequences of one decoder. Its weights are used in place: after an update, just run again. */

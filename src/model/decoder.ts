@@ -22,6 +22,7 @@ import {
   type Stream,
   type Tensor,
   TensorSet,
+  type TensorSpecs,
 } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import {
@@ -33,7 +34,7 @@ import {
   layerGradientSpecs,
   layerSpecs,
 } from "./layer.ts";
-import { activationBytes, ropeTableSpecs } from "./memory.ts";
+import { activationBytes } from "./memory.ts";
 import { type HeadKind, Parameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
 
@@ -103,6 +104,11 @@ export interface DecoderOptions {
   readonly weights?: Precision;
 }
 
+/** The table of cosines and sines: `(P, D)`. */
+export function ropeTableSpecs(config: ModelConfig, positions: number): TensorSpecs<"cosSin"> {
+  return { cosSin: ["f32", positions, config.headDim] };
+}
+
 /** A decoder-only transformer on one device. */
 export class Decoder implements Disposable {
   /** Shape and constants of the architecture. */
@@ -124,7 +130,7 @@ export class Decoder implements Disposable {
   readonly dtype: Precision;
   /** Type of the packed weights: what the matrix products read. */
   readonly weights: Precision;
-  readonly #table: TensorSet<"cosSin">;
+  readonly #memory: Disposable;
 
   /** Allocates parameters; load or initialise them before use. */
   constructor(stream: Stream, config: ModelConfig, options: DecoderOptions) {
@@ -135,10 +141,13 @@ export class Decoder implements Disposable {
     this.dtype = options.dtype ?? stream.device.precision;
     this.weights = options.weights ?? this.dtype;
     const { head, train } = options;
-    this.params = new Parameters(stream.device, config, head, { train, weights: this.weights });
     const positions = options.maxPositions ?? config.maxPositions;
-    this.#table = new TensorSet(stream.device, ropeTableSpecs(config, positions));
-    this.cosSin = this.#table.t.cosSin;
+    using stack = new DisposableStack();
+    const held = { train, weights: this.weights };
+    this.params = stack.use(new Parameters(stream.device, config, head, held));
+    const table = stack.use(new TensorSet(stream.device, ropeTableSpecs(config, positions)));
+    this.#memory = stack.move();
+    this.cosSin = table.t.cosSin;
     stream.upload(this.cosSin, ropeTable(config, positions));
   }
 
@@ -274,7 +283,6 @@ export class Decoder implements Disposable {
 
   /** Frees weights, gradients and the table of positions. */
   [Symbol.dispose](): void {
-    this.params[Symbol.dispose]();
-    this.#table[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 }

@@ -1,43 +1,10 @@
 /**
- * How many bytes a model takes: formulas that allocate and that plan, so that the two agree.
+ * How many bytes a model takes: specs that allocate and that plan, so that the two agree.
  *
  * @module
  */
-import { dtypeBytes, type Precision, type TensorSpecs } from "../../ffi/mod.ts";
+import { dtypeBytes, type Precision } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { type LayerOutput, layerSpecs } from "./layer.ts";
-import { type HeadKind, packedShapes, parameterLayout } from "./parameters.ts";
-
-/** Bytes of one model's float32 parameters, of one buffer like them, and of its packed matrices. */
-export interface ParameterBytes {
-  /** The master weights; gradients and each Adam moment take the same. */
-  readonly flat: number;
-  /** The copies that the kernels compute with. */
-  readonly packed: number;
-}
-
-/**
- * Bytes of a decoder's parameters.
- *
- * @param weightDtype Type of the packed matrices; a value head is float32.
- * @param packedBytes Bytes of a packed matrix `(N, K)`, as the backend lays it out.
- */
-export function parameterBytes(
-  config: ModelConfig,
-  head: HeadKind,
-  weightDtype: Precision,
-  packedBytes: (N: number, K: number, dtype: Precision) => number,
-): ParameterBytes {
-  const { head: [V, C], layer } = packedShapes(config, head);
-  const perLayer = Object.values(layer).reduce(
-    (total, [N, K]) => total + packedBytes(N, K, weightDtype),
-    0,
-  );
-  return {
-    flat: 4 * parameterLayout(config, head).size,
-    packed: packedBytes(V, C, head === "value" ? "f32" : weightDtype) + config.layers * perLayer,
-  };
-}
 
 /** How a packed batch is passed through a decoder. */
 export interface PassOptions {
@@ -67,42 +34,4 @@ export function activationBytes(config: ModelConfig, tokens: number, options: Pa
   const scalars = (train && !recompute ? layers : 1) * perLayer + 1 + 3;
   const alignment = 64 * 20 * (layers + 2); // every tensor starts at a multiple of 64 bytes
   return (dtypeBytes[dtype] * (kept + backward + fixed) + 4 * scalars) * tokens + alignment;
-}
-
-/** The table of cosines and sines: `(P, D)`. */
-export function ropeTableSpecs(config: ModelConfig, positions: number): TensorSpecs<"cosSin"> {
-  return { cosSin: ["f32", positions, config.headDim] };
-}
-
-/** The size of a KV cache. */
-export interface CacheOptions {
-  /** Blocks per layer. */
-  readonly blocks: number;
-  /** Positions per block. */
-  readonly block: number;
-}
-
-/** Keys and values of one layer. */
-export function kvCacheSpecs(
-  config: ModelConfig,
-  options: CacheOptions,
-  dtype: Precision,
-): TensorSpecs<"k" | "v"> {
-  const { kvHeads, headDim } = config;
-  const blocks = [dtype, options.blocks, kvHeads * options.block * headDim] as const;
-  return { k: blocks, v: blocks };
-}
-
-/** What a paged pass writes into: what a layer does, but for what shares memory with the rest. */
-export type PagedTensor = Exclude<LayerOutput, "delta" | "midNorm">;
-
-/** The tensors of a paged pass over up to `rows` rows. */
-export function pagedSpecs(
-  config: ModelConfig,
-  rows: number,
-  dtype: Precision,
-): TensorSpecs<PagedTensor> {
-  const specs = layerSpecs(config, rows, dtype);
-  const { x, norm, projected, qkv, attention, mid, gateUp, act } = specs;
-  return { x, norm, projected, qkv, attention, mid, gateUp, act };
 }

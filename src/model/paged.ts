@@ -10,6 +10,7 @@ import {
   embeddingForward,
   kvCopyBlocks,
   type PagedCache,
+  type Precision,
   rmsnormForward,
   ropeKvWrite,
   rowsOf,
@@ -17,10 +18,11 @@ import {
   type Tensor,
   type Tensors,
   TensorSet,
+  type TensorSpecs,
 } from "../../ffi/mod.ts";
+import type { ModelConfig } from "./config.ts";
 import type { Decoder } from "./decoder.ts";
-import { type Carry, layerForward } from "./layer.ts";
-import { type CacheOptions, kvCacheSpecs, type PagedTensor } from "./memory.ts";
+import { type Carry, layerForward, type LayerOutput, layerSpecs } from "./layer.ts";
 
 /** Rows of one step, on the device: `(T)` int32 each. Rows with a negative position are inert. */
 export interface PagedRows {
@@ -32,40 +34,76 @@ export interface PagedRows {
   readonly rowSeq: Tensor;
 }
 
-/** Keys and values of every layer. */
-export class KvCache implements Disposable {
+/** The size of a KV cache. */
+export interface CacheOptions {
+  /** Blocks per layer. */
+  readonly blocks: number;
   /** Positions per block. */
   readonly block: number;
-  /** Blocks in all. */
-  readonly blocks: number;
-  readonly #layers: TensorSet<"k" | "v">[];
+}
 
-  /** Allocates the cache for a decoder's shape. */
-  constructor(device: Device, decoder: Decoder, options: CacheOptions) {
-    this.block = options.block;
-    this.blocks = options.blocks;
-    const specs = kvCacheSpecs(decoder.config, options, decoder.dtype);
-    const { layers } = decoder.config;
-    this.#layers = Array.from({ length: layers }, () => new TensorSet(device, specs));
+/** Keys and values of every layer: `(L, blocks, …)`. */
+export function kvCacheSpecs(
+  config: ModelConfig,
+  options: CacheOptions,
+  dtype: Precision,
+): TensorSpecs<"k" | "v"> {
+  const { layers, kvHeads, headDim } = config;
+  const all = [dtype, layers, options.blocks, kvHeads * options.block * headDim] as const;
+  return { k: all, v: all };
+}
+
+/** Keys and values of every layer. */
+export class KvCache implements Disposable {
+  readonly #memory: Disposable;
+  readonly #layers: readonly Omit<PagedCache, "blockTables">[];
+
+  /**
+   * Allocates the cache.
+   *
+   * @param specs Of `kvCacheSpecs`.
+   * @param block Positions per block.
+   */
+  constructor(device: Device, specs: TensorSpecs<"k" | "v">, block: number) {
+    const memory = new TensorSet(device, specs);
+    this.#memory = memory;
+    const { k, v } = memory.t;
+    const [layers, ...shape] = k.shape, size = k.size / layers;
+    this.#layers = Array.from({ length: layers }, (_, l) => ({
+      k: k.view(l * size, shape),
+      v: v.view(l * size, shape),
+      block,
+    }));
   }
 
   /** The cache of layer l as attention ops take it. */
   layer(l: number, blockTables: Tensor): PagedCache {
-    return { ...this.#layers[l].t, blockTables, block: this.block };
+    return { ...this.#layers[l], blockTables };
   }
 
   /** Copies blocks in every layer; `pairs (n, 2)` int32 = (source, destination). */
-  copyBlocks(stream: Stream, decoder: Decoder, pairs: Tensor): void {
-    for (const { t } of this.#layers) {
-      const cache = { ...t, block: this.block };
-      kvCopyBlocks(stream, { cache, pairs, heads: decoder.heads });
-    }
+  copyBlocks(stream: Stream, { heads }: Decoder, pairs: Tensor): void {
+    for (const cache of this.#layers) kvCopyBlocks(stream, { cache, pairs, heads });
   }
 
   /** Frees the cache. */
   [Symbol.dispose](): void {
-    for (const layer of this.#layers) layer[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
+}
+
+/** What a paged pass writes into: what a layer does, but for what shares memory with the rest. */
+export type PagedTensor = Exclude<LayerOutput, "delta" | "midNorm">;
+
+/** The tensors of a paged pass over up to `rows` rows. */
+export function pagedSpecs(
+  config: ModelConfig,
+  rows: number,
+  dtype: Precision,
+): TensorSpecs<PagedTensor> {
+  const specs = layerSpecs(config, rows, dtype);
+  const { x, norm, projected, qkv, attention, mid, gateUp, act } = specs;
+  return { x, norm, projected, qkv, attention, mid, gateUp, act };
 }
 
 /**

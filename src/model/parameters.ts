@@ -8,7 +8,6 @@
  * @module
  */
 import {
-  type Allocation,
   type Device,
   linearPack,
   packedBytes,
@@ -16,6 +15,8 @@ import {
   type Precision,
   type Stream,
   type Tensor,
+  TensorSet,
+  type TensorSpecs,
 } from "../../ffi/mod.ts";
 import type { ModelConfig } from "./config.ts";
 
@@ -170,20 +171,60 @@ export interface PackedLayer {
   readonly down: PackedWeight;
 }
 
-/** `(N, K)` of the matrices that are packed: the head, and those of each layer. */
-export function packedShapes(
+/** What is packed: the head, and the matrices of each layer. */
+type Matrix = "head" | keyof PackedLayer;
+
+/** Shape and precision of the packed matrices. */
+function matrices(
   config: ModelConfig,
   head: HeadKind,
-): { head: [N: number, K: number]; layer: Record<keyof PackedLayer, [N: number, K: number]> } {
+  dtype: Precision,
+): Record<Matrix, Omit<PackedWeight, "data">> {
   const { hidden: C, ffn: F, heads, kvHeads, headDim: D, vocab } = config;
   return {
-    head: [head === "value" ? 1 : vocab, C],
-    layer: {
-      qkv: [(heads + 2 * kvHeads) * D, C],
-      out: [C, heads * D],
-      gateUp: [2 * F, C],
-      down: [C, F],
-    },
+    // Values are float32 from the hidden states on: a critic's head costs next to nothing.
+    head: head === "value" ? { N: 1, K: C, dtype: "f32" } : { N: vocab, K: C, dtype },
+    qkv: { N: (heads + 2 * kvHeads) * D, K: C, dtype },
+    out: { N: C, K: heads * D, dtype },
+    gateUp: { N: 2 * F, K: C, dtype },
+    down: { N: C, K: F, dtype },
+  };
+}
+
+/** How the parameters of a model are held. */
+export interface ParameterOptions {
+  /** With gradients. */
+  readonly train: boolean;
+  /** Type of the packed matrices; that of a value head is float32. */
+  readonly weights: Precision;
+}
+
+/**
+ * The buffers of a model's parameters: `(P)` float32 for the weights and for their gradients, raw bytes
+ * `(L, bytes)` for each kind of packed matrix.
+ *
+ * @param bytes Bytes of a packed matrix `(N, K)`, as the backend lays it out.
+ */
+export function parameterSpecs(
+  config: ModelConfig,
+  head: HeadKind,
+  { train, weights }: ParameterOptions,
+  bytes: (N: number, K: number, dtype: Precision) => number,
+): TensorSpecs<"master" | "grads" | Matrix> {
+  const { size } = parameterLayout(config, head);
+  const kinds = matrices(config, head, weights);
+  const packed = (kind: Matrix, count = config.layers) => {
+    const { N, K, dtype } = kinds[kind];
+    return ["u8", count, bytes(N, K, dtype)] as const;
+  };
+  return {
+    master: ["f32", size],
+    grads: ["f32", train ? size : 0],
+    head: packed("head", 1),
+    qkv: packed("qkv"),
+    out: packed("out"),
+    gateUp: packed("gateUp"),
+    down: packed("down"),
   };
 }
 
@@ -202,44 +243,31 @@ export class Parameters implements Disposable {
   readonly head: PackedWeight;
   /** Packed matrices of each layer. */
   readonly layers: readonly PackedLayer[];
-  readonly #memory: Allocation[] = [];
+  readonly #memory: Disposable;
   readonly #matrices: [PackedWeight, Tensor][] = [];
 
   /** Allocates everything; the contents are undefined until loaded or initialised. */
-  constructor(
-    device: Device,
-    config: ModelConfig,
-    head: HeadKind,
-    options: { train: boolean; weights: Precision },
-  ) {
+  constructor(device: Device, config: ModelConfig, head: HeadKind, options: ParameterOptions) {
     this.layout = parameterLayout(config, head);
-    const flat = () => {
-      const memory = device.alloc("f32", [this.layout.size]);
-      this.#memory.push(memory);
-      return viewParameters(memory.tensor, this.layout, config);
-    };
-    this.master = flat();
-    if (options.train) this.grads = flat();
-    const shapes = packedShapes(config, head);
-    const { weights } = options;
-    const pack = (
-      w: Tensor,
-      [N, K]: readonly [number, number],
-      dtype = weights,
-    ): PackedWeight => {
-      const memory = device.alloc("u8", [packedBytes(device, N, K, dtype)]);
-      this.#memory.push(memory);
-      const packed: PackedWeight = { data: memory.tensor, N, K, dtype };
+    const bytes = (N: number, K: number, dtype: Precision) => packedBytes(device, N, K, dtype);
+    const memory = new TensorSet(device, parameterSpecs(config, head, options, bytes));
+    this.#memory = memory;
+    const { t } = memory;
+    this.master = viewParameters(t.master, this.layout, config);
+    if (options.train) this.grads = viewParameters(t.grads, this.layout, config);
+    const kinds = matrices(config, head, options.weights);
+    const pack = (kind: Matrix, l: number, w: Tensor): PackedWeight => {
+      const [, size] = t[kind].shape;
+      const packed = { ...kinds[kind], data: t[kind].view(l * size, [size]) };
       this.#matrices.push([packed, w]);
       return packed;
     };
-    // Values are float32 from the hidden states on: a critic's head costs next to nothing.
-    this.head = pack(this.master.head, shapes.head, head === "value" ? "f32" : weights);
-    this.layers = this.master.layers.map((layer) => ({
-      qkv: pack(layer.qkv, shapes.layer.qkv),
-      out: pack(layer.out, shapes.layer.out),
-      gateUp: pack(layer.gateUp, shapes.layer.gateUp),
-      down: pack(layer.down, shapes.layer.down),
+    this.head = pack("head", 0, this.master.head);
+    this.layers = this.master.layers.map((w, l) => ({
+      qkv: pack("qkv", l, w.qkv),
+      out: pack("out", l, w.out),
+      gateUp: pack("gateUp", l, w.gateUp),
+      down: pack("down", l, w.down),
     }));
   }
 
@@ -250,6 +278,6 @@ export class Parameters implements Disposable {
 
   /** Frees masters, gradients and packed copies. */
   [Symbol.dispose](): void {
-    for (const memory of this.#memory) memory[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 }

@@ -10,81 +10,81 @@
  * @module
  */
 import {
-  type Allocation,
-  type Device,
   gae,
   type Stream,
-  type Tensor,
+  type Tensors,
+  TensorSet,
+  type TensorSpecs,
   whiten,
 } from "../../ffi/mod.ts";
 import type { PpoConfig } from "./config.ts";
 import type { Experience, ScoredEpisode } from "./experience.ts";
 
-/**
- * Bytes of a {@linkcode BatchTensors} over N actions and S segments.
- *
- * @param more Arrays over the actions that are `put` beside its own five.
- */
-export function batchTensorBytes(actions: number, segments: number, more: number): number {
-  return 4 * ((5 + more) * actions + 2 * segments + 1);
+/** Arrays over the actions and segments of one rollout. */
+export type RolloutTensor =
+  | "logprobs"
+  | "rewards"
+  | "values"
+  | "advantages"
+  | "returns"
+  | "segments"
+  | "link"
+  | "refLogprobs"
+  | "oldLogprobs"
+  | "isWeights";
+
+/** What N actions in S segments take on the device, as far as the config needs it. */
+export function rolloutSpecs(
+  N: number,
+  S: number,
+  config: Pick<PpoConfig, "klCoefficient" | "importanceCap">,
+): TensorSpecs<RolloutTensor> {
+  const referred = config.klCoefficient > 0 ? N : 0;
+  const weighted = config.importanceCap === null ? 0 : N;
+  return {
+    /** Log-probs at sampling time. */
+    logprobs: ["f32", N],
+    /** A segment's reward stands on its last action. */
+    rewards: ["f32", N],
+    /** What the critic expected; zero until it is asked. */
+    values: ["f32", N],
+    /** Filled by `estimateAdvantages`. */
+    advantages: ["f32", N],
+    /** The critic's targets, filled likewise. */
+    returns: ["f32", N],
+    /** Where the segments begin. */
+    segments: ["i32", S + 1],
+    /** How much of the next segment's value flows back. */
+    link: ["f32", S],
+    /** Log-probs of the reference policy, for a KL term. */
+    refLogprobs: ["f32", referred],
+    /** Log-probs of the training pass before the first update, where actions are weighted. */
+    oldLogprobs: ["f32", weighted],
+    /** The weights: how much likelier an action is to the training pass than to the sampler. */
+    isWeights: ["f32", weighted],
+  };
 }
 
-/** Device arrays over the N actions and S segments of one rollout. */
-export class BatchTensors implements Disposable {
-  /** `(N)` float32: log-probs at sampling time. */
-  readonly logprobs: Tensor;
-  /** `(N)` float32: a segment's reward stands on its last action. */
-  readonly rewards: Tensor;
-  /** `(N)` float32: what the critic expected; zero until it is asked. */
-  readonly values: Tensor;
-  /** `(N)` float32, filled by `estimateAdvantages`. */
-  readonly advantages: Tensor;
-  /** `(N)` float32: the critic's targets, filled likewise. */
-  readonly returns: Tensor;
-  /** `(S + 1)` int32: where the segments begin. */
-  readonly segments: Tensor;
-  /** `(S)` float32: how much of the next segment's value flows back. */
-  readonly link: Tensor;
-  readonly #device: Device;
-  readonly #memory: Allocation[] = [];
-
-  /** Uploads an experience; values start at zero. */
-  constructor(stream: Stream, experience: Experience) {
-    this.#device = stream.device;
-    const { logprobs, rewards, segments, link } = experience;
-    this.logprobs = this.put(stream, logprobs);
-    this.rewards = this.put(stream, rewards);
-    this.segments = this.put(stream, segments);
-    this.link = this.put(stream, link);
-    this.values = this.#alloc("f32", logprobs.length);
-    this.advantages = this.#alloc("f32", logprobs.length);
-    this.returns = this.#alloc("f32", logprobs.length);
-    stream.fill(this.values, 0);
-  }
-
-  /** Uploads one more array; it lives as long as the batch. */
-  put(stream: Stream, data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Tensor {
-    const tensor = this.#alloc(data instanceof Float32Array ? "f32" : "i32", data.length);
-    stream.upload(tensor, data);
-    return tensor;
-  }
-
-  #alloc(dtype: "f32" | "i32", size: number): Tensor {
-    const memory = this.#device.alloc(dtype, [size]);
-    this.#memory.push(memory);
-    return memory.tensor;
-  }
-
-  /** Frees them all. */
-  [Symbol.dispose](): void {
-    for (const memory of this.#memory) memory[Symbol.dispose]();
-  }
+/** Uploads an experience; values start at zero. */
+export function uploadRollout(
+  stream: Stream,
+  { logprobs, rewards, segments, link }: Experience,
+  config: PpoConfig,
+): TensorSet<RolloutTensor> {
+  const rollout = new TensorSet(stream.device, rolloutSpecs(logprobs.length, link.length, config));
+  const { t } = rollout;
+  stream.upload(t.logprobs, logprobs);
+  stream.upload(t.rewards, rewards);
+  stream.upload(t.segments, segments);
+  stream.upload(t.link, link);
+  stream.fill(t.values, 0);
+  return rollout;
 }
 
 /** Fills `batch.advantages`, and with a critic (values are in the batch) `batch.returns`. */
 export function estimateAdvantages(
   stream: Stream,
-  batch: BatchTensors,
+  batch: Tensors<RolloutTensor>,
   samples: readonly ScoredEpisode[],
   config: PpoConfig,
 ): void {

@@ -5,7 +5,6 @@
  * @module
  */
 import {
-  type Allocation,
   type Arena,
   cast,
   crossEntropyLoss,
@@ -21,18 +20,15 @@ import {
   type PpoLossOptions,
   type Precision,
   scatterAddRows,
+  specBytes,
   stat,
   type Stream,
   type Tensor,
+  TensorSet,
+  type TensorSpecs,
   valueLoss,
 } from "../../ffi/mod.ts";
-import {
-  activationBytes,
-  type Decoder,
-  type ForwardPass,
-  type ModelConfig,
-  packBatch,
-} from "../model/mod.ts";
+import { activationBytes, type Decoder, type ForwardPass, packBatch } from "../model/mod.ts";
 import { UserError } from "../base/mod.ts";
 import type { Pack } from "./packing.ts";
 
@@ -62,33 +58,38 @@ export type LossStats = Readonly<Record<Exclude<keyof typeof stat, "count">, num
 /** Most bytes of logits that exist at a time. */
 const workspaceBytes = 256 * 2 ** 20;
 
-/** Bytes that a learner takes for models of one shape. */
-export interface LearnerBytes {
-  /** Activations and what stands beside them. */
-  readonly arena: number;
-  /** Tiles of logits. */
-  readonly workspace: number;
-  /** What the losses count. */
-  readonly stats: number;
+/** What of a model decides how much memory its passes take. */
+export type LearnerModel = Pick<Decoder, "config" | "recompute" | "dtype">;
+
+/**
+ * The memory of a {@linkcode Learner}: activations and what stands beside them, tiles of logits, what the
+ * losses count. Each fits the largest of the models.
+ */
+export function learnerSpecs(
+  models: readonly LearnerModel[],
+  packTokens: number,
+): TensorSpecs<"arena" | "workspace" | "stats"> {
+  const most = (bytes: (model: LearnerModel) => number) => Math.max(...models.map(bytes));
+  return {
+    arena: ["u8", most((model) => packBytes(model, packTokens))],
+    workspace: [
+      "u8",
+      most(({ config: { vocab } }) =>
+        Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens))
+      ),
+    ],
+    stats: ["f32", stat.count],
+  };
 }
 
-/** Bytes of the memory that a {@linkcode Learner} allocates. */
-export function learnerBytes(
-  config: ModelConfig,
-  packTokens: number,
-  options: { recompute: boolean; dtype: Precision },
-): LearnerBytes {
-  const { hidden: C, vocab } = config;
-  const { recompute, dtype } = options;
+/** Bytes of arena that a pack of T tokens takes: its pass, and what stands beside it. */
+function packBytes({ config, recompute, dtype }: LearnerModel, T: number): number {
+  const { hidden: C } = config;
   // Beside the activations: hidden rows of the actions and their gradients (a critic's also in float32),
   // dHidden, ten scalars.
   const columns = dtypeBytes[dtype] * 3 * C + (dtype === "f32" ? 0 : 4 * 2 * C);
-  const rows = packTokens * (columns + 4 * 10) + 64 * 16;
-  return {
-    arena: activationBytes(config, packTokens, { recompute, dtype, train: true }) + rows,
-    workspace: Math.max(4 * vocab, Math.min(workspaceBytes, 4 * vocab * packTokens)),
-    stats: 4 * stat.count,
-  };
+  const rows = T * (columns + 4 * 10) + 64 * 16;
+  return activationBytes(config, T, { recompute, dtype, train: true }) + rows;
 }
 
 /** Runs packs of up to `packTokens` tokens through models of one shape. */
@@ -97,7 +98,7 @@ export class Learner implements Disposable {
   readonly #arena: Arena;
   readonly #workspace: Tensor;
   readonly #stats: Tensor;
-  readonly #memory: Allocation[] = [];
+  readonly #memory: Disposable;
   readonly #packTokens: number;
 
   /**
@@ -110,15 +111,12 @@ export class Learner implements Disposable {
   constructor(stream: Stream, decoders: readonly Decoder[], packTokens: number) {
     this.#stream = stream;
     this.#packTokens = packTokens;
-    const bytes = decoders.map((d) => learnerBytes(d.config, packTokens, d));
-    this.#arena = stream.device.arena(Math.max(...bytes.map(({ arena }) => arena)));
-    const alloc = (dtype: "u8" | "f32", size: number) => {
-      const memory = stream.device.alloc(dtype, [size]);
-      this.#memory.push(memory);
-      return memory.tensor;
-    };
-    this.#workspace = alloc("u8", Math.max(...bytes.map(({ workspace }) => workspace)));
-    this.#stats = alloc("f32", stat.count);
+    const { arena, ...specs } = learnerSpecs(decoders, packTokens);
+    using stack = new DisposableStack();
+    this.#arena = stack.use(stream.device.arena(specBytes({ arena })));
+    ({ workspace: this.#workspace, stats: this.#stats } =
+      stack.use(new TensorSet(stream.device, specs)).t);
+    this.#memory = stack.move();
     stream.fill(this.#stats, 0);
   }
 
@@ -277,7 +275,6 @@ export class Learner implements Disposable {
 
   /** Frees its memory; the models stay. */
   [Symbol.dispose](): void {
-    this.#arena[Symbol.dispose]();
-    for (const memory of this.#memory) memory[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 }

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { adamw, type Allocation, gradNorm, type Stream, type Tensor } from "../../ffi/mod.ts";
+import {
+  adamw,
+  gradNorm,
+  type Stream,
+  type Tensor,
+  TensorSet,
+  type TensorSpecs,
+} from "../../ffi/mod.ts";
 import { UserError } from "../base/mod.ts";
 import { type Decoder, valueHeadName } from "../model/mod.ts";
 
@@ -22,6 +29,11 @@ export interface AdamWOptions {
 /** Updates in a row whose gradients are not finite after which training stops. */
 const mostSkipped = 3;
 
+/** What an optimizer keeps of so many parameters: both moments, and the norm of the last gradients. */
+export function adamSpecs(parameters: number): TensorSpecs<"m" | "v" | "norm"> {
+  return { m: ["f32", parameters], v: ["f32", parameters], norm: ["f32", 1] };
+}
+
 /** First and second moments of one model, and its step count. */
 export class AdamW implements Disposable {
   /** `(P)` float32: decaying mean of the gradients. */
@@ -31,7 +43,7 @@ export class AdamW implements Disposable {
   readonly #decoder: Decoder;
   readonly #options: AdamWOptions;
   readonly #norm: Tensor;
-  readonly #memory: Allocation[] = [];
+  readonly #memory: Disposable;
   /** Steps taken; skipped ones do not count. */
   t = 0;
   /** Steps skipped in a row, up to now. */
@@ -41,16 +53,10 @@ export class AdamW implements Disposable {
   constructor(stream: Stream, decoder: Decoder, options: AdamWOptions) {
     this.#decoder = decoder;
     this.#options = options;
-    const alloc = (size: number) => {
-      const memory = stream.device.alloc("f32", [size]);
-      this.#memory.push(memory);
-      stream.fill(memory.tensor, 0);
-      return memory.tensor;
-    };
-    const { size } = decoder.params.layout;
-    this.m = alloc(size);
-    this.v = alloc(size);
-    this.#norm = alloc(1);
+    const memory = new TensorSet(stream.device, adamSpecs(decoder.params.layout.size));
+    this.#memory = memory;
+    ({ m: this.m, v: this.v, norm: this.#norm } = memory.t);
+    for (const tensor of Object.values(memory.t)) stream.fill(tensor, 0);
   }
 
   /**
@@ -99,6 +105,6 @@ export class AdamW implements Disposable {
 
   /** Frees the moments. */
   [Symbol.dispose](): void {
-    for (const memory of this.#memory) memory[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 }

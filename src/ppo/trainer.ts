@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Stream } from "../../ffi/mod.ts";
+import type { Stream, Tensors } from "../../ffi/mod.ts";
 import type { Random } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
@@ -21,7 +21,7 @@ import {
   type TrailingAccuracy,
 } from "../task/mod.ts";
 import { idsPerStep, type PpoConfig } from "./config.ts";
-import { BatchTensors, estimateAdvantages } from "./advantages.ts";
+import { estimateAdvantages, type RolloutTensor, uploadRollout } from "./advantages.ts";
 import { flatten, scored, type ScoredEpisode } from "./experience.ts";
 import { Learner, type PolicyTargets } from "./learner.ts";
 import { rolloutMetrics } from "./metrics.ts";
@@ -121,7 +121,8 @@ export class PpoTrainer implements Disposable {
     input.onPhase?.("critic");
     const experience = flatten(samples, config.stageDiscount);
     const { stream, critic: valueModel } = this.#parts;
-    using batch = new BatchTensors(stream, experience);
+    using memory = uploadRollout(stream, experience, config);
+    const batch = memory.t;
     if (valueModel) {
       for (const each of pack(samples, config.packTokens)) {
         this.#learner.values(valueModel, each, batch.values);
@@ -212,7 +213,7 @@ export class PpoTrainer implements Disposable {
 
   async #updateCritic(
     samples: readonly ScoredEpisode[],
-    batch: BatchTensors,
+    batch: Tensors<RolloutTensor>,
     lr: number,
   ): Promise<Record<string, number>> {
     const { stream, critic } = this.#parts;
@@ -242,7 +243,7 @@ export class PpoTrainer implements Disposable {
   async #updateActor(
     samples: readonly ScoredEpisode[],
     rollout: Float32Array,
-    batch: BatchTensors,
+    batch: Tensors<RolloutTensor>,
     lr: number,
   ): Promise<Record<string, number>> {
     const { stream, actor } = this.#parts;
@@ -259,7 +260,8 @@ export class PpoTrainer implements Disposable {
     const { reference } = this.#parts;
     let all: PolicyTargets = { advantages: batch.advantages, oldLogprobs: batch.logprobs };
     if (reference && klCoefficient > 0) {
-      const refLogprobs = batch.put(stream, await this.#logprobs(reference, samples));
+      const { refLogprobs } = batch;
+      stream.upload(refLogprobs, await this.#logprobs(reference, samples));
       all = { ...all, refLogprobs };
     }
     const norms: number[] = [];
@@ -275,8 +277,10 @@ export class PpoTrainer implements Disposable {
         // Decoupled PPO: the clip is around the training pass, the weight corrects for the sampler.
         const weights = change.map((each) => Math.min(importanceCap, Math.exp(each)));
         weighting["rollout/importance_weight_mean"] = mean(weights);
-        const oldLogprobs = batch.put(stream, before);
-        all = { ...all, oldLogprobs, isWeights: batch.put(stream, weights) };
+        const { oldLogprobs, isWeights } = batch;
+        stream.upload(oldLogprobs, before);
+        stream.upload(isWeights, weights);
+        all = { ...all, oldLogprobs, isWeights };
       }
     }
     let offset = 0;

@@ -1,17 +1,16 @@
 /**
  * The memory planner: what a training run takes on its device, before anything is allocated.
  *
- * The byte counts are those that the allocating code itself uses (`parameterBytes`, `learnerBytes`,
- * `engineBytes`, …), so a plan is what a run takes; only the rollout, whose length is not known
- * beforehand, is counted as if every turn spent its budget.
+ * It adds up the specs that the allocating code itself uses, so a plan is what a run takes; only the
+ * rollout, whose length is not known beforehand, is counted as if every turn spent its budget.
  *
  * @module
  */
-import { engineBytes } from "../engine/mod.ts";
+import { engineSpecs } from "../engine/mod.ts";
 import { formatBytes, UserError } from "../base/mod.ts";
-import { type HeadKind, type ModelConfig, parameterBytes, ropeTableSpecs } from "../model/mod.ts";
-import { batchTensorBytes, learnerBytes } from "../ppo/mod.ts";
-import { dtypeBytes, type Precision, specBytes } from "../../ffi/mod.ts";
+import { type HeadKind, type ModelConfig, parameterSpecs, ropeTableSpecs } from "../model/mod.ts";
+import { adamSpecs, learnerSpecs, rolloutSpecs } from "../ppo/mod.ts";
+import { dtypeBytes, type Precision, specBytes, type TensorSpecs } from "../../ffi/mod.ts";
 import type { TrainConfig } from "./config.ts";
 
 /** One line of the table. */
@@ -82,35 +81,39 @@ function modelRows(
   head: HeadKind,
   { train, weights, layout, parallel }: ModelKind,
 ): { rows: MemoryRow[]; host: number } {
-  const { flat, packed } = parameterBytes(model, head, weights, layout.packedBytes);
-  const row = (what: string, bytes: number) => ({ name: `${name}: ${what}`, bytes });
-  if (!train) return { rows: [row("weights", flat), row("packed weights", packed)], host: 0 };
-  const { ranks = 1, shard = "none", offload = "none" } = parallel ?? {};
-  const part = (bytes: number, of: boolean) => of ? Math.ceil(bytes / ranks) : bytes;
-  const master = part(flat, shard !== "none"), moments = 2 * master + 4; // and the gradient norm
+  const specs = parameterSpecs(model, head, { train, weights }, layout.packedBytes);
+  const { master: [, size], grads: _, ...packed } = specs;
+  const { ranks = 1, shard = "none", offload = "none" } = train && parallel || {};
+  /** A flat buffer, or a rank's share of it. */
+  const flat = (shared: boolean) => shared ? Math.ceil(size / ranks) : size;
+  const held = flat(shard !== "none"), master = { master: ["f32", held] } as const;
+  const moments = adamSpecs(held),
+    gradients = { grads: ["f32", flat(shard === "gradients")] } as const;
   const away = offload === "optimizer", whole = !away && (shard === "none" || ranks === 1);
   // The embedding is read from the float32 weights where they are whole, else from a copy like the packed.
-  const embedding = dtypeBytes[weights] * model.vocab * model.hidden;
+  const embedding = { embedding: [weights, model.vocab, model.hidden] } as const;
+  const row = (what: string, specs: TensorSpecs) => [
+    { name: `${name}: ${what}`, bytes: specBytes(specs) },
+  ];
   return {
     rows: [
-      ...(away ? [] : [row("weights", master)]),
-      row("packed weights", packed),
-      ...(whole ? [] : [row("embedding", embedding)]),
-      row("gradients", part(flat, shard === "gradients")),
-      ...(away ? [] : [row("Adam moments", moments)]),
+      ...(away ? [] : row("weights", master)),
+      ...row("packed weights", packed),
+      ...(whole ? [] : row("embedding", embedding)),
+      ...(train ? row("gradients", gradients) : []),
+      ...(train && !away ? row("Adam moments", moments) : []),
     ],
-    host: away ? master + moments : 0,
+    host: away ? specBytes(master) + specBytes(moments) : 0,
   };
 }
 
-/** Bytes of the arrays over one rollout in which every turn spends its budget. */
-function rolloutBytes({ task, budgets, ppo, parallel }: TrainConfig): number {
+/** The arrays over one rollout in which every turn spends its budget. */
+function longestRollout({ task, budgets, ppo, parallel }: TrainConfig): TensorSpecs {
   const { answer, ...stages } = budgets;
   const turns = task === "baseline" ? [answer] : Object.values(stages);
   const episodes = Math.ceil(ppo.prompts / parallel.ranks) * ppo.samples;
   const actions = episodes * turns.reduce((a, b) => a + b, 0);
-  const more = (ppo.klCoefficient > 0 ? 1 : 0) + (ppo.importanceCap === null ? 0 : 2);
-  return batchTensorBytes(actions, episodes * turns.length, more);
+  return rolloutSpecs(actions, episodes * turns.length, ppo);
 }
 
 /** Adds up what `train` will allocate for a config and the model that it starts from. */
@@ -122,8 +125,9 @@ export function planMemory(
   const critic = config.ppo.estimator === "gae", reference = config.ppo.klCoefficient > 0;
   const models = 1 + Number(critic) + Number(reference);
   const layout = layouts[limits.backend ?? "cpu"], { dtype, kvTile } = layout;
-  const learner = learnerBytes(model, config.ppo.packTokens, { ...config, dtype });
-  const engine = engineBytes(model, { ...config.engine, ...limits }, kvTile, dtype);
+  const passed = { config: model, recompute: config.recompute, dtype };
+  const { arena, ...learner } = learnerSpecs([passed], config.ppo.packTokens);
+  const engine = engineSpecs(model, { ...config.engine, ...limits }, kvTile, dtype);
   const kind = { weights: config.weights ?? dtype, layout, parallel: config.parallel };
   const parts = [
     modelRows("actor", model, "lm", { ...kind, train: true }),
@@ -133,11 +137,11 @@ export function planMemory(
   const rows = [
     ...parts.flatMap((part) => part.rows),
     { name: "RoPE tables", bytes: models * specBytes(ropeTableSpecs(model, model.maxPositions)) },
-    { name: "activations of a pack", bytes: learner.arena },
-    { name: "loss workspace", bytes: learner.workspace + learner.stats },
-    { name: "KV cache", bytes: engine.cache },
-    { name: "engine buffers", bytes: engine.buffers },
-    { name: "rollout, at most", bytes: rolloutBytes(config) },
+    { name: "activations of a pack", bytes: specBytes({ arena }) },
+    { name: "loss workspace", bytes: specBytes(learner) },
+    { name: "KV cache", bytes: specBytes(engine.cache) },
+    { name: "engine buffers", bytes: specBytes(engine.layers) + specBytes(engine.state) },
+    { name: "rollout, at most", bytes: specBytes(longestRollout(config)) },
   ];
   return {
     rows,
@@ -180,8 +184,8 @@ export function generationCache(
     );
   const bytes = (cacheTokens: number) => {
     const sizes = { ...options, maxSequences: parallel, cacheTokens };
-    const { cache, buffers } = engineBytes(model, sizes, kvTile, dtype);
-    return fixed + cache + buffers;
+    const { cache, layers, state } = engineSpecs(model, sizes, kvTile, dtype);
+    return fixed + specBytes(cache) + specBytes(layers) + specBytes(state);
   };
   // A block more for each sequence: the block in which a shared prompt ends is copied.
   const longest = round(maxTokens) + kvTile, most = parallel * longest;

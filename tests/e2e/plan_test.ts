@@ -112,6 +112,45 @@ for (const [name, changes] of [["Qwen2", {}], ["Qwen3", families.Qwen3]] as cons
   );
 }
 
+Deno.test("memory: whoever runs out of it halfway leaves nothing behind", async () => {
+  using device = await Device.open();
+  using stream = device.stream();
+  const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
+  using decoder = new Decoder(stream, tinyConfig(), { head: "lm", train: true });
+  const sizes = { maxSequences: 2, cacheTokens: 64, maxTokens: 32, stop: [] };
+  const makers: Record<string, () => Disposable> = {
+    decoder: () => new Decoder(stream, tinyConfig(), { head: "value", train: true }),
+    optimizer: () => new AdamW(stream, decoder, adam),
+    learner: () => new Learner(stream, [decoder], 32),
+    engine: () => new Engine(stream, decoder, sizes),
+  };
+  const { alloc } = Device.prototype, before = device.allocatedBytes;
+  /** Whether `make` succeeds with so many allocations. */
+  const suffices = (make: () => Disposable, allowed: number) => {
+    Device.prototype.alloc = function (...args) {
+      if (allowed-- === 0) throw new Error("no more memory");
+      return alloc.apply(this, args);
+    };
+    try {
+      make()[Symbol.dispose]();
+      return true;
+    } catch (error) {
+      assertEquals((error as Error).message, "no more memory");
+      return false;
+    } finally {
+      Device.prototype.alloc = alloc;
+    }
+  };
+  for (const [name, make] of Object.entries(makers)) {
+    let allowed = 0;
+    for (; !suffices(make, allowed); allowed++) {
+      assertEquals(device.allocatedBytes, before, `${name} with ${allowed} allocations`);
+    }
+    assert(allowed > 1, name);
+    assertEquals(device.allocatedBytes, before, name);
+  }
+});
+
 Deno.test("plan: train refuses what does not fit before it allocates or leaves a folder", async () => {
   await using dir = await TempDir.make();
   const out = `${dir.path}/run`;

@@ -1,12 +1,12 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import {
-  BatchTensors,
   estimateAdvantages,
   flatten,
   groupAdvantages,
   type PpoConfig,
   ppoSchema,
   type ScoredEpisode,
+  uploadRollout,
 } from "../../src/ppo/mod.ts";
 import type { Segment, Stage } from "../../src/task/mod.ts";
 import { Lab } from "../native.ts";
@@ -52,11 +52,11 @@ Deno.test("reinforce++: the reward to go of the segment, whitened, whatever lamb
   using lab = await Lab.open({ threads: 1 });
   const samples = [sample(0, [["fast", 2, 1], ["verify", 1, 0.5]]), sample(0, [["fast", 1, 0]])];
   const config: PpoConfig = { ...ppoSchema.parse({ estimator: "reinforce++" }), lambda: 0 };
-  using batch = new BatchTensors(lab.stream, flatten(samples, 0));
-  estimateAdvantages(lab.stream, batch, samples, config);
+  using rollout = uploadRollout(lab.stream, flatten(samples, 0), config);
+  estimateAdvantages(lab.stream, rollout.t, samples, config);
   const toGo = [1, 1, 0.5, 0];
   const mean = 2.5 / 4;
   const deviation = Math.sqrt(toGo.reduce((sum, r) => sum + (r - mean) ** 2, 0) / 4);
-  const advantages = await lab.f32(batch.advantages);
+  const advantages = await lab.f32(rollout.t.advantages);
   toGo.forEach((r, i) => assertAlmostEquals(advantages[i], (r - mean) / deviation, 1e-5));
 });
