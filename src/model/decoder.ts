@@ -9,6 +9,7 @@
  */
 import {
   type Arena,
+  arenaBytes,
   arenaTensors,
   attentionBackward,
   attentionForward,
@@ -34,7 +35,6 @@ import {
   layerGradientSpecs,
   layerSpecs,
 } from "./layer.ts";
-import { activationBytes } from "./memory.ts";
 import { type HeadKind, Parameters } from "./parameters.ts";
 import { ropeTable } from "./rope.ts";
 
@@ -104,6 +104,45 @@ export interface DecoderOptions {
   readonly weights?: Precision;
 }
 
+/** The tensors of a pass over T tokens that belong to no layer. */
+function passSpecs(config: ModelConfig, T: number, dtype: Precision, keepAll: boolean) {
+  const { hidden: C } = config;
+  return {
+    hidden: [dtype, T, C],
+    last: [dtype, T, C],
+    lastRstd: ["f32", T],
+    /** Where a layer's output survives the release of its memory, together with `last`. */
+    delta: [dtype, keepAll ? 0 : T, C],
+  } satisfies TensorSpecs;
+}
+
+/** How a packed batch is passed through a decoder. */
+export interface PassOptions {
+  /** With a backward pass. */
+  readonly train: boolean;
+  /** Only each layer's input is kept between the two. */
+  readonly recompute: boolean;
+  /** Element type of the activations. */
+  readonly dtype: Precision;
+}
+
+/**
+ * Bytes of arena that a packed batch of T tokens, its forward and, with `train`, its backward pass (the
+ * gradient of the hidden states included) take; the most they do is with T sequences.
+ */
+export function activationBytes(config: ModelConfig, T: number, options: PassOptions): number {
+  const { train, recompute, dtype } = options;
+  const keepAll = train && !recompute;
+  const { x, ...inner } = layerSpecs(config, T, dtype);
+  const gradients = train
+    ? arenaBytes({ dHidden: x, dx: x, ...layerGradientSpecs(config, T, dtype) })
+    : 0;
+  return arenaBytes({ ids: ["i32", T], positions: ["i32", T], cuSeqlens: ["i32", T + 1] }) +
+    arenaBytes(passSpecs(config, T, dtype, keepAll)) + gradients +
+    (train ? config.layers : 1) * arenaBytes({ x }) +
+    (keepAll ? config.layers : 1) * arenaBytes(inner);
+}
+
 /** The table of cosines and sines: `(P, D)`. */
 export function ropeTableSpecs(config: ModelConfig, positions: number): TensorSpecs<"cosSin"> {
   return { cosSin: ["f32", positions, config.headDim] };
@@ -153,7 +192,7 @@ export class Decoder implements Disposable {
 
   /**
    * Bytes of arena that a packed batch of `tokens` tokens, its `forward` and, with `train`, its
-   * `backward` (`dHidden` included) take at most.
+   * `backward` (`dHidden` included) take.
    */
   activationBytes(tokens: number, options: { train: boolean }): number {
     const { recompute, dtype } = this;
@@ -172,16 +211,15 @@ export class Decoder implements Disposable {
   ): ForwardPass {
     const T = batch.ids.size, C = this.config.hidden;
     const { master } = this.params;
-    const alloc = () => arena.alloc(this.dtype, [T, C]);
-    const hidden = alloc(), last = alloc(), lastRstd = arena.alloc("f32", [T]);
     const keepAll = options.keep && !this.recompute;
-    // Where a layer's output survives the release of its memory.
-    const survivor = keepAll ? undefined : { delta: alloc(), residual: last };
+    const pass = arenaTensors(arena, passSpecs(this.config, T, this.dtype, keepAll));
+    const { hidden, last, lastRstd, delta } = pass;
+    const survivor = keepAll ? undefined : { delta, residual: last };
     const layers: (LayerActivations | Tensor)[] = [];
     let carry: Carry | undefined;
     for (let l = 0; l < this.config.layers; l++) {
       const begin = arena.mark();
-      const x = alloc();
+      const x = arena.alloc(this.dtype, [T, C]);
       const afterInput = arena.mark();
       if (!carry) embeddingForward(stream, { out: x, ids: batch.ids, table: master.embedding });
       const { activations, output } = this.#layerForward(stream, arena, batch, l, x, carry);

@@ -16,7 +16,6 @@ export * from "./init.ts";
 export * from "./inspect.ts";
 export * from "./layer.ts";
 export * from "./load.ts";
-export * from "./memory.ts";
 export * from "./paged.ts";
 export * from "./parameters.ts";
 export { qwen2Pattern } from "./pretokenizer.ts";

@@ -6,9 +6,10 @@
  */
 import {
   type Arena,
+  arenaBytes,
+  arenaTensors,
   cast,
   crossEntropyLoss,
-  dtypeBytes,
   gatherRows,
   type HeadGradients,
   linearBackwardInput,
@@ -18,7 +19,6 @@ import {
   lmHeadLogprobs,
   ppoLoss,
   type PpoLossOptions,
-  type Precision,
   scatterAddRows,
   specBytes,
   stat,
@@ -82,14 +82,40 @@ export function learnerSpecs(
   };
 }
 
-/** Bytes of arena that a pack of T tokens takes: its pass, and what stands beside it. */
-function packBytes({ config, recompute, dtype }: LearnerModel, T: number): number {
-  const { hidden: C } = config;
-  // Beside the activations: hidden rows of the actions and their gradients (a critic's also in float32),
-  // dHidden, ten scalars.
-  const columns = dtypeBytes[dtype] * 3 * C + (dtype === "f32" ? 0 : 4 * 2 * C);
-  const rows = T * (columns + 4 * 10) + 64 * 16;
-  return activationBytes(config, T, { recompute, dtype, train: true }) + rows;
+/** The rows of a pass that predict the n actions of a pack. */
+function rowSpecs({ config: { hidden: C }, dtype }: LearnerModel, n: number) {
+  return { index: ["i32", n], rows: [dtype, n, C] } satisfies TensorSpecs;
+}
+
+/** What a loss of the policy reads and writes. */
+function policySpecs({ config: { hidden: C }, dtype }: LearnerModel, n: number) {
+  return {
+    targets: ["i32", n],
+    weights: ["f32", n],
+    logprobs: ["f32", n],
+    drows: [dtype, n, C],
+  } satisfies TensorSpecs;
+}
+
+/** What the value loss reads and writes. The head works in float32: other rows need a copy. */
+function valueSpecs({ config: { hidden: C }, dtype }: LearnerModel, n: number) {
+  const copied = dtype === "f32" ? 0 : n;
+  return {
+    weights: ["f32", n],
+    values: ["f32", n, 1],
+    dvalues: ["f32", n, 1],
+    wide: ["f32", copied, C],
+    dwide: ["f32", n, C],
+    drows: [dtype, copied, C],
+  } satisfies TensorSpecs;
+}
+
+/** Bytes of arena that a pack of T tokens takes: its pass, and what stands beside it for its actions. */
+function packBytes(model: LearnerModel, T: number): number {
+  const { config, recompute, dtype } = model;
+  const loss = Math.max(arenaBytes(policySpecs(model, T)), arenaBytes(valueSpecs(model, T)));
+  return activationBytes(config, T, { recompute, dtype, train: true }) +
+    arenaBytes(rowSpecs(model, T)) + loss;
 }
 
 /** Runs packs of up to `packTokens` tokens through models of one shape. */
@@ -123,8 +149,8 @@ export class Learner implements Disposable {
   /** Log-probs of the pack's actions `(n)`, without gradient, on the host. */
   async logprobs(decoder: Decoder, pack: Pack, temperature: number): Promise<Float32Array> {
     const { rows } = this.#forward(decoder, pack, false);
-    const logprobs = this.#arena.alloc("f32", [pack.rows.length]);
-    const targets = this.#put(pack.targets);
+    const { logprobs, targets } = arenaTensors(this.#arena, policySpecs(decoder, rows.shape[0]));
+    this.#stream.upload(targets, pack.targets);
     const head = this.#head(decoder, rows);
     lmHeadLogprobs(this.#stream, { ...head, logprobs, targets, temperature });
     return await this.#stream.download(logprobs, new Float32Array(logprobs.size));
@@ -133,7 +159,9 @@ export class Learner implements Disposable {
   /** The critic's values at the pack's actions, into `values (N)` at the pack's place. */
   values(critic: Decoder, pack: Pack, values: Tensor): void {
     const { rows } = this.#forward(critic, pack, false);
-    this.#valueHead(critic, rows, values.view(pack.offset, [pack.rows.length, 1]));
+    const n = rows.shape[0], { wide } = arenaTensors(this.#arena, valueSpecs(critic, n));
+    const y = values.view(pack.offset, [n, 1]);
+    linearForward(this.#stream, { y, x: this.#as(rows, wide), w: critic.params.head });
   }
 
   /** Accumulates gradients of the cross-entropy of the pack's actions, each with weight `weight`. */
@@ -166,22 +194,23 @@ export class Learner implements Disposable {
     const stream = this.#stream;
     const n = pack.rows.length;
     const { pass, rows, index } = this.#forward(critic, pack, true);
-    const values = this.#arena.alloc("f32", [n, 1]), dvalues = this.#arena.alloc("f32", [n]);
-    const wide = this.#valueHead(critic, rows, values);
+    const t = arenaTensors(this.#arena, valueSpecs(critic, n));
+    const wide = this.#as(rows, t.wide);
+    linearForward(stream, { y: t.values, x: wide, w: critic.params.head });
+    stream.fill(t.weights, weight);
     valueLoss(stream, {
       stats: this.#stats,
-      dvalues,
-      values: values.view(0, [n]),
+      dvalues: t.dvalues.view(0, [n]),
+      values: t.values.view(0, [n]),
       oldValues: all.oldValues.view(pack.offset, [n]),
       returns: all.returns.view(pack.offset, [n]),
-      weights: this.#weights(n, weight),
+      weights: t.weights,
       clip,
     });
-    const drows = this.#arena.alloc("f32", rows.shape);
-    const dy = dvalues.view(0, [n, 1]);
-    linearBackwardInput(stream, { dx: drows, dy, w: critic.params.head });
-    linearBackwardWeight(stream, { dw: critic.params.grads!.head, dy, x: wide });
-    this.#backward(critic, pass, this.#as(critic.dtype, drows), index);
+    linearBackwardInput(stream, { dx: t.dwide, dy: t.dvalues, w: critic.params.head });
+    const head = { dw: critic.params.grads!.head, dy: t.dvalues, x: wide };
+    linearBackwardWeight(stream, head);
+    this.#backward(critic, pass, this.#as(t.dwide, t.drows), index);
   }
 
   /** Reads and clears the accumulated statistics. */
@@ -200,15 +229,15 @@ export class Learner implements Disposable {
   ): void {
     const n = pack.rows.length;
     const { pass, rows, index } = this.#forward(decoder, pack, true);
-    const drows = this.#arena.alloc(decoder.dtype, rows.shape);
+    const { drows, ...t } = arenaTensors(this.#arena, policySpecs(decoder, n));
+    this.#stream.upload(t.targets, pack.targets);
+    this.#stream.fill(t.weights, weight);
     loss({
       ...this.#head(decoder, rows),
+      ...t,
       stats: this.#stats,
-      logprobs: this.#arena.alloc("f32", [n]),
       dh: drows,
       dw: decoder.params.grads!.head,
-      targets: this.#put(pack.targets),
-      weights: this.#weights(n, weight),
     });
     this.#backward(decoder, pass, drows, index);
   }
@@ -229,8 +258,8 @@ export class Learner implements Disposable {
     arena.release(0);
     const batch = packBatch(stream, arena, pack.samples.map((sample) => sample.ids));
     const pass = decoder.forward(stream, arena, batch, { keep });
-    const index = this.#put(pack.rows);
-    const rows = arena.alloc(decoder.dtype, [pack.rows.length, decoder.config.hidden]);
+    const { index, rows } = arenaTensors(arena, rowSpecs(decoder, pack.rows.length));
+    stream.upload(index, pack.rows);
     gatherRows(stream, { out: rows, x: pass.hidden, index });
     return { pass, rows, index };
   }
@@ -246,31 +275,11 @@ export class Learner implements Disposable {
     return { h, w: decoder.params.head, workspace: this.#workspace };
   }
 
-  /** Values `(n, 1)` of hidden rows; returns the rows in float32, as the head reads them. */
-  #valueHead(critic: Decoder, rows: Tensor, values: Tensor): Tensor {
-    const wide = this.#as("f32", rows);
-    linearForward(this.#stream, { y: values, x: wide, w: critic.params.head });
-    return wide;
-  }
-
-  /** The tensor in another precision; itself where it has it. */
-  #as(dtype: Precision, tensor: Tensor): Tensor {
-    if (tensor.dtype === dtype) return tensor;
-    const converted = this.#arena.alloc(dtype, tensor.shape);
-    cast(this.#stream, { dst: converted, src: tensor });
-    return converted;
-  }
-
-  #put(data: Int32Array<ArrayBuffer>): Tensor {
-    const tensor = this.#arena.alloc("i32", [data.length]);
-    this.#stream.upload(tensor, data);
-    return tensor;
-  }
-
-  #weights(n: number, weight: number): Tensor {
-    const tensor = this.#arena.alloc("f32", [n]);
-    this.#stream.fill(tensor, weight);
-    return tensor;
+  /** The tensor in the precision of `copy`: itself where it has it, else copied there. */
+  #as(tensor: Tensor, copy: Tensor): Tensor {
+    if (tensor.dtype === copy.dtype) return tensor;
+    cast(this.#stream, { dst: copy, src: tensor });
+    return copy;
   }
 
   /** Frees its memory; the models stay. */
