@@ -172,14 +172,14 @@ export interface PackedLayer {
 }
 
 /** What is packed: the head, and the matrices of each layer. */
-type Matrix = "head" | keyof PackedLayer;
+export type PackedMatrix = "head" | keyof PackedLayer;
 
 /** Shape and precision of the packed matrices. */
 function matrices(
   config: ModelConfig,
   head: HeadKind,
   dtype: Precision,
-): Record<Matrix, Omit<PackedWeight, "data">> {
+): Record<PackedMatrix, Omit<PackedWeight, "data">> {
   const { hidden: C, ffn: F, heads, kvHeads, headDim: D, vocab } = config;
   return {
     // Values are float32 from the hidden states on: a critic's head costs next to nothing.
@@ -203,17 +203,18 @@ export interface ParameterOptions {
  * The buffers of a model's parameters: `(P)` float32 for the weights and for their gradients, raw bytes
  * `(L, bytes)` for each kind of packed matrix.
  *
- * @param bytes Bytes of a packed matrix `(N, K)`, as the backend lays it out.
+ * @param bytes Bytes of a packed matrix `(N, K)`, as the backend lays it out. The matrix of the next layer
+ * begins right behind them, so they are a multiple of what the backend's loads need.
  */
 export function parameterSpecs(
   config: ModelConfig,
   head: HeadKind,
   { train, weights }: ParameterOptions,
   bytes: (N: number, K: number, dtype: Precision) => number,
-): TensorSpecs<"master" | "grads" | Matrix> {
+): TensorSpecs<"master" | "grads" | PackedMatrix> {
   const { size } = parameterLayout(config, head);
   const kinds = matrices(config, head, weights);
-  const packed = (kind: Matrix, count = config.layers) => {
+  const packed = (kind: PackedMatrix, count = config.layers) => {
     const { N, K, dtype } = kinds[kind];
     return ["u8", count, bytes(N, K, dtype)] as const;
   };
@@ -256,7 +257,7 @@ export class Parameters implements Disposable {
     this.master = viewParameters(t.master, this.layout, config);
     if (options.train) this.grads = viewParameters(t.grads, this.layout, config);
     const kinds = matrices(config, head, options.weights);
-    const pack = (kind: Matrix, l: number, w: Tensor): PackedWeight => {
+    const pack = (kind: PackedMatrix, l: number, w: Tensor): PackedWeight => {
       const [, size] = t[kind].shape;
       const packed = { ...kinds[kind], data: t[kind].view(l * size, [size]) };
       this.#matrices.push([packed, w]);
