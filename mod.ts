@@ -71,7 +71,6 @@ export {
   evaluate,
   type EvaluateOptions,
   type Evaluation,
-  type Grader,
   type Played,
   playEpisodes,
   type PlayOptions,
@@ -80,14 +79,16 @@ export {
   type SolveOptions,
 } from "./src/rollout/mod.ts";
 export {
+  type Comparison,
   grade,
   type GradeCounts,
+  type GradedProblem,
   type GradeOptions,
   GradePool,
   type GradePoolOptions,
+  type Grader,
   gradeResponse,
   type Reason,
-  type Verdict,
 } from "./src/grade/mod.ts";
 export {
   type Architecture,
@@ -116,5 +117,6 @@ export {
 } from "./src/model/mod.ts";
 export { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "./src/ppo/mod.ts";
 export * from "./src/task/mod.ts";
+export { tinyPrompts } from "./src/tiny/mod.ts";
 export { type PresetName, presets, type TrainConfig, trainConfigSchema } from "./src/setup/mod.ts";
-export { train, type TrainOptions } from "./src/train/mod.ts";
+export { type ReportRow, train, type TrainOptions, type TrainResults } from "./src/train/mod.ts";

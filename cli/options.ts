@@ -5,6 +5,10 @@
  */
 import type * as z from "npm:zod@^4";
 import { UserError } from "../src/base/mod.ts";
+import { builtinTasks } from "../src/task/mod.ts";
+
+/** The tasks that `--task` may name. */
+export const taskNames: readonly string[] = builtinTasks.map(({ name }) => name);
 
 /**
  * Parses option values with a schema.

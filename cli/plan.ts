@@ -29,7 +29,7 @@ const optionsSchema = z.object({
   config: z.string().optional(),
   model: z.string().optional(),
   memory: z.string().optional(),
-  device: deviceSchema.optional(),
+  device: z.optional(deviceSchema),
   json: z.boolean().default(false),
 });
 
@@ -67,8 +67,8 @@ async function show(raw: Record<string, unknown>): Promise<void> {
     : parseBytes(memory);
   const { tokenizer } = openTokenizer(config);
   const model = openModelConfig(config, tokenizer);
-  const { stop, maxTokens } = openTasks(config, tokenizer, model.eos);
-  const options = { stop, maxTokens, backend, deviceBytes } as const;
+  const { task, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
+  const options = { task, stop, maxTokens, backend, deviceBytes } as const;
   const plan = planMemory(config, model, options);
   const usable = usableBytes(deviceBytes), fits = plan.total <= usable;
   const changes = fits ? [] : fittingChanges(config, model, options);

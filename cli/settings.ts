@@ -4,22 +4,51 @@
  * @module
  */
 import { readJson, UserError } from "../src/base/mod.ts";
-import { parseTrainConfig, type TrainConfig } from "../src/setup/mod.ts";
+import { fitConfig, parseTrainConfig, type TrainConfig } from "../src/setup/mod.ts";
+import { builtinTasks } from "../src/task/mod.ts";
 
 /**
  * A config with a file laid over it, and single settings over both. Settings that are undefined leave
  * it as it is.
  *
+ * @param assignments `key.path=value`: the value as JSON, or as the text it is.
  * @throws {UserError} when the file cannot be read or the result is no training config.
  */
 export function layConfig(
   start: TrainConfig,
   file: string | undefined,
   settings: Record<string, unknown>,
+  assignments: readonly string[] = [],
 ): TrainConfig {
+  // Start and settings have been checked: what does not fit comes from the file or an assignment.
   const base = merge(start, file ? readConfig(file) : {});
-  // Start and settings have been checked: what does not fit comes from the file.
-  return parseTrainConfig(merge(base, settings), file ?? "options");
+  const parse = (value: unknown, where: string) =>
+    fitConfig(parseTrainConfig(value, where), builtinTasks, where);
+  const config = parse(merge(base, settings), file ?? "options");
+  if (assignments.length === 0) return config;
+  return parse(assignments.map(assignment).reduce(merge, config), "--set");
+}
+
+/** `a.b=1` as `{ a: { b: 1 } }`. */
+function assignment(text: string): Record<string, unknown> {
+  const [, path, value] = text.match(/^([\w+.-]+)=(.*)$/s) ?? [];
+  if (path === undefined) {
+    throw new UserError(`--set: "${text}" is no key=value`, {
+      hint: "write a dotted path and a value, for example --set ppo.clipHigh=0.28",
+    });
+  }
+  return path.split(".").reduceRight<unknown>(
+    (inner, key) => ({ [key]: inner }),
+    parsed(value),
+  ) as Record<string, unknown>;
+}
+
+function parsed(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
 }
 
 function readConfig(file: string): Record<string, unknown> {
@@ -31,7 +60,7 @@ function readConfig(file: string): Record<string, unknown> {
 }
 
 /** `over` laid over `base`, object by object. */
-function merge(base: object, over: Record<string, unknown>): Record<string, unknown> {
+function merge(base: object, over: object): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) {
     if (value === undefined) continue;

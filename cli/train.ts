@@ -6,10 +6,11 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { UserError } from "../src/base/mod.ts";
+import { estimators } from "../src/ppo/mod.ts";
 import { deviceSchema, presetNames, presets, type TrainConfig } from "../src/setup/mod.ts";
-import { RunFolder, train } from "../src/train/mod.ts";
+import { RunFolder, summarize, train } from "../src/train/mod.ts";
 import { interruptible } from "./interrupt.ts";
-import { checkOptions } from "./options.ts";
+import { checkOptions, taskNames } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { layConfig } from "./settings.ts";
 
@@ -19,12 +20,13 @@ const optionsSchema = z.object({
   config: z.string().optional(),
   model: z.string().optional(),
   data: z.string().optional(),
-  task: z.enum(["thinker", "baseline"]).optional(),
-  estimator: z.enum(["gae", "grpo", "reinforce++"]).optional(),
-  device: deviceSchema.optional(),
+  task: z.enum(taskNames).optional(),
+  estimator: z.enum(estimators).optional(),
+  device: z.optional(deviceSchema),
   steps: count.optional(),
   tokens: count.optional(),
   seed: z.int().nonnegative().optional(),
+  set: z.array(z.string()).default([]),
   out: z.string().optional(),
   resume: z.boolean().default(false),
 });
@@ -39,17 +41,21 @@ export function trainCommand() {
     .option("--config <file:string>", "JSON file whose settings replace the preset's.")
     .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
     .option("--data <file:string>", "Problems: JSONL, JSON or parquet (see `thinker data`).")
-    .option("--task <name:string>", "thinker (four stages) or baseline (plain question).")
-    .option("--estimator <name:string>", "gae (with a critic), grpo or reinforce++.")
+    .option("--task <name:string>", `How questions are asked: ${taskNames.join(", ")}.`)
+    .option("--estimator <name:string>", `${estimators.join(", ")}; only gae has a critic.`)
     .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.")
     .option("--steps <n:integer>", "PPO steps.")
     .option("--tokens <n:integer>", "Stop after n action tokens in the policy loss.")
     .option("--seed <n:integer>", "Seed of everything random.")
+    .option("--set <key=value:string>", "Any setting of config.json, by its dotted path.", {
+      collect: true,
+    })
     .option("--out <dir:string>", "Run folder (default: runs/<preset>-<task>-seed<seed>).")
     .option("--resume", "Go on from the latest checkpoint of the run in --out.")
     .example("learn sums on a laptop", "thinker train")
     .example("the plain baseline, same tokens", "thinker train --task baseline --tokens 500000")
     .example("real questions", "thinker train --data gsm8k.jsonl --steps 3")
+    .example("any setting", "thinker train --set ppo.clipHigh=0.28 --set budgets.slow=64")
     .action(async (options: Record<string, unknown>) => {
       const run = await resolve(options);
       await interruptible((signal) => show(run, signal));
@@ -65,7 +71,7 @@ interface Run {
 
 /** The preset (on resume: the run's own settings), then the file, then the options. */
 async function resolve(raw: Record<string, unknown>): Promise<Run> {
-  const { preset, config: file, out, resume, estimator, ...options } = checkOptions(
+  const { preset, config: file, out, resume, estimator, set, ...options } = checkOptions(
     optionsSchema,
     raw,
   );
@@ -73,13 +79,13 @@ async function resolve(raw: Record<string, unknown>): Promise<Run> {
     throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
   }
   const start = resume && out ? await RunFolder.savedConfig(out) : presets[preset];
-  const config = layConfig(start, file, { ...options, ppo: { estimator } });
+  const config = layConfig(start, file, { ...options, ppo: { estimator } }, set);
   return { config, out: out ?? await RunFolder.defaultPath(config), resume };
 }
 
 async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<void> {
   using progress = new Progress();
-  await train(config, {
+  const results = await train(config, {
     out,
     resume,
     signal,
@@ -88,12 +94,6 @@ async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<
     onNote: (text) => progress.note(text),
   });
   progress.end();
-  console.log(await Deno.readTextFile(`${out}/report.md`).then(summary));
+  console.log(summarize(results));
   console.log(`\nrun folder: ${out} (report.html, report.md, metrics.jsonl, checkpoints/)`);
-}
-
-/** The report up to its second heading: title and table of results. */
-function summary(report: string): string {
-  const second = report.indexOf("\n## ", report.indexOf("\n## ") + 1);
-  return (second < 0 ? report : report.slice(0, second)).trim();
 }

@@ -17,6 +17,7 @@ export {
   dtypeBytes,
   expectTensor,
   type Precision,
+  precisions,
   type Storage,
   Tensor,
 } from "./tensor.ts";

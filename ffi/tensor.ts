@@ -8,7 +8,9 @@
 export type DType = "f32" | "bf16" | "i32" | "u8";
 
 /** Element types that layers compute with; sums are float32 in both. */
-export type Precision = "f32" | "bf16";
+export const precisions = ["f32", "bf16"] as const;
+/** One of {@linkcode precisions}. */
+export type Precision = typeof precisions[number];
 
 /** Bytes of one element. */
 export const dtypeBytes: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, i32: 4, u8: 1 };

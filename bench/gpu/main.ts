@@ -139,10 +139,10 @@ async function decode(bench: Workbench, gpu: Gpu, options: Options): Promise<Res
 
 async function step(bench: Workbench, gpu: Gpu, options: Options): Promise<Result[]> {
   const sizes: StepSizes = options.micro
-    ? { model: microModel, prompts: 2, samples: 2, budget: 6, packTokens: 128, maxSequences: 4 }
+    ? { model: microModel, questions: 2, samples: 2, budget: 6, packTokens: 128, maxSequences: 4 }
     : {
       model: qwen15b,
-      prompts: 16,
+      questions: 16,
       samples: 16,
       budget: 1024,
       packTokens: 16_384,

@@ -7,17 +7,17 @@ import { Random } from "../../src/base/mod.ts";
 import { Engine } from "../../src/engine/mod.ts";
 import { grade } from "../../src/grade/mod.ts";
 import { Decoder, type ModelConfig, Tokenizer } from "../../src/model/mod.ts";
-import { tinyTokenizerJson } from "../../src/tiny/mod.ts";
+import { tinyPrompts, tinyTokenizerJson } from "../../src/tiny/mod.ts";
 import { PpoTrainer } from "../../src/ppo/mod.ts";
 import { presets } from "../../src/setup/mod.ts";
-import { BaselineTask, tinyPrompts, TrailingAccuracy } from "../../src/task/mod.ts";
+import { baseline, Task, TrailingAccuracy } from "../../src/task/mod.ts";
 import { randomDecoder } from "../models.ts";
 import { fillRandom, type Workbench } from "../workbench.ts";
 
 /** How large the step is. Every episode spends its whole budget: random weights hardly ever stop. */
 export interface StepSizes {
   readonly model: ModelConfig;
-  readonly prompts: number;
+  readonly questions: number;
   readonly samples: number;
   /** Tokens that each episode samples. */
   readonly budget: number;
@@ -37,14 +37,19 @@ export interface StepTimes {
 
 /** Runs a warm-up step and a measured one on the plain-question task. */
 export async function ppoStep({ device, stream }: Workbench, sizes: StepSizes): Promise<StepTimes> {
-  const { model, prompts, samples, budget, packTokens, maxSequences } = sizes;
+  const { model, questions, samples, budget, packTokens, maxSequences } = sizes;
   const codec = Tokenizer.fromJson(tinyTokenizerJson(), "the tiny tokenizer");
   const stop = [codec.id("<|im_end|>")];
   using actor = randomDecoder(stream, model, { train: true });
   using critic = new Decoder(stream, model, { head: "value", train: true });
   fillRandom(stream, critic.params.master.flat);
   critic.params.refresh(stream);
-  const task = new BaselineTask({ codec, prompts: tinyPrompts, budget, stop });
+  const task = new Task(baseline, {
+    codec,
+    prompts: tinyPrompts,
+    budgets: { answer: budget },
+    stop,
+  });
   const problem = { id: "sum", question: "47+85=", answer: "132" };
   const longest = task.maxTokens(64);
   using engine = new Engine(stream, actor, {
@@ -62,12 +67,12 @@ export async function ppoStep({ device, stream }: Workbench, sizes: StepSizes): 
     task,
     grade: (answer, gold) => grade(answer, gold).equal,
     trailing: new TrailingAccuracy(),
-  }, { ...presets.tiny.ppo, prompts, samples, packTokens, criticMiniBatches: 1 });
+  }, { ...presets.tiny.ppo, questions, samples, packTokens, criticMiniBatches: 1 });
   const run = async (step: number) => {
     const begin = performance.now();
-    const { metrics, samples: episodes } = await trainer.step({
+    const { metrics, episodes } = await trainer.step({
       step,
-      problems: Array.from({ length: prompts }, () => problem),
+      problems: Array.from({ length: questions }, () => problem),
       seed: 1n,
       random: new Random(1),
     });

@@ -70,15 +70,23 @@ export class Command {
     return this;
   }
 
-  /** Adds an option: `--resume` or `--steps <n:integer>`, of type string, number or integer. */
-  option(spec: string, description: string, settings: { default?: unknown } = {}): this {
+  /**
+   * Adds an option: `--resume` or `--steps <n:integer>`, of type string, number or integer; with `collect`
+   * it may come several times, and its values make a list.
+   */
+  option(
+    spec: string,
+    description: string,
+    settings: { default?: unknown; collect?: boolean } = {},
+  ): this {
     const [matched, flag, value, type] =
-      spec.match(/^(--[a-z-]+)(?: (<\w+):(string|number|integer)>)?$/) ?? [];
+      spec.match(/^(--[a-z-]+)(?: (<[\w=]+):(string|number|integer)>)?$/) ?? [];
     if (!matched) throw new Error(`the stand-in for cliffy knows no options like "${spec}"`);
     const option = new Option(value ? `${flag} ${value}>` : flag, description)
       .default(settings.default);
     if (type) {
-      option.argParser((text) => {
+      option.argParser((text, before: unknown) => {
+        if (settings.collect) return [...(before as unknown[] ?? []), convert(flag, type, text)];
         if (this.program.getOptionValueSource(option.attributeName()) === "cli") {
           throw new ValidationError(`Option "${flag}" was given twice.`);
         }

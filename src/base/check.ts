@@ -14,16 +14,28 @@ import type { Schema } from "./schema.ts";
  * @param where The file (and place in it) that the value came from, for the message.
  * @param hint What the user can do about a value that does not fit. A key that the schema does not know
  *   gets a hint of its own.
+ * @param renamed Dotted paths that had another name once, with the present one.
  * @throws {UserError} naming the dotted path of the first key that is wrong.
  */
-export function check<T>(schema: Schema<T>, value: unknown, where: string, hint: string): T {
+export function check<T>(
+  schema: Schema<T>,
+  value: unknown,
+  where: string,
+  hint: string,
+  renamed: Readonly<Record<string, string>> = {},
+): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const { error: cause } = result;
   // A misspelt key explains the missing one.
   const misspelt = cause.issues.find((issue) => issue.code === "unrecognized_keys");
   if (misspelt?.keys) {
-    const { path, keys: [key] } = misspelt;
+    const { path, keys: [key] } = misspelt, now = renamed[[...path, key].join(".")];
+    if (now) {
+      throw new UserError(`${where}: "${[...path, key].join(".")}" has another name now`, {
+        hint: `write ${now}`,
+      });
+    }
     const names = keysAt(schema, path);
     const near = closest(key, names);
     throw new UserError(`${where}: unknown key "${[...path, key].join(".")}"`, {

@@ -8,9 +8,6 @@ import { readJsonl } from "./jsonl.ts";
 /** Metric names (`step`, `reward/fast`, `ppo/entropy`, …) with their values. */
 export type Metrics = Record<string, number>;
 
-/** The order of stages in tables, legends and lines. `answer` is the baseline's only stage. */
-const STAGE_ORDER = ["fast", "verify", "slow", "summary", "answer", "final"];
-
 /** The order of key groups (the part before the slash); unknown groups follow by name. */
 const GROUP_ORDER = [
   "step",
@@ -38,34 +35,37 @@ export function stripClock(metrics: Metrics): Metrics {
   return Object.fromEntries(Object.entries(metrics).filter(([key]) => !clockKeys(key)));
 }
 
-/** Sorts stage names: fast, verify, slow, summary, answer, final, then any others by name. */
-export function compareStages(a: string, b: string): number {
-  return rank(STAGE_ORDER, a) - rank(STAGE_ORDER, b) || compareText(a, b);
-}
-
-/** Sorts metric names: by group, then by stage; clock keys come last. */
-export function compareKeys(a: string, b: string): number {
-  const [groupA, nameA] = split(a);
-  const [groupB, nameB] = split(b);
-  return Number(clockKeys(a)) - Number(clockKeys(b)) ||
-    rank(GROUP_ORDER, groupA) - rank(GROUP_ORDER, groupB) ||
-    compareText(groupA, groupB) || compareStages(nameA, nameB);
-}
-
-/** The same metrics with their keys in the order of {@link compareKeys}. */
-export function orderMetrics(metrics: Metrics): Metrics {
-  return Object.fromEntries(Object.entries(metrics).sort(([a], [b]) => compareKeys(a, b)));
+/**
+ * The same metrics with their keys in order: by group, inside a group by stage as `stages` lists them, then
+ * `final`, then by name; clock keys come last.
+ */
+export function orderMetrics(metrics: Metrics, stages: readonly string[]): Metrics {
+  const order = [...stages, "final"];
+  const compare = (a: string, b: string) => {
+    const [groupA, nameA] = split(a), [groupB, nameB] = split(b);
+    return Number(clockKeys(a)) - Number(clockKeys(b)) ||
+      rank(GROUP_ORDER, groupA) - rank(GROUP_ORDER, groupB) ||
+      compareText(groupA, groupB) ||
+      rank(order, nameA) - rank(order, nameB) || compareText(nameA, nameB);
+  };
+  return Object.fromEntries(Object.entries(metrics).sort(([a], [b]) => compare(a, b)));
 }
 
 /**
- * The part of `metrics` under `group/`, keyed by the rest of the name and in stage order:
- * `{"eval/slow": 0.2, "eval/fast": 0.5}` gives `[["fast", 0.5], ["slow", 0.2]]` for `eval`.
+ * The part of `metrics` under `group/`, keyed by the rest of the name, in the order of the metrics:
+ * `{"eval/fast": 0.5, "eval/slow": 0.2}` gives `[["fast", 0.5], ["slow", 0.2]]` for `eval`.
  */
 export function groupOf(metrics: Metrics, group: string): [string, number][] {
   return Object.entries(metrics)
     .filter(([key]) => split(key)[0] === group && key.includes("/"))
-    .map(([key, value]): [string, number] => [split(key)[1], value])
-    .sort(([a], [b]) => compareStages(a, b));
+    .map(([key, value]) => [split(key)[1], value]);
+}
+
+/** The names under `group/` of all lines, in the order of the line that has most of them, then as they come. */
+export function namesOf(lines: readonly Metrics[], group: string): string[] {
+  const listed = lines.map((line) => groupOf(line, group).map(([name]) => name));
+  const fullest = listed.reduce((most, names) => names.length > most.length ? names : most, []);
+  return [...new Set([...fullest, ...listed.flat()])];
 }
 
 /**
@@ -88,7 +88,7 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
   );
 }
 
-function rank(order: string[], name: string): number {
+function rank(order: readonly string[], name: string): number {
   const index = order.indexOf(name);
   return index < 0 ? order.length : index;
 }

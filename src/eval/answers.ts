@@ -5,14 +5,14 @@
  */
 import { hash64 } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
-import { type Episode, finalAnswer, type Stage } from "../task/mod.ts";
+import type { Episode } from "../task/mod.ts";
 import { firstId } from "../rollout/mod.ts";
 import { countReflections } from "./reflection.ts";
 
 /** One turn of an answer. */
 export interface AnswerTurn {
   /** The role of the turn. */
-  readonly stage: Stage;
+  readonly stage: string;
   /** Sampled tokens, the stop token included. */
   readonly tokens: number;
   /** The budget was spent before a stop token. */
@@ -21,9 +21,9 @@ export interface AnswerTurn {
   readonly text: string;
   /** The content of the last box; missing where there is none. */
   readonly answer?: string;
-  /** Verification only: what the model decided; missing where it decided nothing. */
+  /** Of a stage that judges: what the model decided; missing where it decided nothing. */
   readonly verdict?: "yes" | "no";
-  /** Whether the answer is right; missing for verification. */
+  /** Whether the answer is right; missing for a stage that judges. */
   readonly correct?: boolean;
 }
 
@@ -39,7 +39,7 @@ export interface Answer {
   readonly problem: string;
   /** The turns in the order they happened. */
   readonly turns: readonly AnswerTurn[];
-  /** The index of the turn whose answer counts, by the model's own verdict. */
+  /** The index of the turn whose answer counts, by the model's own verdict; -1 where none does. */
   readonly final: number;
 }
 
@@ -70,8 +70,7 @@ export function answerOf(
   episode: Episode,
   of: Pick<Answer, "set" | "id" | "sample" | "problem">,
 ): Answer {
-  const final = finalAnswer(episode);
-  if (!final) throw new Error(`episode ${episode.id} has no final turn`);
+  const { final } = episode;
   return {
     ...of,
     turns: episode.segments.map(({ stage, length, truncated, text, answer, verdict, correct }) => ({
@@ -83,7 +82,7 @@ export function answerOf(
       verdict,
       correct,
     })),
-    final: episode.segments.indexOf(final),
+    final: final ? episode.segments.indexOf(final) : -1,
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import type { DeviceChoice, Precision } from "../../ffi/mod.ts";
+import { type DeviceChoice, type Precision, precisions } from "../../ffi/mod.ts";
 import { join } from "node:path";
 import {
   check,
@@ -16,40 +16,35 @@ import {
   writeAtomic,
   writeError,
 } from "../base/mod.ts";
-import { parsePrompts, type ThinkerPrompts } from "../task/mod.ts";
 import { deviceSchema } from "../setup/mod.ts";
-
-/** How questions are asked: in stages, in the first stage alone, or plainly. */
-export type EvalMode = "thinker" | "fast" | "baseline";
+import type { Prompts } from "../task/mod.ts";
 
 /** Settings that an answer depends on: they never change within a folder. */
 export interface EvalMethod {
   /** The model folder. */
   readonly model: string;
   /** Tells the weights apart if they change under the same name. */
-  readonly weights: string;
-  readonly mode: EvalMode;
-  /** Most sampled tokens per stage; `answer` is the baseline's. */
-  readonly budgets: {
-    readonly fast: number;
-    readonly verify: number;
-    readonly slow: number;
-    readonly summary: number;
-    readonly answer: number;
-  };
-  /** Whether slow answers are summed up; changes no score. */
-  readonly summary: boolean;
-  readonly prompts: ThinkerPrompts;
+  readonly fingerprint: string;
+  /** How the questions are asked: the name of a task. */
+  readonly task: string;
+  /** Most sampled tokens of each stage, by name; what is missing is the task's own. */
+  readonly budgets: Readonly<Record<string, number>>;
+  /** Whether stages that change no answer are played, too: a summary. */
+  readonly complete: boolean;
+  /** The wording of the stages, by name; what is missing is the task's own. */
+  readonly prompts: Prompts;
+  /** How tokens are drawn; top-p 1 and top-k 0 cut nothing off. */
   readonly sampling: {
     readonly temperature: number;
     readonly topP: number;
     readonly topK: number;
   };
+  /** Key of the sampler. */
   readonly seed: number;
   /** Where answers are computed; `auto`: on a GPU where there is one. A folder names the one taken. */
   readonly device: DeviceChoice;
   /** What the matrix products read; null: what suits the device. */
-  readonly precision: Precision | null;
+  readonly weightDtype: Precision | null;
 }
 
 /** How much is asked: may grow from one call to the next, answers already there are kept. */
@@ -66,34 +61,30 @@ export interface EvalExtent {
 
 /** A whole evaluation. */
 export interface EvalConfig {
+  /** What every answer depends on. */
   readonly method: EvalMethod;
+  /** How much is asked. */
   readonly extent: EvalExtent;
 }
 
 const count = z.int().positive();
-const prompts: Schema<ThinkerPrompts> = z.custom<ThinkerPrompts>((value) => {
-  try {
-    return parsePrompts(value, "") !== undefined;
-  } catch {
-    return false;
-  }
-}, { error: "are no stage prompts" });
 
+/** Keys that had another name once. */
+const renamed = {
+  "method.weights": "method.fingerprint",
+  "method.mode": "method.task",
+  "method.summary": "method.complete",
+  "method.precision": "method.weightDtype",
+};
 /** What `config.json` of an evaluation holds. */
 const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>({
   method: z.strictObject<Fields<EvalMethod>>({
     model: z.string(),
-    weights: z.string(),
-    mode: z.enum(["thinker", "fast", "baseline"]),
-    budgets: z.strictObject<Fields<EvalMethod["budgets"]>>({
-      fast: count,
-      verify: count,
-      slow: count,
-      summary: count,
-      answer: count,
-    }),
-    summary: z.boolean(),
-    prompts,
+    fingerprint: z.string(),
+    task: z.string(),
+    budgets: z.record(z.string(), count),
+    complete: z.boolean(),
+    prompts: z.record(z.string(), z.string()),
     sampling: z.strictObject<Fields<EvalMethod["sampling"]>>({
       temperature: z.number().nonnegative(),
       topP: z.number().positive().max(1),
@@ -101,7 +92,7 @@ const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>(
     }),
     seed: z.int().nonnegative(),
     device: deviceSchema,
-    precision: z.enum(["f32", "bf16"]).nullable(),
+    weightDtype: z.enum(precisions).nullable(),
   }),
   extent: z.strictObject<Fields<EvalExtent>>({
     sets: z.array(z.string()).min(1),
@@ -175,7 +166,7 @@ export class EvalFolder {
   savedConfig(): Promise<EvalConfig> {
     const hint = `${this.path} is no folder of an evaluation: name another one with --out`;
     return Promise.resolve(
-      check(evalConfigSchema, readJson(this.config, hint), this.config, hint),
+      check(evalConfigSchema, readJson(this.config, hint), this.config, hint, renamed),
     );
   }
 }

@@ -8,7 +8,6 @@ import type { Problem } from "../data/mod.ts";
 import type { Answer, AnswerFacts } from "./answers.ts";
 import { titleOf } from "./benchmarks.ts";
 import type { Dialogue } from "../report/mod.ts";
-import { verifyReward } from "../task/mod.ts";
 import type { EvalSet, KnownAnswers } from "./types.ts";
 
 /** Dialogues that are shown of each set. */
@@ -22,8 +21,7 @@ const dialoguesPerSet = 8;
  */
 export async function chooseDialogues(
   log: string,
-  sets: readonly EvalSet[],
-  known: KnownAnswers,
+  { sets, known }: { readonly sets: readonly EvalSet[]; readonly known: KnownAnswers },
 ): Promise<Dialogue[]> {
   const problems = new Map(
     sets.map((
@@ -57,10 +55,7 @@ export async function chooseDialogues(
     found.push({ answer, problem: row, place: i, set });
   }
   found.sort((a, b) => a.set - b.set || a.place - b.place || a.answer.sample - b.answer.sample);
-  const fastAccuracy = new Map(sets.map(({ name }) => [name, trailingAccuracy(known, name)]));
-  return found.map(({ answer, problem }) =>
-    dialogueOf(answer, problem, fastAccuracy.get(answer.set)!)
-  );
+  return found.map(({ answer, problem }) => dialogueOf(answer, problem));
 }
 
 function sampleKey({ id, sample, problem }: Pick<Answer, "id" | "sample" | "problem">): string {
@@ -71,29 +66,21 @@ function courseOf(answer: AnswerFacts): string {
   return answer.turns.map(({ stage, correct, verdict }) => `${stage} ${verdict ?? correct}`).join();
 }
 
-/** Mean fast accuracy of a set, within the limits that training keeps it in. */
-function trailingAccuracy(known: KnownAnswers, set: string): number {
-  const all = [...known.get(set)!.values()].flat();
-  const right = all.filter((answer) => answer.turns[0].correct === true).length;
-  return Math.min(0.95, Math.max(0.05, right / Math.max(1, all.length)));
-}
-
-function dialogueOf(answer: Answer, problem: Problem, p: number): Dialogue {
+function dialogueOf(answer: Answer, problem: Problem): Dialogue {
   const { turns, set, id, sample } = answer;
-  const fastRight = turns[0].correct === true;
   return {
     id: sample === 0 ? id : `${id}, sample ${sample + 1}`,
     set: titleOf(set),
     question: problem.question,
     answer: problem.answer,
-    right: turns[answer.final].correct === true,
+    right: turns[answer.final]?.correct === true,
     turns: turns.map(({ stage, text, tokens, truncated, answer: boxed, verdict, correct }) => ({
       stage,
       response: text,
       tokens,
       truncated,
-      reward: stage === "verify" ? verifyReward(fastRight, verdict, p) : Number(correct === true),
-      outcome: stage === "verify"
+      // Only a turn that judges is not graded.
+      outcome: correct === undefined
         ? `verdict: ${verdict ?? "none"}`
         : `answer: ${boxed ?? "none"}${correct ? " (right)" : ""}`,
     })),

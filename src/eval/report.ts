@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { AnswerFacts } from "./answers.ts";
 import { benchmarks, titleOf } from "./benchmarks.ts";
 import {
   type Block,
@@ -15,19 +14,18 @@ import {
   toMarkdown,
 } from "../report/mod.ts";
 import { writeAtomic } from "../base/mod.ts";
-import type { EvalConfig, EvalFolder } from "./config.ts";
+import { judgedTurn } from "../task/mod.ts";
+import type { EvalFolder } from "./config.ts";
 import { chooseDialogues } from "./dialogues.ts";
-import type { EvalResults, EvalSet, KnownAnswers } from "./types.ts";
+import type { EvalResults, EvalSet, KnownAnswers, TaskWords } from "./types.ts";
 import {
   modelName,
-  modeNames,
   paperRows,
   reflectionTable,
   type ResultRow,
   resultRows,
   resultTable,
   samplingTable,
-  stages,
   stageSections,
 } from "./tables.ts";
 
@@ -45,11 +43,11 @@ export async function writeEvalReport(
   results: EvalResults,
   options: EvalReportOptions,
 ): Promise<void> {
-  const { config, sets } = results;
+  const { sets } = results;
   const ours = [results, ...options.compare].flatMap(resultRows);
   const paper = paperRows(ours);
-  const title = `Evaluation of ${modelName(config.method.model)}, ${modeNames[config.method.mode]}`;
-  const dialogues = await chooseDialogues(folder.answers, options.sets, options.known);
+  const title = titleOfReport(results);
+  const dialogues = await chooseDialogues(folder.answers, options);
   const scatter = scatterChart(
     {
       title: "Accuracy against tokens",
@@ -59,27 +57,27 @@ export async function writeEvalReport(
     [...ours, ...paper].flatMap(pointsOf),
   );
   const blocks: Block[] = [
-    { kind: "text", text: methodText(config) },
+    { kind: "text", text: methodText(results) },
     heading("Results"),
     resultTable(ours, paper),
     { kind: "notes", items: notesOf(results, options) },
     ...(scatter ? [{ kind: "charts" as const, charts: [scatter] }] : []),
     heading("Sampling"),
     samplingTable(sets),
-    ...stageSections(sets),
+    ...stageSections(results),
     heading("Reflection"),
     {
       kind: "text",
       text: "Mean occurrences per response of phrases that reconsider, over all sets.",
     },
-    reflectionTable(sets),
+    reflectionTable(results),
     heading("Lengths"),
     {
       kind: "text",
       text:
-        "Of the responses of all sets, by stage; a verdict is right if it fits the fast answer.",
+        "Of the responses of all sets, by stage; a verdict is right if it fits the answer it is about.",
     },
-    { kind: "charts", charts: lengthCharts(options.known) },
+    { kind: "charts", charts: lengthCharts(options.known, results.task.stages) },
     ...(dialogues.length > 0
       ? [heading("Dialogues"), { kind: "text" as const, text: dialogueText }, {
         kind: "dialogues" as const,
@@ -91,10 +89,24 @@ export async function writeEvalReport(
   await writeAtomic(folder.page, toHtml(title, blocks));
 }
 
+/** Title, method and table of results, as Markdown: what the report begins with. */
+export function summarizeEvaluation(
+  results: EvalResults,
+  compare: readonly EvalResults[] = [],
+): string {
+  const ours = [results, ...compare].flatMap(resultRows);
+  return toMarkdown(titleOfReport(results), [
+    { kind: "text", text: methodText(results) },
+    resultTable(ours, paperRows(ours)),
+  ]);
+}
+
+function titleOfReport({ config, task }: EvalResults): string {
+  return `Evaluation of ${modelName(config.method.model)}, ${task.title}`;
+}
+
 const dialogueText =
-  "A few of each set, one of every course that dialogues took, where there are as many. Rewards are " +
-  "those of training: verification is weighted with the measured fast accuracy of its set, and the " +
-  "summary without its log-probability term.";
+  "A few of each set, one of every course that dialogues took, where there are as many.";
 
 function pointsOf(row: ResultRow): Point[] {
   const name = row.name.replace(/ \(.*$/, "");
@@ -108,42 +120,38 @@ function pointsOf(row: ResultRow): Point[] {
 }
 
 /** Lengths of every stage's responses over all sets, right and wrong ones apart. */
-function lengthCharts(known: KnownAnswers) {
+function lengthCharts(known: KnownAnswers, stages: TaskWords["stages"]) {
   const all = [...known.values()].flatMap((answers) => [...answers.values()].flat());
-  return stages.map((stage) => {
+  return stages.map(({ name, judges }) => {
     const right: number[] = [], wrong: number[] = [];
-    for (const answer of all) {
-      for (const turn of answer.turns) {
-        if (turn.stage === stage) (turnIsRight(answer, turn) ? right : wrong).push(turn.tokens);
+    for (const { turns } of all) {
+      for (const [i, turn] of turns.entries()) {
+        if (turn.stage !== name) continue;
+        const isRight = judges
+          ? turn.verdict === (judgedTurn(turns, i, judges)?.correct === true ? "yes" : "no")
+          : turn.correct === true;
+        (isRight ? right : wrong).push(turn.tokens);
       }
     }
     return histogram(
-      { title: `Length of ${stage} responses`, xTitle: "tokens", yTitle: "responses" },
+      { title: `Length of ${name} responses`, xTitle: "tokens", yTitle: "responses" },
       [{ name: "right", values: right }, { name: "wrong", values: wrong }],
     );
   }).filter((chart) => chart !== null);
 }
 
-/** Whether a turn is right; a verdict is if it fits the fast answer. */
-function turnIsRight(answer: AnswerFacts, turn: AnswerFacts["turns"][number]): boolean {
-  if (turn.stage !== "verify") return turn.correct === true;
-  return turn.verdict === (answer.turns[0].correct === true ? "yes" : "no");
-}
-
-function methodText({ method, extent }: EvalConfig): string {
-  const { budgets, sampling, mode } = method;
-  const budget = mode === "baseline"
-    ? `${budgets.answer} tokens`
-    : mode === "fast"
-    ? `${budgets.fast} tokens`
-    : `${budgets.fast} tokens for fast, ${budgets.verify} for verification, ${budgets.slow} for slow` +
-      (method.summary ? `, ${budgets.summary} for the summary` : "");
+function methodText({ config: { method, extent }, task: { stages } }: EvalResults): string {
+  const { budgets, sampling } = method;
+  const played = stages.filter(({ name }) => name in budgets);
+  const budget = played.length === 1
+    ? `${budgets[played[0].name]} tokens`
+    : played.map(({ name, title }) => `${budgets[name]} tokens for ${title}`).join(", ");
   const truncation = [
     ...(sampling.topP < 1 ? [`top-p ${sampling.topP}`] : []),
     ...(sampling.topK > 0 ? [`top-k ${sampling.topK}`] : []),
   ];
   const limit = extent.limit === null ? "" : `, the first ${extent.limit} problems of each set`;
-  return `Model \`${method.model}\`, weights ${method.weights}. ${extent.samples} ` +
+  return `Model \`${method.model}\`, weights ${method.fingerprint}. ${extent.samples} ` +
     `${extent.samples === 1 ? "sample" : "samples"} of each problem${limit}, temperature ` +
     `${sampling.temperature}${
       truncation.map((text) => `, ${text}`).join("")
@@ -152,12 +160,13 @@ function methodText({ method, extent }: EvalConfig): string {
 }
 
 function notesOf(
-  { config, sets, skipped }: EvalResults,
+  { config, sets, skipped, task }: EvalResults,
   { sets: asked }: EvalReportOptions,
 ): string[] {
   const notes = [
-    "Accuracy is pass@1, the mean over samples, ± its standard error over problems. Thinker-Fast is " +
-    "the first stage of the same answers. Rows of the paper (Thinker, arXiv 2505.21097) are quoted, " +
+    "Accuracy is pass@1, the mean over samples, ± its standard error over problems." +
+    (task.firstTitle ? ` ${task.firstTitle} is the first stage of the same answers.` : "") +
+    " Rows of the paper (Thinker, arXiv 2505.21097) are quoted, " +
     "not measured here; its models and budgets are others. Avg of 8: the plain mean over the " +
     "paper's eight sets.",
   ];

@@ -5,11 +5,12 @@
  */
 import type { Backend } from "../../ffi/mod.ts";
 import type { Problem } from "../data/mod.ts";
-import { Engine } from "../engine/mod.ts";
+import { Engine, type EngineOptions } from "../engine/mod.ts";
 import {
   type Hooks,
   JsonlWriter,
   type Metrics,
+  orderMetrics,
   readJson,
   truncateAfter,
   UserError,
@@ -25,18 +26,18 @@ import {
 } from "./answers.ts";
 import { isRight, scoreSet, type SetScores, tokensOf } from "./scores.ts";
 import { loadBenchmark } from "./benchmarks.ts";
-import { type Judge, judgeWith, playEpisodes } from "../rollout/mod.ts";
-import { GradePool } from "../grade/mod.ts";
+import { playEpisodes } from "../rollout/mod.ts";
+import { GradePool, type Grader } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
-import { BaselineTask, type Task, ThinkerTask, turnEnds } from "../task/mod.ts";
-import { type EvalConfig, EvalFolder } from "./config.ts";
-import type { EvalResults, EvalSet, KnownAnswers } from "./types.ts";
+import { builtinTasks, type Mode, Task, type TaskSpec, turnEnds } from "../task/mod.ts";
+import { type EvalConfig, EvalFolder, type EvalMethod } from "./config.ts";
+import type { EvalResults, EvalSet, KnownAnswers, TaskWords } from "./types.ts";
 import { writeEvalReport } from "./report.ts";
-import { generationCache } from "../setup/mod.ts";
+import { findTask, generationCache } from "../setup/mod.ts";
 
 /** How to run an evaluation. */
 export interface EvalOptions extends Hooks {
-  /** The folder for answers, scores and report; an evaluation that is there is continued. */
+  /** The folder for answers, scores and report; an evaluation that is there is resumed. */
   readonly out: string;
   /** Sequences that decode at the same time. */
   readonly parallel: number;
@@ -44,6 +45,8 @@ export interface EvalOptions extends Hooks {
   readonly compare?: readonly string[];
   /** Aborting stops it; answers that are finished stay. */
   readonly signal?: AbortSignal;
+  /** The tasks that `method.task` may name; default: the built-in ones. */
+  readonly tasks?: readonly TaskSpec[];
 }
 
 /** Samples of one problem that are still to be taken. */
@@ -61,81 +64,42 @@ const chunkEpisodes = 1024;
  * appended to `answers.jsonl` at once; called again with the same method, only what is missing is
  * asked, and every answer is the one that an uninterrupted run would have got.
  *
- * @throws {UserError} for what a user can correct: files, folders, budgets, memory.
+ * @throws {UserError} for what a user can fix: files, folders, budgets, memory.
  */
 export async function runEvaluation(
   wanted: EvalConfig,
   options: EvalOptions,
 ): Promise<EvalResults> {
-  const { extent } = wanted;
   const compare = (options.compare ?? []).map(readResults);
-  const rows: [string, Problem[]][] = [];
-  for (const name of extent.sets) {
-    rows.push([name, await loadBenchmark(extent.data, name, extent.limit ?? Infinity)]);
-  }
-  let fallback: string | undefined;
+  const spec = findTask(wanted.method.task, options.tasks ?? builtinTasks);
+  const rows = await loadSets(wanted.extent);
+  const notes: string[] = [];
   using model = await loadModel(wanted.method.model, {
     backend: wanted.method.device,
-    weights: wanted.method.precision ?? undefined,
+    weights: wanted.method.weightDtype ?? undefined,
     onBuild: (text) => options.onNote?.(text),
-    onNote: (text) => fallback = text,
+    onNote: (text) => notes.push(text),
   });
-  // What was taken, not what was asked for: `auto` may be another device the next time.
-  const device = model.stream.device.info.backend as Backend, precision = model.decoder.weights;
-  const method = { ...wanted.method, device, precision };
-  const config: EvalConfig = { ...wanted, method };
-  const { task, stop } = openTask(config, model);
-  const positions = model.decoder.cosSin.shape[0];
-  const lengthOf = (problem: Problem) => task.maxTokens(task.promptTokens(problem.question));
-  const sets: EvalSet[] = rows.map(([name, all]) => {
-    const problems = all.filter((problem) => lengthOf(problem) <= positions);
-    return { name, problems, skipped: all.length - problems.length };
+  const { task, stop } = openTask(spec, wanted.method, model);
+  const config: EvalConfig = { ...wanted, method: settle(wanted.method, task, model) };
+  const asked = fittingProblems(rows, task, config.method, model);
+  const { parallel } = options, { maxTokens, sets, skipped } = asked;
+  const cacheTokens = generationCache(model.decoder.config, {
+    maxTokens,
+    stop,
+    parallel,
+    deviceBytes: model.stream.device.info.memoryBytes,
+    backend: config.method.device === "cpu" ? "cpu" : "cuda",
+    weights: model.decoder.weights,
   });
-  const asked = sets.flatMap((set) => set.problems);
-  if (asked.length === 0) {
-    throw new UserError(
-      `no question fits: the model has ${positions} positions, the shortest question with all ` +
-        `budgets takes ${Math.min(...rows.flatMap(([, all]) => all.map(lengthOf)))}`,
-      { hint: "lower the token budgets with --budget" },
-    );
-  }
-  const { parallel, signal } = options;
-  const maxTokens = asked.reduce((most, problem) => Math.max(most, lengthOf(problem)), 0);
-  const { memoryBytes: deviceBytes } = model.stream.device.info;
-  const backend = device === "cpu" ? "cpu" as const : "cuda" as const;
-  const limits = { maxTokens, stop, parallel, deviceBytes, backend, weights: precision };
-  const cacheTokens = generationCache(model.decoder.config, limits);
   // Only now: lower budgets are another method, which a folder left here would refuse.
   const folder = await EvalFolder.open(options.out, config);
-  if (fallback) options.onNote?.(fallback);
-  const skipped = sets.reduce((sum, set) => sum + set.skipped, 0);
-  if (skipped > 0) {
-    const questions = skipped === 1 ? "question" : "questions";
-    options.onNote?.(`${skipped} ${questions} left out: over the model's ${positions} positions`);
-  }
+  for (const note of [...notes, ...asked.notes]) options.onNote?.(note);
 
   await using pool = new GradePool();
-  const judge = judgeWith(pool);
-  const known = await readKnown(folder, sets, extent.samples);
-  const missing = missingSamples(sets, known, extent.samples);
-  const total = asked.length * extent.samples;
-  const open = missing.reduce((sum, { samples }) => sum + samples.length, 0);
-  options.onPhase?.("eval", total, total - open);
-  if (open > 0) {
-    // If something that symbolic grading needs is missing, fail now and not at a question hours from here.
-    await pool.ready();
-    using engine = new Engine(model.stream, model.decoder, {
-      maxSequences: parallel,
-      cacheTokens,
-      maxTokens,
-      stop,
-    });
-    const progress = new RunningScores(total - open, options.onStep);
-    using log = new JsonlWriter(folder.answers);
-    for (const chunk of chunksOf(missing, Math.max(chunkEpisodes, 8 * parallel))) {
-      await play(chunk, { engine, task, method, judge, signal, log, known, progress });
-    }
-  }
+  const known = await readKnown(folder, sets, config.extent.samples);
+  const engine = { maxSequences: parallel, cacheTokens, maxTokens, stop };
+  await answerMissing(model, { config, task, pool, folder, sets, known, engine }, options);
 
   const scores: SetScores[] = [];
   for (const { name, problems, skipped } of sets) {
@@ -143,14 +107,130 @@ export async function runEvaluation(
     const answers = new Map(
       problems.map(({ id }) => [id, known.get(name)!.get(id)!.toSorted(bySample)]),
     );
-    scores.push(await scoreSet({ set: name, problems, skipped, answers, judge }));
+    const grade = pool.grader(), taskStages = task.stages;
+    scores.push(await scoreSet({ set: name, problems, skipped, answers, grade, taskStages }));
   }
   const { undecided } = pool.counts;
   if (undecided > 0) options.onNote?.(`${undecided} comparisons could not be decided: not equal`);
-  const results: EvalResults = { config, sets: scores, skipped };
+  const results: EvalResults = { config, task: wordsOf(spec), sets: scores, skipped };
   await writeAtomic(folder.results, JSON.stringify(results, null, 2) + "\n");
   await writeEvalReport(folder, results, { sets, known, compare });
   return results;
+}
+
+/** A set's name with all its problems that are asked for. */
+type LoadedSet = readonly [name: string, problems: readonly Problem[]];
+
+async function loadSets({ sets, data, limit }: EvalConfig["extent"]): Promise<LoadedSet[]> {
+  const rows: LoadedSet[] = [];
+  for (const name of sets) rows.push([name, await loadBenchmark(data, name, limit ?? Infinity)]);
+  return rows;
+}
+
+/** How the method asks a question, and which tokens end a turn. */
+function openTask(spec: TaskSpec, { prompts, budgets }: EvalMethod, { tokenizer, decoder }: Model) {
+  const stop = turnEnds(tokenizer, decoder.config.eos);
+  return { task: new Task(spec, { codec: tokenizer, prompts, budgets, stop }), stop };
+}
+
+/**
+ * The method as it runs: the wording and budgets of the stages that are played, and what was taken, not
+ * what was asked for: `auto` may be another device the next time.
+ */
+function settle(method: EvalMethod, task: Task, { stream, decoder }: Model): EvalMethod {
+  const { system } = method.prompts;
+  const stages = task.turns(modeOf(method)).map(({ stage }) => stage);
+  return {
+    ...method,
+    prompts: {
+      ...(system !== undefined && { system }),
+      ...Object.fromEntries(stages.map(({ name, prompt }) => [name, prompt])),
+    },
+    budgets: Object.fromEntries(stages.map(({ name, budget }) => [name, budget])),
+    device: stream.device.info.backend as Backend,
+    weightDtype: decoder.weights,
+  };
+}
+
+function modeOf({ complete }: EvalMethod): Mode {
+  return complete ? "complete" : "inference";
+}
+
+function wordsOf({ name, title, firstTitle, stages }: TaskSpec): TaskWords {
+  return {
+    name,
+    title,
+    firstTitle,
+    stages: stages.map(({ name, title, judges }) => ({ name, title, judges })),
+  };
+}
+
+/**
+ * The problems that the model has the positions for.
+ *
+ * @throws {UserError} when there is none.
+ */
+function fittingProblems(
+  rows: readonly LoadedSet[],
+  task: Task,
+  method: EvalMethod,
+  { decoder }: Model,
+): { sets: EvalSet[]; maxTokens: number; skipped: number; notes: string[] } {
+  const [positions] = decoder.cosSin.shape;
+  const lengthOf = ({ question }: Problem) =>
+    task.maxTokens(task.promptTokens(question), modeOf(method));
+  const sets = rows.map(([name, all]) => {
+    const problems = all.filter((problem) => lengthOf(problem) <= positions);
+    return { name, problems, skipped: all.length - problems.length };
+  });
+  const lengths = sets.flatMap(({ problems }) => problems.map(lengthOf));
+  if (lengths.length === 0) {
+    throw new UserError(
+      `no question fits: the model has ${positions} positions, the shortest question with all ` +
+        `budgets takes ${Math.min(...rows.flatMap(([, all]) => all.map(lengthOf)))}`,
+      { hint: "lower the token budgets with --budget" },
+    );
+  }
+  const skipped = sets.reduce((sum, set) => sum + set.skipped, 0);
+  const questions = skipped === 1 ? "question" : "questions";
+  return {
+    sets,
+    maxTokens: lengths.reduce((most, length) => Math.max(most, length), 0),
+    skipped,
+    notes: skipped === 0
+      ? []
+      : [`${skipped} ${questions} left out: over the model's ${positions} positions`],
+  };
+}
+
+/** Takes every sample that the folder does not have. */
+async function answerMissing(
+  model: Model,
+  { config, task, pool, folder, sets, known, engine: engineOptions }: {
+    readonly config: EvalConfig;
+    readonly task: Task;
+    readonly pool: GradePool;
+    readonly folder: EvalFolder;
+    readonly sets: readonly EvalSet[];
+    readonly known: KnownAnswers;
+    readonly engine: EngineOptions;
+  },
+  { onPhase, onStep, parallel, signal }: EvalOptions,
+): Promise<void> {
+  const { samples } = config.extent, missing = missingSamples(sets, known, samples);
+  const total = samples * sets.reduce((sum, { problems }) => sum + problems.length, 0);
+  const open = missing.reduce((sum, { samples }) => sum + samples.length, 0);
+  onPhase?.("eval", total, total - open);
+  if (open === 0) return;
+  // What symbolic grading needs should be missing now rather than at a question hours from here.
+  await pool.ready();
+  using engine = new Engine(model.stream, model.decoder, engineOptions);
+  const progress = new RunningScores(total - open, task, onStep), grade = pool.grader();
+  using log = new JsonlWriter(folder.answers);
+  for (const chunk of chunksOf(missing, Math.max(chunkEpisodes, 8 * parallel))) {
+    const { method } = config;
+    await play(chunk, { engine, task, method, grade, signal, log, known, progress });
+  }
 }
 
 /**
@@ -158,34 +238,14 @@ export async function runEvaluation(
  *
  * @throws {UserError} when the folder holds none.
  */
-function readResults(folder: string): EvalResults {
+export function readResults(folder: string): EvalResults {
   const { results: path } = EvalFolder.at(folder);
   const hint = `${folder} holds no finished evaluation: run \`thinker eval --out ${folder}\` first`;
   const results = readJson(path, hint) as Partial<EvalResults> | null;
-  if (!results?.config || !Array.isArray(results.sets)) {
-    throw new UserError(`${path} is no result of an evaluation`, { hint });
+  if (!results?.config || !results.task || !Array.isArray(results.sets)) {
+    throw new UserError(`${path} is no result of an evaluation by this version`, { hint });
   }
   return results as EvalResults;
-}
-
-/** How the method asks a question, and which tokens end a turn. */
-function openTask({ method }: EvalConfig, model: Model): { task: Task; stop: number[] } {
-  const { tokenizer: codec, decoder } = model;
-  const stop = turnEnds(codec, decoder.config.eos);
-  const { prompts, budgets, mode, summary } = method;
-  const shared = { codec, prompts, stop };
-  if (mode === "baseline") {
-    return { task: new BaselineTask({ ...shared, budget: budgets.answer }), stop };
-  }
-  const only = mode === "fast" ? "fast" as const : undefined;
-  const task = new ThinkerTask({
-    ...shared,
-    // A summary that is not asked for needs no room in cache and positions.
-    budgets: summary ? budgets : { ...budgets, summary: 1 },
-    only,
-    summarizeAtInference: summary,
-  });
-  return { task, stop };
 }
 
 const bySample = (a: AnswerFacts, b: AnswerFacts) => a.sample - b.sample;
@@ -246,7 +306,7 @@ interface PlayParts {
   readonly engine: Engine;
   readonly task: Task;
   readonly method: EvalConfig["method"];
-  readonly judge: Judge;
+  readonly grade: Grader;
   readonly signal?: AbortSignal;
   readonly log: JsonlWriter;
   readonly known: KnownAnswers;
@@ -255,7 +315,7 @@ interface PlayParts {
 
 /** Plays a part of the samples and books each answer as it is finished. */
 async function play(chunk: readonly Missing[], parts: PlayParts): Promise<void> {
-  const { engine, task, method, judge, signal, log, known, progress } = parts;
+  const { engine, task, method, grade, signal, log, known, progress } = parts;
   const places = new Map<bigint, { set: string; problem: Problem; sample: number }>();
   const groups = chunk.map(({ set, problem, samples }) => ({
     problem,
@@ -267,11 +327,11 @@ async function play(chunk: readonly Missing[], parts: PlayParts): Promise<void> 
   }));
   await playEpisodes(engine, groups, {
     task,
-    mode: "inference",
+    mode: modeOf(method),
     seed: BigInt(method.seed),
     sampling: method.sampling,
     signal,
-    grade: judge,
+    grade,
     onEpisode: (episode) => {
       const { set, problem, sample } = places.get(episode.id)!;
       const answer = answerOf(episode, {
@@ -291,24 +351,26 @@ async function play(chunk: readonly Missing[], parts: PlayParts): Promise<void> 
 /** Scores of what this process has done, for the progress display. */
 class RunningScores {
   readonly #from: number;
+  readonly #task: Task;
   readonly #tell: Hooks["onStep"];
   readonly #began = performance.now();
   #answers = 0;
   #tokens = 0;
   readonly #right: Record<string, { right: number; of: number }> = {};
 
-  constructor(from: number, tell: Hooks["onStep"]) {
+  constructor(from: number, task: Task, tell: Hooks["onStep"]) {
     this.#from = from;
+    this.#task = task;
     this.#tell = tell;
   }
 
   book(answer: AnswerFacts): void {
     this.#answers++;
     this.#tokens += tokensOf(answer);
-    for (const turn of answer.turns) {
-      if (turn.stage !== "verify") this.#count(turn.stage, turn.correct === true);
+    for (const { stage, correct } of answer.turns) {
+      if (correct !== undefined) this.#count(stage, correct);
     }
-    if (answer.turns[0].stage !== "answer") this.#count("final", isRight(answer));
+    if (this.#task.stages.length > 1) this.#count("final", isRight(answer));
     const metrics: Metrics = {};
     for (const [name, { right, of }] of Object.entries(this.#right)) {
       metrics[`accuracy/${name}`] = right / of;
@@ -316,7 +378,8 @@ class RunningScores {
     metrics["length/all"] = this.#tokens / this.#answers;
     const seconds = (performance.now() - this.#began) / 1000;
     metrics.tokens_per_second = this.#tokens / seconds;
-    this.#tell?.(this.#from + this.#answers, metrics);
+    const stages = this.#task.stages.map(({ name }) => name);
+    this.#tell?.(this.#from + this.#answers, orderMetrics(metrics, stages));
   }
 
   #count(name: string, right: boolean): void {

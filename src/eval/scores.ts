@@ -4,9 +4,9 @@
  * @module
  */
 import type { Problem } from "../data/mod.ts";
-import type { Stage } from "../task/mod.ts";
+import { judgedTurn, type StageSpec } from "../task/mod.ts";
 import type { AnswerFacts } from "./answers.ts";
-import type { Judge } from "../rollout/mod.ts";
+import type { Grader } from "../grade/mod.ts";
 import { reflectionWords } from "./reflection.ts";
 import { clusteredMean, type Estimate, mean, passAtK, powersUpTo } from "./statistics.ts";
 
@@ -18,13 +18,13 @@ export interface StageScores {
   readonly tokens: number;
   /** Share of spent budgets, of those that reached it. */
   readonly truncated: number;
-  /** Share of right answers, of those that reached it; none for verification. */
+  /** Share of right answers, of those that reached it; none for a stage that judges. */
   readonly accuracy?: number;
   /** Mean occurrences of each reflection phrase per response. */
   readonly reflections: Readonly<Record<string, number>>;
 }
 
-/** How well the model judges its fast answers; an undecided verdict is neither Yes nor No. */
+/** How well the model judges its own answers; an undecided verdict is neither Yes nor No. */
 export interface VerificationScores {
   /** Share of verdicts that are Yes. */
   readonly yes: number;
@@ -55,18 +55,16 @@ export interface SetScores {
   /** Accuracy of the answer that most samples give. */
   readonly majority: number;
   /** Accuracy of the first stage alone; missing where there is but one. */
-  readonly fastAccuracy?: Estimate;
+  readonly firstAccuracy?: Estimate;
   /** Mean sampled tokens of an answer, all stages together. */
   readonly tokens: number;
   /** Share of answers with no boxed result at their end. */
   readonly unanswered: number;
   /** By stage, those that some answer reached. */
-  readonly stages: Readonly<Partial<Record<Stage, StageScores>>>;
+  readonly stages: Readonly<Record<string, StageScores>>;
   /** Missing where nothing is verified. */
   readonly verification?: VerificationScores;
 }
-
-const stageOrder: readonly Stage[] = ["fast", "verify", "slow", "summary", "answer"];
 
 /** Everything that is measured on one set. */
 export interface SetAnswers {
@@ -79,22 +77,23 @@ export interface SetAnswers {
   /** Answers by problem id; every problem has equally many, at least one. */
   readonly answers: ReadonlyMap<string, readonly AnswerFacts[]>;
   /** Tells which answers are the same, for the vote. */
-  readonly judge: Judge;
+  readonly grade: Grader;
+  /** The stages of the task, in order. */
+  readonly taskStages: readonly Pick<StageSpec, "name" | "judges">[];
 }
 
 /** Measures a set. */
 export async function scoreSet(measured: SetAnswers): Promise<SetScores> {
-  const { set, problems, skipped, answers, judge } = measured;
+  const { set, problems, skipped, answers, grade, taskStages } = measured;
   const groups = problems.map((problem) => answers.get(problem.id)!);
   const all = groups.flat();
   const samples = groups[0].length;
   const right = groups.map((group) => group.filter(isRight).length);
   const votes: number[] = [];
   for (const [i, group] of groups.entries()) {
-    votes.push(Number(await majorityIsRight(group, problems[i], judge)));
+    votes.push(Number(await majorityIsRight(group, problems[i], grade)));
   }
-  const verified = all.filter((answer) => answer.turns.length > 1);
-  const several = all.some((answer) => answer.turns.length > 1);
+  const judgements = judgementsOf(all, taskStages);
   return {
     set,
     problems: problems.length,
@@ -105,19 +104,19 @@ export async function scoreSet(measured: SetAnswers): Promise<SetScores> {
       powersUpTo(samples).map((k) => [k, mean(right.map((c) => passAtK(samples, c, k)))]),
     ),
     majority: mean(votes),
-    fastAccuracy: several
+    firstAccuracy: taskStages.length > 1
       ? clusteredMean(groups.map((group) => shareOf(group, (answer) => firstIsRight(answer))!))
       : undefined,
     tokens: mean(all.map(tokensOf)),
-    unanswered: shareOf(all, (answer) => answer.turns[answer.final].answer === undefined)!,
-    stages: scoreStages(all),
-    verification: verified.length > 0 ? scoreVerification(verified) : undefined,
+    unanswered: shareOf(all, (answer) => answer.turns[answer.final]?.answer === undefined)!,
+    stages: scoreStages(all, taskStages),
+    verification: judgements.length > 0 ? scoreVerification(judgements) : undefined,
   };
 }
 
 /** Whether the answer that counts is right. */
 export function isRight(answer: AnswerFacts): boolean {
-  return answer.turns[answer.final].correct === true;
+  return answer.turns[answer.final]?.correct === true;
 }
 
 /** Sampled tokens of an answer, all stages together. */
@@ -134,16 +133,20 @@ function shareOf<T>(items: readonly T[], holds: (item: T) => boolean): number | 
   return items.length === 0 ? null : items.filter(holds).length / items.length;
 }
 
-function scoreStages(all: readonly AnswerFacts[]): SetScores["stages"] {
-  const stages: Partial<Record<Stage, StageScores>> = {};
-  for (const stage of stageOrder) {
-    const turns = all.flatMap((answer) => answer.turns.filter((turn) => turn.stage === stage));
+function scoreStages(
+  all: readonly AnswerFacts[],
+  taskStages: SetAnswers["taskStages"],
+): SetScores["stages"] {
+  const stages: Record<string, StageScores> = {};
+  for (const { name, judges } of taskStages) {
+    const reached = all.map(({ turns }) => turns.filter((turn) => turn.stage === name));
+    const turns = reached.flat();
     if (turns.length === 0) continue;
-    stages[stage] = {
-      reached: turns.length / all.length,
+    stages[name] = {
+      reached: shareOf(reached, (each) => each.length > 0)!,
       tokens: mean(turns.map((turn) => turn.tokens)),
       truncated: shareOf(turns, (turn) => turn.truncated)!,
-      accuracy: stage === "verify" ? undefined : shareOf(turns, (turn) => turn.correct === true)!,
+      accuracy: judges ? undefined : shareOf(turns, (turn) => turn.correct === true)!,
       reflections: Object.fromEntries(
         reflectionWords.map((word, i) => [word, mean(turns.map((turn) => turn.reflections[i]))]),
       ),
@@ -152,17 +155,36 @@ function scoreStages(all: readonly AnswerFacts[]): SetScores["stages"] {
   return stages;
 }
 
-function scoreVerification(verified: readonly AnswerFacts[]): VerificationScores {
-  const verdict = (answer: AnswerFacts) => answer.turns[1].verdict;
-  const yes = verified.filter((answer) => verdict(answer) === "yes");
-  const right = verified.filter(firstIsRight);
-  const wrong = verified.filter((answer) => !firstIsRight(answer));
+/** A verdict of the model, and whether what it is about was right. */
+interface Judgement {
+  readonly verdict?: "yes" | "no";
+  readonly right: boolean;
+}
+
+function judgementsOf(
+  all: readonly AnswerFacts[],
+  taskStages: SetAnswers["taskStages"],
+): Judgement[] {
+  const judges = new Map(taskStages.map((stage) => [stage.name, stage.judges]));
+  return all.flatMap(({ turns }) =>
+    turns.flatMap(({ stage, verdict }, i) => {
+      const about = judges.get(stage);
+      if (about === undefined) return [];
+      return [{ verdict, right: judgedTurn(turns, i, about)?.correct === true }];
+    })
+  );
+}
+
+function scoreVerification(judgements: readonly Judgement[]): VerificationScores {
+  const isRight = ({ right }: Judgement) => right;
+  const yes = judgements.filter(({ verdict }) => verdict === "yes");
+  const right = judgements.filter(isRight), wrong = judgements.filter(({ right }) => !right);
   return {
-    yes: yes.length / verified.length,
-    invalid: shareOf(verified, (answer) => verdict(answer) === undefined)!,
-    precision: shareOf(yes, firstIsRight),
-    recall: shareOf(right, (answer) => verdict(answer) === "yes"),
-    specificity: shareOf(wrong, (answer) => verdict(answer) === "no"),
+    yes: yes.length / judgements.length,
+    invalid: shareOf(judgements, ({ verdict }) => verdict === undefined)!,
+    precision: shareOf(yes, isRight),
+    recall: shareOf(right, ({ verdict }) => verdict === "yes"),
+    specificity: shareOf(wrong, ({ verdict }) => verdict === "no"),
   };
 }
 
@@ -173,17 +195,17 @@ function scoreVerification(verified: readonly AnswerFacts[]): VerificationScores
 async function majorityIsRight(
   group: readonly AnswerFacts[],
   problem: Problem,
-  judge: Judge,
+  grade: Grader,
 ): Promise<boolean> {
   /** Equal answers: their first spelling, how many, and whether they are right. */
   const classes: { text: string; votes: number; right: boolean }[] = [];
   for (const sample of group) {
-    const { answer, correct } = sample.turns[sample.final];
+    const { answer, correct } = sample.turns[sample.final] ?? {};
     if (answer === undefined) continue;
     let found = classes.find(({ text }) => text === answer);
     for (const each of found ? [] : classes) {
       // The grader has spoken on both: answers that differ in that are not the same.
-      if (each.right === (correct === true) && await judge(each.text, answer, problem)) {
+      if (each.right === (correct === true) && await grade(each.text, answer, problem)) {
         found = each;
         break;
       }

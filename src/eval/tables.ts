@@ -9,19 +9,7 @@ import { paperLengths, paperResults } from "./paper.ts";
 import { reflectionWords } from "./reflection.ts";
 import type { SetScores } from "./scores.ts";
 import { type Block, heading, percent } from "../report/mod.ts";
-import type { Stage } from "../task/mod.ts";
-import type { EvalConfig } from "./config.ts";
-import type { EvalResults } from "./types.ts";
-
-/** Stages in the order of tables. */
-export const stages: readonly Stage[] = ["fast", "verify", "slow", "summary", "answer"];
-
-/** What rows of a mode are called, as in the paper's table. */
-export const modeNames: Readonly<Record<EvalConfig["method"]["mode"], string>> = {
-  thinker: "Thinker",
-  fast: "Thinker-Fast",
-  baseline: "Baseline",
-};
+import type { EvalResults, TaskWords } from "./types.ts";
 
 /** A row of the table of results. */
 export interface ResultRow {
@@ -41,9 +29,8 @@ export function modelName(folder: string, separator = ", "): string {
   return [...run, ...parts.slice(-1)].join(separator) || folder;
 }
 
-/** The rows of one evaluation: four stages tell about the first one alone, too. */
-export function resultRows(results: EvalResults): ResultRow[] {
-  const { config, sets } = results;
+/** The rows of one evaluation: a task may tell about its first stage alone, too. */
+export function resultRows({ config, sets, task }: EvalResults): ResultRow[] {
   const row = (
     name: string,
     pick: (set: SetScores) => Estimate,
@@ -53,13 +40,13 @@ export function resultRows(results: EvalResults): ResultRow[] {
     accuracy: new Map(sets.map((set) => [set.set, pick(set)])),
     tokens: new Map(sets.map((set) => [set.set, tokens(set)])),
   });
-  const { mode } = config.method;
-  const rows = [row(modeNames[mode], (set) => set.accuracy, (set) => set.tokens)];
-  if (mode === "thinker") {
+  const rows = [row(task.title, (set) => set.accuracy, (set) => set.tokens)];
+  if (task.firstTitle) {
+    const [{ name }] = task.stages;
     rows.push(row(
-      modeNames.fast,
-      (set) => set.fastAccuracy ?? set.accuracy,
-      (set) => set.stages.fast?.tokens ?? 0,
+      task.firstTitle,
+      (set) => set.firstAccuracy ?? set.accuracy,
+      (set) => set.stages[name]?.tokens ?? 0,
     ));
   }
   return rows;
@@ -156,34 +143,38 @@ export function samplingTable(sets: readonly SetScores[]): Block {
   };
 }
 
+/** The stages that some answer reached, in order. */
+function reachedStages({ stages }: TaskWords, sets: readonly SetScores[]): TaskWords["stages"] {
+  return stages.filter(({ name }) => sets.some((set) => set.stages[name]));
+}
+
 /** What every stage did, and how well it was verified. */
-export function stageSections(sets: readonly SetScores[]): Block[] {
-  const present = stages.filter((stage) => sets.some((set) => set.stages[stage]));
+export function stageSections({ sets, task }: EvalResults): Block[] {
+  const present = reachedStages(task, sets);
   const stageTable: Block = {
     kind: "table",
     header: [
       "",
-      ...present.flatMap((stage) => [
-        ...(stage === present[0] ? [] : [`${stage} reached, %`]),
-        ...(stage === "verify" ? [] : [`${stage} right, %`]),
-        `${stage} tokens`,
-        `${stage} cut, %`,
+      ...present.flatMap(({ name, judges }, i) => [
+        ...(i === 0 ? [] : [`${name} reached, %`]),
+        ...(judges ? [] : [`${name} right, %`]),
+        `${name} tokens`,
+        `${name} cut, %`,
       ]),
     ],
     rows: sets.map((set) => [
       titleOf(set.set),
-      ...present.flatMap((stage) => {
-        const scores = set.stages[stage];
+      ...present.flatMap(({ name, judges }, i) => {
+        const scores = set.stages[name];
         return [
-          ...(stage === present[0] ? [] : [optional(scores?.reached, share)]),
-          ...(stage === "verify" ? [] : [optional(scores?.accuracy, share)]),
+          ...(i === 0 ? [] : [optional(scores?.reached, share)]),
+          ...(judges ? [] : [optional(scores?.accuracy, share)]),
           optional(scores?.tokens, (value) => value.toFixed(1)),
           optional(scores?.truncated, share),
         ];
       }),
     ]),
   };
-  const verified = sets.filter((set) => set.verification);
   return [
     heading("Stages"),
     {
@@ -191,31 +182,37 @@ export function stageSections(sets: readonly SetScores[]): Block[] {
       text: "Shares of the answers that reached a stage; cut: the budget ended the response.",
     },
     stageTable,
-    ...(verified.length === 0 ? [] : [heading("Verification"), {
-      kind: "text" as const,
-      text:
-        "Precision: of the fast answers that got a Yes, the share of right ones. Recall: of the " +
-        "right ones, the share that got a Yes. Specificity: of the wrong ones, the share that got a No.",
-    }, {
-      kind: "table" as const,
-      header: ["", "Yes, %", "no verdict, %", "precision, %", "recall, %", "specificity, %"],
-      rows: verified.map(({ set, verification }) => [
-        titleOf(set),
-        share(verification!.yes),
-        share(verification!.invalid),
-        optional(verification!.precision, share),
-        optional(verification!.recall, share),
-        optional(verification!.specificity, share),
-      ]),
-    }]),
+    ...verificationSection(sets),
   ];
 }
 
+function verificationSection(sets: readonly SetScores[]): Block[] {
+  const verified = sets.filter((set) => set.verification);
+  if (verified.length === 0) return [];
+  return [heading("Verification"), {
+    kind: "text",
+    text:
+      "Precision: of the answers that got a Yes, the share of right ones. Recall: of the right " +
+      "ones, the share that got a Yes. Specificity: of the wrong ones, the share that got a No.",
+  }, {
+    kind: "table",
+    header: ["", "Yes, %", "no verdict, %", "precision, %", "recall, %", "specificity, %"],
+    rows: verified.map(({ set, verification }) => [
+      titleOf(set),
+      share(verification!.yes),
+      share(verification!.invalid),
+      optional(verification!.precision, share),
+      optional(verification!.recall, share),
+      optional(verification!.specificity, share),
+    ]),
+  }];
+}
+
 /** Phrases that reconsider, by stage. */
-export function reflectionTable(sets: readonly SetScores[]): Block {
-  const present = stages.filter((stage) => sets.some((set) => set.stages[stage]));
+export function reflectionTable({ sets, task }: EvalResults): Block {
+  const present = reachedStages(task, sets).map(({ name }) => name);
   /** Weighted by responses, so that every response counts once. */
-  const meanOf = (stage: Stage, word: string) => {
+  const meanOf = (stage: string, word: string) => {
     let sum = 0, responses = 0;
     for (const set of sets) {
       const scores = set.stages[stage];

@@ -6,12 +6,21 @@
 import type { Problem } from "../data/mod.ts";
 import type { AnswerFacts } from "./answers.ts";
 import type { EvalConfig } from "./config.ts";
+import type { StageSpec, TaskSpec } from "../task/mod.ts";
 import type { SetScores } from "./scores.ts";
+
+/** What a report says of a task. */
+export type TaskWords = Pick<TaskSpec, "name" | "title" | "firstTitle"> & {
+  /** In order. */
+  readonly stages: readonly Pick<StageSpec, "name" | "title" | "judges">[];
+};
 
 /** What came out of an evaluation: `results.json`. */
 export interface EvalResults {
   /** What was asked, and how. */
   readonly config: EvalConfig;
+  /** The words of the task: another program may not have it. */
+  readonly task: TaskWords;
   /** One entry per set that had a problem short enough, in the order asked for. */
   readonly sets: readonly SetScores[];
   /** Problems of all sets that are longer than the model allows. */

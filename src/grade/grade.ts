@@ -12,7 +12,7 @@ import { equalExact, type Rational } from "./exact.ts";
 import { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
 
 /**
- * How a verdict came about.
+ * How a comparison came about.
  *
  * - `string`: the same text after normalising
  * - `exact`: the same rational number
@@ -39,7 +39,7 @@ export type Reason =
   | "queue";
 
 /** The outcome of comparing two answers. */
-export interface Verdict {
+export interface Comparison {
   /** True only where equality is established. */
   readonly equal: boolean;
   /** Which check decided. */
@@ -76,7 +76,7 @@ const MAX_CHARS = 20_000;
  * one side (`x = 5 \text{ cm}` equals `5`) but not contradict (`5 cm` and `5 kg` are undecided).
  * Expressions are equal when they agree at fixed sample points within their rounding error, so
  * `(x^2-1)/(x-1)` equals `x+1`. Nothing the model wrote is ever evaluated as code. Work is bounded
- * by counting, never by a clock: the verdict depends on the two texts alone.
+ * by counting, never by a clock: the result depends on the two texts alone.
  *
  * @param answer What the model answered, as LaTeX; `undefined` when it gave none.
  * @param gold The right answer, as LaTeX.
@@ -86,7 +86,7 @@ export function grade(
   answer: string | undefined,
   gold: string,
   { choices }: GradeOptions = {},
-): Verdict {
+): Comparison {
   if (answer === undefined) return { equal: false, reason: "no-answer" };
   if (answer.length > MAX_CHARS || gold.length > MAX_CHARS) {
     return { equal: false, reason: "undecided" };
@@ -105,7 +105,7 @@ export function grade(
   return gradeValues(answer, gold);
 }
 
-function gradeValues(answer: string, gold: string): Verdict {
+function gradeValues(answer: string, gold: string): Comparison {
   const a = normalForm(answer);
   const b = normalForm(gold);
   if (a.value === "" || b.value === "") return { equal: false, reason: "no-answer" };
@@ -130,7 +130,7 @@ function gradeValues(answer: string, gold: string): Verdict {
  * @param gold The right answer, as LaTeX.
  * @param options What else is known about the question.
  */
-export function gradeResponse(text: string, gold: string, options?: GradeOptions): Verdict {
+export function gradeResponse(text: string, gold: string, options?: GradeOptions): Comparison {
   return grade(lastBoxed(text), gold, options);
 }
 

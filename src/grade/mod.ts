@@ -21,12 +21,18 @@
 export { lastBoxed } from "./box.ts";
 export { equalExact, parseExact, type Rational } from "./exact.ts";
 export {
+  type Comparison,
   grade,
   type GradeOptions,
   gradeResponse,
   parseVerdict,
   type Reason,
-  type Verdict,
 } from "./grade.ts";
 export { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
-export { type GradeCounts, GradePool, type GradePoolOptions } from "./pool.ts";
+export {
+  type GradeCounts,
+  type GradedProblem,
+  GradePool,
+  type GradePoolOptions,
+  type Grader,
+} from "./pool.ts";

@@ -5,7 +5,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { UserError } from "../base/mod.ts";
-import { grade, type GradeOptions, type Reason, type Verdict } from "./grade.ts";
+import { type Comparison, grade, type GradeOptions, type Reason } from "./grade.ts";
 import { type SymbolicQuestion, symbolicQuestion } from "./symbolic.ts";
 import type { WorkerMessage } from "./worker.ts";
 
@@ -15,7 +15,7 @@ export interface GradePoolOptions {
   readonly workers?: number;
   /**
    * Milliseconds that one question may take. Far more than an answer worth deciding needs, so that
-   * verdicts do not depend on how busy the machine is. Default 10,000.
+   * grades do not depend on how busy the machine is. Default 10,000.
    */
   readonly timeLimit?: number;
   /** MiB of JavaScript heap per worker. Default 512. */
@@ -38,9 +38,21 @@ export interface GradeCounts {
   readonly queue: number;
 }
 
+/** What a {@linkcode Grader} needs to know of a problem. */
+export interface GradedProblem {
+  /** The options of a multiple-choice question by letter. */
+  readonly choices?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Whether two answers to a problem are the same one, in either order; asynchronous only where it must be:
+ * generation goes on meanwhile.
+ */
+export type Grader = (a: string, b: string, problem: GradedProblem) => boolean | Promise<boolean>;
+
 interface Job {
   readonly question: SymbolicQuestion;
-  readonly resolve: (verdict: Verdict) => void;
+  readonly resolve: (comparison: Comparison) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -59,8 +71,8 @@ interface Job {
  * import { GradePool } from "./mod.ts";
  *
  * await using pool = new GradePool();
- * const verdict = await pool.grade("\\sum_{k=1}^{n} k", "\\frac{n(n+1)}{2}");
- * assertEquals(verdict, { equal: true, reason: "symbolic" });
+ * const comparison = await pool.grade("\\sum_{k=1}^{n} k", "\\frac{n(n+1)}{2}");
+ * assertEquals(comparison, { equal: true, reason: "symbolic" });
  * ```
  */
 export class GradePool implements AsyncDisposable {
@@ -90,6 +102,14 @@ export class GradePool implements AsyncDisposable {
     return this.#lanes.filter((lane) => lane.running).length;
   }
 
+  /** This pool as a {@linkcode Grader}. */
+  grader(): Grader {
+    return (a, b, { choices }) => {
+      const decided = this.decide(a, b, { choices });
+      return decided instanceof Promise ? decided.then(({ equal }) => equal) : decided.equal;
+    };
+  }
+
   /**
    * Starts one worker now, so that what keeps workers from starting shows before it is in the way.
    *
@@ -108,7 +128,7 @@ export class GradePool implements AsyncDisposable {
     answer: string | undefined,
     gold: string,
     options?: GradeOptions,
-  ): Promise<Verdict> {
+  ): Promise<Comparison> {
     return await this.decide(answer, gold, options);
   }
 
@@ -120,15 +140,15 @@ export class GradePool implements AsyncDisposable {
     answer: string | undefined,
     gold: string,
     options?: GradeOptions,
-  ): Verdict | Promise<Verdict> {
+  ): Comparison | Promise<Comparison> {
     if (this.#closed) throw new Error("the grading pool is closed");
-    const verdict = grade(answer, gold, options);
-    if (answer === undefined || verdict.reason !== "undecided") return verdict;
+    const comparison = grade(answer, gold, options);
+    if (answer === undefined || comparison.reason !== "undecided") return comparison;
     const question = options?.choices ? undefined : symbolicQuestion(answer, gold);
-    if (!question) return this.#count(verdict);
+    if (!question) return this.#count(comparison);
     if (this.#queue.length >= this.#options.queueLimit) return this.#undecided("queue");
     this.#counts.symbolic++;
-    const { promise, resolve, reject } = Promise.withResolvers<Verdict>();
+    const { promise, resolve, reject } = Promise.withResolvers<Comparison>();
     this.#queue.push({ question, resolve, reject });
     this.#dispatch();
     return promise;
@@ -141,12 +161,12 @@ export class GradePool implements AsyncDisposable {
     await Promise.all(this.#lanes.map((lane) => lane.close()));
   }
 
-  #count(verdict: Verdict): Verdict {
-    if (!verdict.equal && verdict.reason !== "different") this.#counts.undecided++;
-    return verdict;
+  #count(comparison: Comparison): Comparison {
+    if (!comparison.equal && comparison.reason !== "different") this.#counts.undecided++;
+    return comparison;
   }
 
-  #undecided(reason: Reason): Verdict {
+  #undecided(reason: Reason): Comparison {
     if (reason === "time" || reason === "memory" || reason === "queue") this.#counts[reason]++;
     return this.#count({ equal: false, reason });
   }

@@ -12,14 +12,24 @@ export const idsPerStep = 2 ** 24;
 const positive = z.number().positive();
 const count = z.int().positive();
 
+/** How advantages are estimated. */
+export const estimators = ["gae", "grpo", "reinforce++"] as const;
+/** One of {@linkcode estimators}. */
+export type Estimator = typeof estimators[number];
+
+/** Schulman's estimators of a KL divergence. */
+export const klEstimators = ["k1", "k2", "k3"] as const;
+/** One of {@linkcode klEstimators}. */
+export type KlEstimator = typeof klEstimators[number];
+
 /** Hyper-parameters of PPO (Thinker, arXiv 2505.21097; defaults of Open-Reasoner-Zero). */
 export interface PpoConfig {
   /** Questions per rollout; default 128. */
-  readonly prompts: number;
+  readonly questions: number;
   /** Episodes per question; default 64. */
   readonly samples: number;
   /** How advantages are estimated; only `gae` (the default) uses a critic. */
-  readonly estimator: "gae" | "grpo" | "reinforce++";
+  readonly estimator: Estimator;
   /** The policy's learning rate after warm-up; default 1e-6. */
   readonly actorLr: number;
   /** The critic's learning rate after warm-up; default 5e-6. */
@@ -32,8 +42,10 @@ export interface PpoConfig {
   readonly weightDecay: number;
   /** Gradients are scaled down to this L2 norm over all parameters; default 1. */
   readonly gradNorm: number;
-  /** The probability ratio is clipped to [1 - clip, 1 + clip]; default 0.2. */
-  readonly clip: number;
+  /** The probability ratio is clipped to [1 - clipLow, 1 + clipHigh]; default 0.2. */
+  readonly clipLow: number;
+  /** The upper bound of the same clip, apart as in DAPO (arXiv 2503.14476); default 0.2. */
+  readonly clipHigh: number;
   /** How far a value may move from the one at rollout time before the critic's loss is clipped. */
   readonly valueClip: number;
   /** Discount per token, 0 to 1; default 1. */
@@ -53,7 +65,7 @@ export interface PpoConfig {
    * Schulman's estimators of that KL per token, with d = log π - log π_reference: k1 = d, k2 = d² / 2,
    * k3 (the default) = exp(-d) - 1 + d.
    */
-  readonly klEstimator: "k1" | "k2" | "k3";
+  readonly klEstimator: KlEstimator;
   /**
    * Cap of truncated importance weights, which correct for log-probs that differ between rollout and
    * training; null (the default): none. The built-in kernels need none: their gap is 0.
@@ -67,38 +79,33 @@ export interface PpoConfig {
   readonly actorMiniBatches: number;
   /** Most tokens that go through a model at a time: it bounds activation memory; default 16384. */
   readonly packTokens: number;
-  /** Weight of the log-probability term in the summary's reward; default 1e-3. */
-  readonly summaryCoefficient: number;
-  /** Whether that term is the sum (the default) or the mean of the tokens' log-probabilities. */
-  readonly summaryReduce: "sum" | "mean";
 }
 
 /** Checks the `ppo` part of a training config; every field has a default. */
 export const ppoSchema: Schema<PpoConfig> = z.strictObject<Fields<PpoConfig>>({
-  prompts: count.default(128),
+  questions: count.default(128),
   samples: count.default(64),
-  estimator: z.enum(["gae", "grpo", "reinforce++"]).default("gae"),
+  estimator: z.enum(estimators).default("gae"),
   actorLr: positive.default(1e-6),
   criticLr: positive.default(5e-6),
   warmupSteps: z.int().nonnegative().default(50),
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
   weightDecay: z.number().nonnegative().default(0),
   gradNorm: positive.default(1),
-  clip: positive.default(0.2),
+  clipLow: z.number().positive().max(1).default(0.2),
+  clipHigh: positive.default(0.2),
   valueClip: positive.default(0.2),
   gamma: z.number().min(0).max(1).default(1),
   lambda: z.number().min(0).max(1).default(1),
   stageDiscount: z.number().min(0).max(1).default(0),
   entropyCoefficient: z.number().nonnegative().default(0),
   klCoefficient: z.number().nonnegative().default(0),
-  klEstimator: z.enum(["k1", "k2", "k3"]).default("k3"),
+  klEstimator: z.enum(klEstimators).default("k3"),
   importanceCap: positive.nullable().default(null),
   temperature: positive.default(1),
   criticMiniBatches: count.default(12),
   actorMiniBatches: count.default(1),
   packTokens: count.default(16384),
-  summaryCoefficient: z.number().nonnegative().default(1e-3),
-  summaryReduce: z.enum(["sum", "mean"]).default("sum"),
-}).refine(({ prompts, samples }) => prompts * samples <= idsPerStep, {
-  message: `prompts × samples must not exceed ${idsPerStep}, the sequence ids of a step`,
+}).refine(({ questions, samples }) => questions * samples <= idsPerStep, {
+  message: `questions × samples must not exceed ${idsPerStep}, the sequence ids of a step`,
 });

@@ -12,11 +12,12 @@ import type { Random } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";
-import { type EpisodeGroup, type Grader, playEpisodes } from "../rollout/mod.ts";
+import type { Grader } from "../grade/mod.ts";
+import { type EpisodeGroup, type Played, playEpisodes } from "../rollout/mod.ts";
 import {
   type Episode,
+  rereads,
   scoreEpisode,
-  summaryScoringInput,
   type Task,
   type TrailingAccuracy,
 } from "../task/mod.ts";
@@ -27,6 +28,9 @@ import { Learner, type PolicyTargets } from "./learner.ts";
 import { rolloutMetrics } from "./metrics.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, split } from "./packing.ts";
+
+/** The kernel's numbers of the estimators. */
+const klNumbers = { k1: 1, k2: 2, k3: 3 } as const;
 
 /** What a trainer works with. The caller owns models, engine and stream. */
 export interface TrainerParts {
@@ -44,7 +48,7 @@ export interface TrainerParts {
   readonly task: Task;
   /** Compares answers with gold answers. */
   readonly grade: Grader;
-  /** Fast accuracy of past rollouts, which the verification reward needs; updated by each step. */
+  /** Accuracy of the first answers in past rollouts, which rewards may need; updated by each step. */
   readonly trailing: TrailingAccuracy;
   /** Bytes per second that the device reads; with it a step tells how near decoding is to its bound. */
   readonly bandwidth?: number;
@@ -62,8 +66,6 @@ export interface StepInput {
   readonly random: Random;
   /** Aborting makes the rollout reject; an update that has begun is finished. */
   readonly signal?: AbortSignal;
-  /** Told what is going on. */
-  readonly onPhase?: (phase: string) => void;
 }
 
 /** What a step did. */
@@ -71,7 +73,7 @@ export interface StepResult {
   /** By name, e.g. `ppo/kl`; README and run folders use the same names. */
   readonly metrics: Record<string, number>;
   /** The rollout with its rewards. */
-  readonly samples: readonly ScoredEpisode[];
+  readonly episodes: readonly ScoredEpisode[];
 }
 
 /** Trains an actor and a critic. */
@@ -106,19 +108,16 @@ export class PpoTrainer implements Disposable {
   async step(input: StepInput): Promise<StepResult> {
     const config = this.#config;
     const clock = new Stopwatch();
-    input.onPhase?.("generate");
-    const { episodes, stats, gradeSeconds } = await this.#rollOut(input);
+    const played = await this.#rollOut(input);
     clock.lap("generate");
 
-    input.onPhase?.("score");
-    const p = this.#parts.trailing.p;
+    const { trailing } = this.#parts, { p } = trailing;
     const samples = input.random.fork(`shuffle/${input.step}`).shuffle(
-      await this.#score(episodes, p),
+      await this.#score(played.episodes, p),
     );
-    this.#parts.trailing.update(firstVerdicts(episodes));
+    trailing.update(played.episodes);
     clock.lap("score");
 
-    input.onPhase?.("critic");
     const experience = flatten(samples, config.stageDiscount);
     const { stream, critic: valueModel } = this.#parts;
     using memory = uploadRollout(stream, experience, config);
@@ -135,7 +134,6 @@ export class PpoTrainer implements Disposable {
       base * Math.min(1, input.step / (config.warmupSteps || 1));
     const critic = await this.#updateCritic(samples, batch, learningRate(config.criticLr));
     clock.lap("critic");
-    input.onPhase?.("actor");
     const actor = await this.#updateActor(
       samples,
       experience.logprobs,
@@ -144,24 +142,36 @@ export class PpoTrainer implements Disposable {
     );
     clock.lap("actor");
 
-    const times = clock.metrics();
-    const { bandwidth } = this.#parts, bytesPerSecond = stats.decodeBytes / stats.seconds;
+    const times = clock.metrics(), { stages } = this.#parts.task;
     const metrics = {
       step: input.step,
-      ...rolloutMetrics(samples),
-      ...(this.#parts.task.stages.includes("verify") && { "rollout/trailing_accuracy": p }),
+      ...rolloutMetrics(samples, stages),
+      ...(stages.some(({ judges }) => judges) && { "rollout/trailing_accuracy": p }),
       ...critic,
       ...actor,
-      "time/grade": gradeSeconds,
       ...times,
       "time/update": times["time/critic"] + times["time/actor"],
+      ...this.#generation(played),
+    };
+    return { metrics, episodes: samples };
+  }
+
+  /** What the engine, the grader and the tools did in a rollout. */
+  #generation({ stats, gradeSeconds, tools }: Played): Record<string, number> {
+    const { bandwidth } = this.#parts, bytesPerSecond = stats.decodeBytes / stats.seconds;
+    return {
+      "time/grade": gradeSeconds,
       "rollout/sampled_tokens": stats.sampled,
       "rollout/prefilled_tokens": stats.prefilled,
+      ...(tools.calls > 0 && {
+        "tool/calls": tools.calls,
+        "tool/failed": tools.failed,
+        "tool/late": tools.late,
+      }),
       "generate/tokens_per_second": stats.sampled / stats.seconds,
       "generate/bytes_per_second": bytesPerSecond,
       ...(bandwidth && { "generate/bound_share": bytesPerSecond / bandwidth }),
     };
-    return { metrics, samples };
   }
 
   #rollOut(input: StepInput) {
@@ -184,31 +194,30 @@ export class PpoTrainer implements Disposable {
     });
   }
 
-  /** One reward per segment; right summaries are first read under the fast prompt. */
-  async #score(episodes: readonly Episode[], p: number): Promise<ScoredEpisode[]> {
-    const { summaryCoefficient: coefficient, summaryReduce: reduce } = this.#config;
-    const summaries = new Map<Episode, number[]>();
-    const inputs = coefficient === 0 ? [] : episodes.flatMap((episode) => {
-      const input = summaryScoringInput(episode);
-      if (!input) return [];
-      const span = { start: input.start, length: input.ids.length - input.start };
-      return [{ episode, ids: input.ids, spans: [span] }];
-    });
-    const { actor } = this.#parts;
-    for (const each of pack(inputs, this.#config.packTokens)) {
-      const logprobs = await this.#learner.logprobs(actor, each, this.#config.temperature);
+  /** One reward per segment; turns whose reward asks for it are first read once more. */
+  async #score(episodes: readonly Episode[], trailing: number): Promise<ScoredEpisode[]> {
+    const { actor, task } = this.#parts, { packTokens, samples, temperature } = this.#config;
+    const read = new Map<Episode, Map<number, number[]>>();
+    const inputs = episodes.flatMap((episode) =>
+      rereads(task, episode, trailing).map(({ segment, ids, start }) => {
+        const spans = [{ start, length: ids.length - start }];
+        return { episode, segment, ids, spans };
+      })
+    );
+    for (const each of pack(inputs, packTokens)) {
+      const logprobs = await this.#learner.logprobs(actor, each, temperature);
       let at = 0;
       for (const sample of each.samples) {
-        const end = at + actionsOf(sample);
-        summaries.set(sample.episode, [...logprobs.subarray(at, end)]);
+        const end = at + actionsOf(sample), known = read.get(sample.episode) ?? new Map();
+        read.set(sample.episode, known.set(sample.segment, [...logprobs.subarray(at, end)]));
         at = end;
       }
     }
-    return episodes.map((episode, i) => {
-      const summaryLogprobs = summaries.get(episode);
-      const rewards = scoreEpisode(episode, { p, summaryLogprobs, coefficient, reduce });
-      return scored(episode, rewards, Math.floor(i / this.#config.samples));
-    });
+    return await Promise.all(episodes.map(async (episode, i) => {
+      const logprobs = read.get(episode);
+      const rewards = await scoreEpisode(task, episode, { trailing, logprobs });
+      return scored(episode, rewards, Math.floor(i / samples));
+    }));
   }
 
   async #updateCritic(
@@ -247,15 +256,16 @@ export class PpoTrainer implements Disposable {
     lr: number,
   ): Promise<Record<string, number>> {
     const { stream, actor } = this.#parts;
-    const { actorMiniBatches, packTokens, clip, entropyCoefficient, temperature } = this.#config;
-    const { klCoefficient, klEstimator, importanceCap } = this.#config;
+    const { actorMiniBatches, packTokens, klCoefficient, importanceCap } = this.#config;
+    const { temperature, clipLow, clipHigh, entropyCoefficient } = this.#config;
+    const klEstimator = klNumbers[this.#config.klEstimator];
     const options = {
       temperature,
-      clipLow: clip,
-      clipHigh: clip,
+      clipLow,
+      clipHigh,
       entropyCoefficient,
       klCoefficient,
-      klEstimator: ({ k1: 1, k2: 2, k3: 3 } as const)[klEstimator],
+      klEstimator,
     };
     const { reference } = this.#parts;
     let all: PolicyTargets = { advantages: batch.advantages, oldLogprobs: batch.logprobs };
@@ -361,11 +371,4 @@ function mean(values: ArrayLike<number>): number {
 /** Updates that changed nothing because their gradient was not finite. */
 function skipped(norms: readonly number[]): number {
   return norms.filter((norm) => !Number.isFinite(norm)).length;
-}
-
-/** Whether the fast answers were right; empty for tasks without verification. */
-function firstVerdicts(episodes: readonly Episode[]): boolean[] {
-  return episodes.filter((e) => e.segments[0].stage === "fast").map((e) =>
-    e.segments[0].correct === true
-  );
 }

@@ -19,14 +19,8 @@ export interface WarmstartConfig {
   readonly batch: number;
   /** Peak learning rate: reached linearly over a twentieth of the steps, then a cosine to a tenth. */
   readonly lr: number;
-  /** How often scripted turns are right, 0 to 1, per stage; `answer` is the baseline's. */
-  readonly skill: {
-    readonly fast: number;
-    readonly verify: number;
-    readonly slow: number;
-    readonly summary: number;
-    readonly answer: number;
-  };
+  /** How often scripted turns are right, 0 to 1, by stage. */
+  readonly skill: Readonly<Record<string, number>>;
 }
 
 const share = z.number().min(0).max(1);
@@ -36,13 +30,7 @@ export const warmstartSchema: Schema<WarmstartConfig> = z.strictObject<Fields<Wa
   steps: z.int().positive(),
   batch: z.int().positive(),
   lr: z.number().positive(),
-  skill: z.strictObject<Fields<WarmstartConfig["skill"]>>({
-    fast: share,
-    verify: share,
-    slow: share,
-    summary: share,
-    answer: share,
-  }),
+  skill: z.record(z.string(), share),
 });
 
 /** Progress of a warm start, one a step. */
@@ -64,7 +52,7 @@ export async function warmstart(
   parts: { stream: Stream; decoder: Decoder },
   config: WarmstartConfig,
   options: {
-    nextBatch: (step: number) => readonly Sample[];
+    nextBatch: (step: number) => Promise<readonly Sample[]>;
     packTokens: number;
     signal?: AbortSignal;
     onStep?: (step: WarmstartStep) => void;
@@ -79,7 +67,7 @@ export async function warmstart(
   for (let step = 1; step <= config.steps; step++) {
     options.signal?.throwIfAborted();
     const began = performance.now();
-    const samples = options.nextBatch(step);
+    const samples = await options.nextBatch(step);
     const n = samples.reduce((total, sample) => total + actionsOf(sample), 0);
     for (const each of pack(samples, options.packTokens)) {
       learner.crossEntropy(decoder, each, 1 / n);

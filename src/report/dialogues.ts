@@ -13,8 +13,8 @@ export interface DialogueTurn {
   readonly stage: string;
   /** What the model said. */
   readonly response: string;
-  /** The stage's reward. */
-  readonly reward: number;
+  /** What it was paid, where it was. */
+  readonly reward?: number;
   /** Length of the response in tokens. */
   readonly tokens: number;
   /** True when the budget ended the response. */
@@ -42,9 +42,12 @@ export interface Dialogue {
 /** Most characters of one text. */
 const maxText = 20_000, maxMarkdownText = 1500;
 
-/** A reward with as many digits as it has, at most three. */
-function rewardText(reward: number): string {
-  return String(Number(reward.toFixed(3)));
+/** Length and reward of a turn; a reward has as many digits as it has, at most three. */
+function factsOf({ tokens, truncated, reward }: DialogueTurn): string[] {
+  return [
+    `${tokens} tokens${truncated ? " (budget spent)" : ""}`,
+    ...(reward === undefined ? [] : [`reward ${Number(reward.toFixed(3))}`]),
+  ];
 }
 
 /** The viewer: every text in it is escaped, and it works without scripts but for the filters. */
@@ -83,11 +86,7 @@ function dialogueOf({ id, set, question, answer, right, turns }: Dialogue): Mark
 }
 
 function turnOf(turn: DialogueTurn): Markup {
-  const facts = [
-    `${turn.tokens} tokens${turn.truncated ? " (budget spent)" : ""}`,
-    `reward ${rewardText(turn.reward)}`,
-    ...(turn.outcome === undefined ? [] : [turn.outcome]),
-  ];
+  const facts = [...factsOf(turn), ...(turn.outcome === undefined ? [] : [turn.outcome])];
   return markup`<div class="turn ${
     colorClass(turn.stage)
   }"><div><span class="stage">${turn.stage}</span> <span class="facts">${
@@ -125,8 +124,7 @@ export function dialoguesMarkdown(dialogues: readonly Dialogue[], most: number):
     fenced(shorten(question, maxMarkdownText)),
     `True answer: \`${answer.replaceAll("`", "'")}\``,
     ...turns.flatMap((turn) => [
-      `**${turn.stage}**, ${turn.tokens} tokens${turn.truncated ? " (budget spent)" : ""}, ` +
-      `reward ${rewardText(turn.reward)}`,
+      `**${turn.stage}**, ${factsOf(turn).join(", ")}`,
       fenced(shorten(turn.response, maxMarkdownText)),
     ]),
   ]);

@@ -4,23 +4,16 @@
  * @module
  */
 import type { Engine, RunStats, SamplingOptions } from "../engine/mod.ts";
-import { type Grader, playEpisodes } from "./play.ts";
-import {
-  balancedVerification,
-  type Episode,
-  finalAnswer,
-  meanOf,
-  type Stage,
-  type Task,
-  type TaskProblem,
-} from "../task/mod.ts";
+import type { Grader } from "../grade/mod.ts";
+import { accuracies, type Episode, meanOf, type Task, type TaskProblem } from "../task/mod.ts";
+import { playEpisodes } from "./play.ts";
 
 /** Sequences of evaluations are numbered from 2^62: they share no random number with training. */
 export const firstId: bigint = 1n << 62n;
 
 /** What to evaluate. */
 export interface EvaluateOptions {
-  /** How a question is asked: in four stages, or plainly. */
+  /** How a question is asked. */
   readonly task: Task;
   /** What to ask; without a gold answer a problem counts as wrong. */
   readonly problems: readonly TaskProblem[];
@@ -34,7 +27,7 @@ export interface EvaluateOptions {
   readonly samples?: number;
   /** Aborting makes `evaluate` reject with its reason. */
   readonly signal?: AbortSignal;
-  /** Called when an episode is over, verdicts included. */
+  /** Called when an episode is over, grades included. */
   readonly onEpisode?: (episode: Episode) => void;
 }
 
@@ -42,8 +35,8 @@ export interface EvaluateOptions {
 export interface Evaluation {
   /** Every episode, in the order of the problems. */
   readonly episodes: readonly Episode[];
-  /** `final`, and per stage reached its accuracy; `verify` is balanced over right and wrong answers. */
-  readonly accuracy: Readonly<Partial<Record<Stage | "final", number>>>;
+  /** `final`, and per stage reached its accuracy; of one that judges, balanced over right and wrong. */
+  readonly accuracy: Readonly<Record<string, number>>;
   /** Mean number of sampled tokens per episode. */
   readonly tokens: number;
   /** The same of the first stage alone. */
@@ -54,7 +47,7 @@ export interface Evaluation {
 
 /** Plays every problem and measures what came out. */
 export async function evaluate(engine: Engine, options: EvaluateOptions): Promise<Evaluation> {
-  const { problems, samples = 1 } = options;
+  const { problems, samples = 1, task } = options;
   const sampling = options.sampling ?? { temperature: 1, topP: 1, topK: 0 };
   const groups = problems.map((problem, i) => ({
     problem,
@@ -65,19 +58,10 @@ export async function evaluate(engine: Engine, options: EvaluateOptions): Promis
     sampling,
     mode: "inference",
   });
-  const accuracy: Partial<Record<Stage | "final", number>> = {};
-  for (const stage of ["fast", "slow", "answer"] as const) {
-    const turns = episodes.flatMap((e) => e.segments.filter((s) => s.stage === stage));
-    const share = meanOf(turns.map((turn) => Number(turn.correct === true)));
-    if (share !== undefined) accuracy[stage] = share;
-  }
-  const verify = balancedVerification(episodes);
-  if (verify !== undefined) accuracy.verify = verify;
-  accuracy.final = meanOf(episodes.map((e) => Number(finalAnswer(e)?.correct === true)));
   const lengths = episodes.map((e) => e.segments.reduce((total, s) => total + s.length, 0));
   return {
     episodes,
-    accuracy,
+    accuracy: accuracies(episodes, task.stages),
     tokens: meanOf(lengths) ?? 0,
     firstTokens: meanOf(episodes.map((e) => e.segments[0].length)) ?? 0,
     stats,

@@ -5,6 +5,5 @@
  * @module
  */
 export * from "./evaluate.ts";
-export * from "./grader.ts";
 export * from "./play.ts";
 export * from "./solve.ts";

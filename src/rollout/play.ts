@@ -1,29 +1,21 @@
 /**
- * Episodes on the engine: commands of the task become continuations of a sequence, sampled turns and
- * verdicts become events.
+ * Episodes on the engine: commands of the task become continuations of a sequence, sampled turns, grades
+ * and the texts of tools become events.
  *
  * @module
  */
 import type { Continuation, Engine, RunOptions, RunStats, Turn } from "../engine/mod.ts";
-import type {
-  Episode,
-  Mode,
-  Stage,
-  Task,
-  TaskCommand,
-  TaskEvent,
-  TaskProblem,
+import type { Grader } from "../grade/mod.ts";
+import {
+  callTool,
+  type Episode,
+  type Mode,
+  type Task,
+  type TaskCommand,
+  type TaskEvent,
+  type TaskProblem,
+  type ToolCounts,
 } from "../task/mod.ts";
-
-/**
- * Decides whether an answer equals the gold answer; a rollout also tells of which problem. May be
- * asynchronous: generation goes on.
- */
-export type Grader = (
-  answer: string,
-  gold: string,
-  problem: TaskProblem,
-) => boolean | Promise<boolean>;
 
 /** One problem and how many episodes to play about it. */
 export interface EpisodeGroup {
@@ -41,36 +33,41 @@ export interface PlayOptions extends RunOptions {
   readonly mode: Mode;
   /** Compares answers with gold answers; not called for problems without one. */
   readonly grade: Grader;
-  /** Called with newly sampled tokens of an episode's present stage. */
-  readonly onTokens?: (episode: Episode, stage: Stage, ids: readonly number[]) => void;
+  /** Called with newly sampled tokens of an episode's present turn; `stage` is its role. */
+  readonly onTokens?: (episode: Episode, stage: string, ids: readonly number[]) => void;
   /** Called when an episode is over. */
   readonly onEpisode?: (episode: Episode) => void;
 }
 
 /** What was played: episodes in the order of the groups and their ids. */
 export interface Played {
-  /** All of them done: every verdict has arrived. */
+  /** All of them done: every grade has arrived. */
   readonly episodes: Episode[];
   /** What the engine did: tokens, steps, seconds. */
   readonly stats: RunStats;
+  /** What the task's tools did. */
+  readonly tools: Readonly<ToolCounts>;
   /** Seconds spent in the grader while nothing else could go on in this thread. */
   readonly gradeSeconds: number;
 }
 
-/** Plays every episode of the groups to its end, verdicts included. */
+/** What the players of a rollout add up. */
+interface Tally {
+  gradeSeconds: number;
+  readonly tools: ToolCounts;
+}
+
+/** Plays every episode of the groups to its end, grades included. */
 export async function playEpisodes(
   engine: Engine,
   groups: readonly EpisodeGroup[],
   options: PlayOptions,
 ): Promise<Played> {
-  const { task } = options;
-  const clock = { seconds: 0 };
+  const { task, mode } = options;
+  const tally: Tally = { gradeSeconds: 0, tools: { calls: 0, failed: 0, late: 0 } };
   const players: Player[] = [];
   const requests = groups.map(({ problem, ids }) => {
-    const group = ids.map((id) => {
-      const episode = task.episode({ id, problem, mode: options.mode });
-      return new Player(episode, options, clock);
-    });
+    const group = ids.map((id) => new Player(task.episode({ id, problem, mode }), options, tally));
     players.push(...group);
     // Every episode of a group opens alike: the engine reads the prompt once.
     const openings = group.map((player) => player.open());
@@ -78,7 +75,7 @@ export async function playEpisodes(
     return {
       prompt,
       budget,
-      maxTokens: task.maxTokens(prompt.length),
+      maxTokens: task.maxTokens(prompt.length, mode),
       sequences: group.map((player) => ({
         id: player.episode.id,
         onTurn: (turn: Turn) => player.onTurn(turn),
@@ -88,26 +85,26 @@ export async function playEpisodes(
   });
   const stats = await engine.run(requests, options);
   await Promise.all(players.map((player) => player.settled()));
-  return { episodes: players.map((p) => p.episode), stats, gradeSeconds: clock.seconds };
+  return { episodes: players.map((p) => p.episode), stats, ...tally };
 }
 
-/** One episode between engine and grader. */
+/** One episode between engine, grader and tools. */
 class Player {
   readonly episode: Episode;
   readonly #options: PlayOptions;
-  readonly #clock: { seconds: number };
+  readonly #tally: Tally;
   /** The stage being generated. */
-  #stage: Stage | undefined;
+  #stage: string | undefined;
   /** Answers the engine's question if the task could not do so yet. */
   #reply: PromiseWithResolvers<Continuation | null> | undefined;
-  /** Verdicts on their way. */
-  readonly #grading: Set<Promise<void>> = new Set();
+  /** Grades and tools on their way. */
+  readonly #pending: Set<Promise<void>> = new Set();
   #over = false;
 
-  constructor(episode: Episode, options: PlayOptions, clock: { seconds: number }) {
+  constructor(episode: Episode, options: PlayOptions, tally: Tally) {
     this.episode = episode;
     this.#options = options;
-    this.#clock = clock;
+    this.#tally = tally;
   }
 
   open(): Continuation {
@@ -124,14 +121,14 @@ class Player {
     const next = this.#step({ kind: "turn", turn });
     if (next !== undefined) return next;
     this.#reply = Promise.withResolvers();
-    // A verdict that fails, or failed while the turn was generated, will never be answered.
-    for (const pending of this.#grading) pending.catch(this.#reply.reject);
+    // A grade that fails, or failed while the turn was generated, will never be answered.
+    for (const pending of this.#pending) pending.catch(this.#reply.reject);
     return this.#reply.promise;
   }
 
-  /** Resolves when no verdict is outstanding; rejects if the grader failed. */
+  /** Resolves when nothing is outstanding; rejects if the grader failed. */
   async settled(): Promise<void> {
-    while (this.#grading.size > 0) await Promise.all(this.#grading);
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 
   /** Tells the episode what happened and carries out what it asks for. */
@@ -144,7 +141,7 @@ class Player {
     return next;
   }
 
-  /** Carries commands out; undefined means the task waits for a verdict. */
+  /** Carries commands out; undefined means the task waits for a grade or a tool. */
   #follow(commands: readonly TaskCommand[]): Continuation | null | undefined {
     let next: Continuation | null | undefined;
     for (const command of commands) {
@@ -152,25 +149,34 @@ class Player {
         next = command;
         this.#stage = command.stage;
       } else if (command.kind === "end") next = null;
-      else {
-        const verdict = this.#grade(command.answer);
-        const book = (equal: boolean) =>
-          this.#step({ kind: "verdict", stage: command.stage, equal });
-        if (verdict instanceof Promise) {
-          const pending: Promise<void> = verdict.then((equal) => {
-            const later = book(equal);
-            if (later !== undefined) this.#reply?.resolve(later);
-            this.#grading.delete(pending);
-          });
-          pending.catch(() => {}); // reported by the turn that waits for it, or by settled()
-          this.#grading.add(pending);
-        } else {
-          const later = book(verdict);
+      else if (command.kind === "tool") {
+        const { segments, problem } = this.episode;
+        const { signal } = this.#options, counts = this.#tally.tools;
+        const text = callTool(command.tool, { turns: [...segments], problem, signal, counts });
+        this.#later(text, (text) => ({ kind: "tool", text }));
+      } else {
+        const { segment } = command, equal = this.#grade(command.answer);
+        const event = (equal: boolean) => ({ kind: "graded", segment, equal }) as const;
+        if (equal instanceof Promise) this.#later(equal, event);
+        else {
+          const later = this.#step(event(equal));
           if (later !== undefined) next = later;
         }
       }
     }
     return next;
+  }
+
+  /** Tells the episode of what has not arrived yet once it has. */
+  #later<T>(value: Promise<T>, event: (value: T) => TaskEvent): void {
+    const pending: Promise<void> = value.then((value) => {
+      const next = this.#step(event(value));
+      if (next !== undefined) this.#reply?.resolve(next);
+      this.#pending.delete(pending);
+    });
+    // Reported by the turn that waits for it, or by settled().
+    pending.catch((error) => this.#reply?.reject(error));
+    this.#pending.add(pending);
   }
 
   #grade(answer: string): boolean | Promise<boolean> {
@@ -181,7 +187,7 @@ class Player {
     try {
       return this.#options.grade(answer, gold, problem);
     } finally {
-      this.#clock.seconds += (performance.now() - began) / 1000;
+      this.#tally.gradeSeconds += (performance.now() - began) / 1000;
     }
   }
 }

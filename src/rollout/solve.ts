@@ -4,58 +4,66 @@
  * @module
  */
 import { Engine, type SamplingOptions } from "../engine/mod.ts";
-import type { Model } from "../model/mod.ts";
-import { playEpisodes } from "./play.ts";
+import type { Model, StreamDecoder } from "../model/mod.ts";
 import {
-  defaultBudgets,
-  defaultPrompts,
   type Episode,
-  finalAnswer,
+  type Prompts,
   type Segment,
-  type Stage,
-  type ThinkerBudgets,
-  type ThinkerPrompts,
-  ThinkerTask,
+  Task,
+  type TaskSpec,
+  thinker,
   turnEnds,
 } from "../task/mod.ts";
+import { playEpisodes } from "./play.ts";
 
 /** How to solve. */
 export interface SolveOptions {
-  /** Wording of the stages; default `defaultPrompts`. Use those of the training. */
-  readonly prompts?: ThinkerPrompts;
+  /** How the question is asked; default {@linkcode thinker}. */
+  readonly task?: TaskSpec;
+  /** Wording of the stages; default: the task's own. Use those of the training. */
+  readonly prompts?: Prompts;
   /**
-   * Most tokens of each stage; default `defaultBudgets`, shortened in proportion where the model has
-   * too few positions for them.
+   * Most tokens of each stage; default: the task's own, shortened in proportion where the model has too
+   * few positions for them.
    */
-  readonly budgets?: ThinkerBudgets;
+  readonly budgets?: Readonly<Record<string, number>>;
   /** Default: temperature 1, nothing truncated. */
   readonly sampling?: SamplingOptions;
   /** Key of the sampler; default 0. */
   readonly seed?: bigint;
   /** Aborting makes `solve` reject with its reason. */
   readonly signal?: AbortSignal;
-  /** Called with each piece of text as it is generated. */
-  readonly onText?: (stage: Stage, text: string) => void;
+  /** Called with each piece of text as it is generated: the turn's role, the text, the turn's number from 0. */
+  readonly onText?: (stage: string, text: string, turn: number) => void;
 }
 
 /** What came out. */
 export interface Solution {
   /** Everything that was said, stage by stage. */
   readonly episode: Episode;
-  /** The stage whose answer counts, by the model's own verdict. */
+  /** The turn whose answer counts, by the model's own verdict. */
   readonly final: Segment | undefined;
 }
 
-/** Budgets cut by at least `excess` tokens in all, each in proportion, none below one token. */
-function shortened(budgets: ThinkerBudgets, excess: number): ThinkerBudgets {
-  const total = Object.values(budgets).reduce((a, b) => a + b, 0);
-  const cut = (budget: number) => Math.max(1, Math.floor(budget * (total - excess) / total));
-  const { fast, verify, slow, summary } = budgets;
-  return { fast: cut(fast), verify: cut(verify), slow: cut(slow), summary: cut(summary) };
+/** The turn that is being generated. */
+interface Speech {
+  readonly index: number;
+  readonly stage: string;
+  readonly text: StreamDecoder;
+}
+
+/** A task's own budgets, cut by at least `excess` tokens in all, each in proportion, none below one token. */
+function shortened(task: Task, excess: number): Record<string, number> {
+  const turns = task.turns();
+  const total = turns.reduce((sum, { stage, most }) => sum + most * stage.budget, 0);
+  return Object.fromEntries(turns.map(({ stage: { name, budget } }) => [
+    name,
+    Math.max(1, Math.floor(budget * (total - excess) / total)),
+  ]));
 }
 
 /**
- * Plays one question under the inference transitions, the summary included.
+ * Plays one question under the inference transitions, with the stages that change no answer (a summary).
  *
  * @throws {UserError} when the question with the given budgets exceeds the model's positions.
  */
@@ -65,19 +73,14 @@ export async function solve(
   options: SolveOptions = {},
 ): Promise<Solution> {
   const { stream, decoder, tokenizer } = model;
+  const { task: spec = thinker, prompts } = options;
   const stop = turnEnds(tokenizer, decoder.config.eos);
-  const taskWith = (budgets: ThinkerBudgets) =>
-    new ThinkerTask({
-      codec: tokenizer,
-      prompts: options.prompts ?? defaultPrompts,
-      budgets,
-      stop,
-      summarizeAtInference: true,
-    });
-  let task = taskWith(options.budgets ?? defaultBudgets);
+  const taskWith = (budgets?: Readonly<Record<string, number>>) =>
+    new Task(spec, { codec: tokenizer, prompts, budgets, stop });
+  let task = taskWith(options.budgets);
   const promptTokens = task.promptTokens(question), [positions] = decoder.cosSin.shape;
   const excess = task.maxTokens(promptTokens) - positions;
-  if (excess > 0 && !options.budgets) task = taskWith(shortened(defaultBudgets, excess));
+  if (excess > 0 && !options.budgets) task = taskWith(shortened(task, excess));
   const maxTokens = task.maxTokens(promptTokens);
   using engine = new Engine(stream, decoder, {
     maxSequences: 1,
@@ -85,27 +88,28 @@ export async function solve(
     maxTokens,
     stop,
   });
-  let decoding: { stage: Stage; text: ReturnType<typeof tokenizer.streamDecoder> } | undefined;
-  const say = (stage: Stage, text: string) => text && options.onText?.(stage, text);
-  const finish = () => decoding && say(decoding.stage, decoding.text.end());
+  let turn: Speech | undefined;
+  const say = ({ stage, index }: Speech, text: string) =>
+    text && options.onText?.(stage, text, index);
+  const finish = () => turn && say(turn, turn.text.end());
   const problem = { id: "question", question };
   const { episodes: [episode] } = await playEpisodes(engine, [{ problem, ids: [0n] }], {
     task,
-    mode: "inference",
+    mode: "complete",
     grade: () => {
       throw new Error("a question without a gold answer is not graded");
     },
     seed: options.seed ?? 0n,
     sampling: options.sampling ?? { temperature: 1, topP: 1, topK: 0 },
     signal: options.signal,
-    onTokens: (_episode, stage, ids) => {
-      if (decoding?.stage !== stage) {
+    onTokens: ({ segments: { length: index } }, stage, ids) => {
+      if (turn?.index !== index) {
         finish();
-        decoding = { stage, text: tokenizer.streamDecoder({ skipSpecial: true }) };
+        turn = { index, stage, text: tokenizer.streamDecoder({ skipSpecial: true }) };
       }
-      for (const id of ids) say(stage, decoding.text.push(id));
+      for (const id of ids) say(turn, turn.text.push(id));
     },
   });
   finish();
-  return { episode, final: finalAnswer(episode) };
+  return { episode, final: episode.final };
 }

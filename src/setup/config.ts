@@ -4,24 +4,42 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { backendOf, type DeviceChoice, isDeviceChoice, type Precision } from "../../ffi/mod.ts";
+import {
+  backendOf,
+  type DeviceChoice,
+  isDeviceChoice,
+  type Precision,
+  precisions,
+} from "../../ffi/mod.ts";
 import { check, type Fields, firstDifference, type Schema, UserError } from "../base/mod.ts";
 import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "../ppo/mod.ts";
+import type { TaskSpec } from "../task/mod.ts";
 
 const count = z.int().positive();
 
-/** Name of a preset: `tiny` makes its model here, the others start from one that is downloaded first. */
-export type PresetName = "tiny" | "q1.5b" | "r1.5b" | "r7b";
+/** The presets: `tiny` makes its model here, the others start from one that is downloaded first. */
+export const presetNames = ["tiny", "q1.5b", "r1.5b", "r7b"] as const;
+/** One of {@linkcode presetNames}. */
+export type PresetName = typeof presetNames[number];
 
-/** The presets' names. */
-export const presetNames: readonly PresetName[] = ["tiny", "q1.5b", "r1.5b", "r7b"];
+/** What each rank may hold a part of only: stages 0, 1 and 2 of ZeRO (arXiv 1910.02054). */
+export const shardings = ["none", "optimizer", "gradients"] as const;
+/** One of {@linkcode shardings}. */
+export type Sharding = typeof shardings[number];
+
+/** What may lie in host memory. */
+export const offloads = ["none", "optimizer"] as const;
+/** One of {@linkcode offloads}. */
+export type Offload = typeof offloads[number];
 
 /** A resolved training config: what a preset, a config file and options come to. */
 export interface TrainConfig {
   /** The preset that the rest started from. */
   readonly preset: PresetName;
-  /** Four stages (default), or the plain question. */
-  readonly task: "thinker" | "baseline";
+  /** Name of the task: `thinker` (default, four stages), `baseline` (the plain question), or one of your own. */
+  readonly task: string;
+  /** The task's own settings; what is left out has the task's default. */
+  readonly taskSettings: Readonly<Record<string, unknown>>;
   /** Seed of everything random; default 1. */
   readonly seed: number;
   /**
@@ -51,16 +69,10 @@ export interface TrainConfig {
   };
   /** A file of problems; null (default): generated arithmetic, for a model made here only. */
   readonly data: string | null;
-  /** Wording of the stages: `tiny` (default), `default`, or a file. */
+  /** Wording of the stages: `tiny` (default), `default` (the task's own), or a file. */
   readonly prompts: string;
-  /** Most action tokens of each stage; `answer` is the baseline's. */
-  readonly budgets: {
-    readonly fast: number;
-    readonly verify: number;
-    readonly slow: number;
-    readonly summary: number;
-    readonly answer: number;
-  };
+  /** Most action tokens of each stage, by name; default: the task's own. */
+  readonly budgets: Readonly<Record<string, number>>;
   /** Tokens; problems whose first prompt is longer are left out and counted. */
   readonly promptLimit: number;
   /** PPO steps. */
@@ -84,7 +96,7 @@ export interface TrainConfig {
    * What the matrix products read, in rollouts and in training alike: `f32`, or `bf16`, half the memory
    * traffic; null (the default): f32 on a CPU, bf16 on a GPU. The optimizer works on float32 either way.
    */
-  readonly weights: Precision | null;
+  readonly weightDtype: Precision | null;
   /**
    * How a run is spread over devices. `plan` counts it; so far only the defaults run, and `train`
    * refuses others.
@@ -96,9 +108,9 @@ export interface TrainConfig {
      * What each rank holds a part of only: nothing (default), the optimizer's float32 weights and moments,
      * or the gradients too (stages 0, 1 and 2 of ZeRO, arXiv 1910.02054).
      */
-    readonly shard: "none" | "optimizer" | "gradients";
+    readonly shard: Sharding;
     /** Whether float32 weights and moments lie in host memory (`optimizer`); default `none`. */
-    readonly offload: "none" | "optimizer";
+    readonly offload: Offload;
   };
   /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
   readonly engine: {
@@ -114,7 +126,7 @@ export interface TrainConfig {
 }
 
 /** Checks the name of a device. */
-export const deviceSchema: z.ZodType<DeviceChoice> = z.custom<DeviceChoice>(isDeviceChoice, {
+export const deviceSchema: Schema<DeviceChoice> = z.custom<DeviceChoice>(isDeviceChoice, {
   error: ({ input }) => `${input} is no device: auto, cpu, cuda, or cuda:1 for the second GPU`,
 });
 
@@ -123,9 +135,10 @@ const oneDevice: TrainConfig["parallel"] = { ranks: 1, shard: "none", offload: "
 /** Checks a training config and fills in defaults; unknown keys do not fit. */
 export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<TrainConfig>>({
   preset: z.enum(presetNames),
-  task: z.enum(["thinker", "baseline"]).default("thinker"),
+  task: z.string().default("thinker"),
+  taskSettings: z.record(z.string(), z.unknown()).default({}),
   seed: z.int().nonnegative().default(1),
-  device: deviceSchema.default("auto"),
+  device: z._default(deviceSchema, "auto"),
   repository: z.string().nullable().default(null),
   model: z.string().nullable().default(null),
   shape: z.strictObject<Fields<TrainConfig["shape"]>>({
@@ -139,13 +152,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   }),
   data: z.string().nullable().default(null),
   prompts: z.string().default("tiny"),
-  budgets: z.strictObject<Fields<TrainConfig["budgets"]>>({
-    fast: count,
-    verify: count,
-    slow: count,
-    summary: count,
-    answer: count,
-  }),
+  budgets: z.record(z.string(), count).default({}),
   promptLimit: count,
   steps: count,
   tokens: count.nullable().default(null),
@@ -154,11 +161,11 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   evalProblems: count,
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
-  weights: z.enum(["f32", "bf16"]).nullable().default(null),
+  weightDtype: z.enum(precisions).nullable().default(null),
   parallel: z.strictObject<Fields<TrainConfig["parallel"]>>({
     ranks: count.default(1),
-    shard: z.enum(["none", "optimizer", "gradients"]).default("none"),
-    offload: z.enum(["none", "optimizer"]).default("none"),
+    shard: z.enum(shardings).default("none"),
+    offload: z.enum(offloads).default("none"),
   }).default(oneDevice),
   engine: z.strictObject<Fields<TrainConfig["engine"]>>({
     maxSequences: count,
@@ -170,6 +177,15 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   ppo: ppoSchema,
 });
 
+/** Keys of a training config that had another name once. */
+const renamed = {
+  weights: "weightDtype",
+  "ppo.prompts": "ppo.questions",
+  "ppo.clip": "ppo.clipLow and ppo.clipHigh",
+  "ppo.summaryCoefficient": "taskSettings.summaryCoefficient",
+  "ppo.summaryReduce": "taskSettings.summaryReduce",
+};
+
 /**
  * Checks the content of a config file.
  *
@@ -177,8 +193,59 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
  * @throws {UserError} naming the file and the first key that is wrong.
  */
 export function parseTrainConfig(value: unknown, where: string): TrainConfig {
-  return check(trainConfigSchema, value, where, "see config.json of any run folder");
+  const hint = "see config.json of any run folder";
+  return check(trainConfigSchema, value, where, hint, renamed);
 }
+
+/**
+ * A task by its name.
+ *
+ * @throws {UserError} for a name that no task has.
+ */
+export function findTask(name: string, tasks: readonly TaskSpec[]): TaskSpec {
+  const found = tasks.find((task) => task.name === name);
+  if (found) return found;
+  throw new UserError(`there is no task "${name}"`, {
+    hint: `there are ${tasks.map((task) => task.name).join(", ")}`,
+  });
+}
+
+/**
+ * Fits what a config says by stage to the stages that a run plays: what is missing is the stage's own, and
+ * what a preset says of other tasks' stages is dropped.
+ *
+ * @param played The tasks that the run plays.
+ * @param known All tasks there are: what the config says of their stages is no mistake.
+ * @param where What the config came from, for the error message.
+ * @throws {UserError} for a stage that no task has.
+ */
+export function fitStages(
+  config: TrainConfig,
+  { played, known, where }: {
+    readonly played: readonly TaskSpec[];
+    readonly known: readonly TaskSpec[];
+    readonly where: string;
+  },
+): TrainConfig {
+  const names = [...played, ...known].flatMap(({ stages }) => stages.map(({ name }) => name));
+  const byStage = z.strictObject(
+    Object.fromEntries(names.map((name) => [name, z.number().optional()])),
+  );
+  const schema = z.object({ budgets: byStage, warmstart: z.object({ skill: byStage }) });
+  const { budgets, warmstart: { skill } } = config;
+  check(schema, { budgets, warmstart: { skill } }, where, "see config.json of any run folder");
+  const stages = played.flatMap((task) => task.stages);
+  const fit = (said: Readonly<Record<string, number>>, usual: (budget: number) => number) =>
+    Object.fromEntries(stages.map(({ name, budget }) => [name, said[name] ?? usual(budget)]));
+  return {
+    ...config,
+    budgets: fit(budgets, (budget) => budget),
+    warmstart: { ...config.warmstart, skill: fit(skill, () => usualSkill) },
+  };
+}
+
+/** How often a scripted turn is right where the config does not say. */
+const usualSkill = 0.7;
 
 /**
  * Checks that a config can run: that it has all it starts from, and asks for nothing that is only planned.
@@ -240,6 +307,6 @@ export function keepChoices(config: TrainConfig, before: TrainConfig): TrainConf
   return {
     ...config,
     device: config.device === "auto" ? before.device : config.device,
-    weights: config.weights ?? before.weights,
+    weightDtype: config.weightDtype ?? before.weightDtype,
   };
 }

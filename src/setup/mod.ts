@@ -9,3 +9,4 @@ export * from "./known_models.ts";
 export * from "./models.ts";
 export * from "./plan.ts";
 export * from "./presets.ts";
+export * from "./tasks.ts";

@@ -6,13 +6,6 @@
 import type { Stream } from "../../ffi/mod.ts";
 import { Random, readJson, UserError } from "../base/mod.ts";
 import {
-  scriptedEpisode,
-  tinyTokenizerConfig,
-  tinyTokenizerJson,
-  tinyVocabSize,
-  trainProblem,
-} from "../tiny/mod.ts";
-import {
   Decoder,
   initialise,
   loadDecoder,
@@ -24,17 +17,7 @@ import {
   type TokenizerFiles,
   valueHeadName,
 } from "../model/mod.ts";
-import { type Sample, warmstart, type WarmstartStep } from "../ppo/mod.ts";
-import {
-  BaselineTask,
-  defaultPrompts,
-  parsePrompts,
-  type Task,
-  type ThinkerPrompts,
-  ThinkerTask,
-  tinyPrompts,
-  turnEnds,
-} from "../task/mod.ts";
+import { tinyModelConfig, tinyTokenizerConfig, tinyTokenizerJson } from "../tiny/mod.ts";
 import type { TrainConfig } from "./config.ts";
 import { knownModels } from "./known_models.ts";
 
@@ -57,52 +40,6 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
   const content = readJson(path, `${model} must be a model folder as Hugging Face writes it`);
   const tokenizer = Tokenizer.fromJson(content, path);
   return { tokenizer, files: { tokenizer: content, ...readChatFiles(model) } };
-}
-
-/**
- * Both tasks with the config's prompts and budgets, over one tokenizer; the tokens that end a turn; and
- * the tokens of the longest episode.
- */
-export function openTasks(
-  config: Pick<TrainConfig, "prompts" | "budgets" | "promptLimit">,
-  tokenizer: Tokenizer,
-  eos: readonly number[],
-): { thinker: ThinkerTask; baseline: BaselineTask; stop: number[]; maxTokens: number } {
-  const stop = turnEnds(tokenizer, eos);
-  const shared = { codec: tokenizer, prompts: openPrompts(config.prompts), stop };
-  const thinker = new ThinkerTask({ ...shared, budgets: config.budgets });
-  const baseline = new BaselineTask({ ...shared, budget: config.budgets.answer });
-  const maxTokens = Math.max(...[thinker, baseline].map((t) => t.maxTokens(config.promptLimit)));
-  return { thinker, baseline, stop, maxTokens };
-}
-
-/**
- * Stage prompts by name: `tiny`, `default`, or a JSON file.
- *
- * @throws {UserError} when the file cannot be read or does not fit.
- */
-export function openPrompts(name: string): ThinkerPrompts {
-  if (name === "tiny") return tinyPrompts;
-  if (name === "default") return defaultPrompts;
-  const hint = 'prompts are a JSON file, or one of the built-in sets "tiny" and "default"';
-  return parsePrompts(readJson(name, hint), name);
-}
-
-/** The Hugging Face config of the model that the tiny preset makes. */
-export function tinyModelConfig(shape: TrainConfig["shape"], tokenizer: Tokenizer): ModelConfig {
-  return {
-    architecture: "Qwen2ForCausalLM",
-    ...shape,
-    vocab: tinyVocabSize,
-    ropeTheta: 10000,
-    normEps: 1e-6,
-    tiedHead: false,
-    qkvBias: true,
-    qkNorm: false,
-    eos: [tokenizer.id("<|im_end|>"), tokenizer.id("<|endoftext|>")],
-    bos: null,
-    dtype: "float32",
-  };
 }
 
 /**
@@ -132,7 +69,7 @@ export function openActor(
   config: TrainConfig,
   tokenizer: Tokenizer,
 ): Decoder {
-  const { recompute, weights: chosen } = config, weights = chosen ?? undefined;
+  const { recompute, weightDtype } = config, weights = weightDtype ?? undefined;
   const options = { head: "lm", train: true, recompute, weights } as const;
   if (config.model !== null) return loadDecoder(stream, config.model, options);
   const actor = new Decoder(stream, tinyModelConfig(config.shape, tokenizer), options);
@@ -179,33 +116,4 @@ export function openReference(
   stream.copy(copy.params.master.flat, actor.params.master.flat);
   copy.params.refresh(stream);
   return copy;
-}
-
-/** Warm-starts a fresh actor on scripted dialogues of both tasks. */
-export async function warmstartTiny(
-  parts: { stream: Stream; decoder: Decoder },
-  config: TrainConfig,
-  tokenizer: Tokenizer,
-  options: { signal?: AbortSignal; onStep: (step: WarmstartStep) => void },
-): Promise<void> {
-  const { thinker, baseline } = openTasks(config, tokenizer, parts.decoder.config.eos);
-  const stop = tokenizer.id("<|im_end|>");
-  const { skill, batch } = config.warmstart;
-  const root = new Random(config.seed).fork("warm start");
-  const dialogue = (random: Random): Sample => {
-    const task: Task = random.next() < 0.7 ? thinker : baseline;
-    const mode = random.next() < 0.7 ? "train" : "inference";
-    const problem = trainProblem(random);
-    const script = { codec: tokenizer, stop, skill, random, mode } as const;
-    const episode = scriptedEpisode(task, problem, script);
-    return { ids: episode.ids, spans: episode.segments };
-  };
-  await warmstart(parts, config.warmstart, {
-    ...options,
-    packTokens: config.ppo.packTokens,
-    nextBatch: (step) => {
-      const random = root.fork(`${step}`);
-      return Array.from({ length: batch }, () => dialogue(random));
-    },
-  });
 }

@@ -11,6 +11,7 @@ import { formatBytes, UserError } from "../base/mod.ts";
 import { type HeadKind, type ModelConfig, parameterSpecs, ropeTableSpecs } from "../model/mod.ts";
 import { adamSpecs, learnerSpecs, rolloutSpecs } from "../ppo/mod.ts";
 import { dtypeBytes, type Precision, specBytes, type TensorSpecs } from "../../ffi/mod.ts";
+import type { Task } from "../task/mod.ts";
 import type { TrainConfig } from "./config.ts";
 
 /** One line of the table. */
@@ -39,6 +40,12 @@ export interface SequenceLimits {
   readonly stop: readonly number[];
   /** Where the run computes; default: on the CPU. */
   readonly backend?: "cpu" | "cuda";
+}
+
+/** The same, and what an episode of the task that is trained consists of. */
+export interface RunLimits extends SequenceLimits {
+  /** The task that is trained. */
+  readonly task: Pick<Task, "turns">;
 }
 
 /** How a backend lays out what it computes with. */
@@ -108,19 +115,19 @@ function modelRows(
 }
 
 /** The arrays over one rollout in which every turn spends its budget. */
-function longestRollout({ task, budgets, ppo, parallel }: TrainConfig): TensorSpecs {
-  const { answer, ...stages } = budgets;
-  const turns = task === "baseline" ? [answer] : Object.values(stages);
-  const episodes = Math.ceil(ppo.prompts / parallel.ranks) * ppo.samples;
-  const actions = episodes * turns.reduce((a, b) => a + b, 0);
-  return rolloutSpecs(actions, episodes * turns.length, ppo);
+function longestRollout({ ppo, parallel }: TrainConfig, task: RunLimits["task"]): TensorSpecs {
+  const episodes = Math.ceil(ppo.questions / parallel.ranks) * ppo.samples;
+  const turns = task.turns("train");
+  const perEpisode = turns.reduce((sum, { most }) => sum + most, 0);
+  const actions = turns.reduce((sum, { stage, most }) => sum + most * stage.budget, 0);
+  return rolloutSpecs(episodes * actions, episodes * perEpisode, ppo);
 }
 
 /** Adds up what `train` will allocate for a config and the model that it starts from. */
 export function planMemory(
   config: TrainConfig,
   model: ModelConfig,
-  limits: SequenceLimits,
+  limits: RunLimits,
 ): MemoryPlan {
   const critic = config.ppo.estimator === "gae", reference = config.ppo.klCoefficient > 0;
   const models = 1 + Number(critic) + Number(reference);
@@ -128,7 +135,7 @@ export function planMemory(
   const passed = { config: model, recompute: config.recompute, dtype };
   const { arena, ...learner } = learnerSpecs([passed], config.ppo.packTokens);
   const engine = engineSpecs(model, { ...config.engine, ...limits }, kvTile, dtype);
-  const kind = { weights: config.weights ?? dtype, layout, parallel: config.parallel };
+  const kind = { weights: config.weightDtype ?? dtype, layout, parallel: config.parallel };
   const parts = [
     modelRows("actor", model, "lm", { ...kind, train: true }),
     ...(critic ? [modelRows("critic", model, "value", { ...kind, train: true })] : []),
@@ -141,7 +148,7 @@ export function planMemory(
     { name: "loss workspace", bytes: specBytes(learner) },
     { name: "KV cache", bytes: specBytes(engine.cache) },
     { name: "engine buffers", bytes: specBytes(engine.layers) + specBytes(engine.state) },
-    { name: "rollout, at most", bytes: specBytes(longestRollout(config)) },
+    { name: "rollout, at most", bytes: specBytes(longestRollout(config, limits.task)) },
   ];
   return {
     rows,
@@ -234,7 +241,7 @@ const mostRanks = 64;
 export function fittingChanges(
   config: TrainConfig,
   model: ModelConfig,
-  options: SequenceLimits & { readonly deviceBytes: number },
+  options: RunLimits & { readonly deviceBytes: number },
 ): MemoryChange[] {
   const usable = usableBytes(options.deviceBytes);
   const plan = (changed: TrainConfig) => planMemory(changed, model, options);
@@ -356,7 +363,7 @@ function describeChange({ settings, plan }: MemoryChange): string {
 export function checkMemory(
   config: TrainConfig,
   model: ModelConfig,
-  options: SequenceLimits & { readonly deviceBytes: number },
+  options: RunLimits & { readonly deviceBytes: number },
 ): void {
   const plan = planMemory(config, model, options);
   const usable = usableBytes(options.deviceBytes);

@@ -3,25 +3,59 @@
  *
  * @module
  */
-import type { Episode } from "./types.ts";
+import type { Episode, Segment, StageSpec } from "./types.ts";
 
 /** Mean of a list; undefined for an empty one, so that a metric without data is left out. */
 export function meanOf(values: readonly number[]): number | undefined {
   return values.length === 0 ? undefined : values.reduce((a, b) => a + b, 0) / values.length;
 }
 
+/** What a turn of a stage that judges is about: the latest turn of that stage before it. */
+export function judgedTurn<T extends Pick<Segment, "stage">>(
+  turns: readonly T[],
+  index: number,
+  judges: string,
+): T | undefined {
+  return turns.slice(0, index).findLast(({ stage }) => stage === judges);
+}
+
 /**
- * Balanced accuracy of verification: the mean of the recall on right and on wrong fast answers.
- * Undefined unless both kinds occurred.
+ * Accuracy of every stage that was reached, and `final`: of the turns that count. Of a stage that judges it
+ * is balanced: the mean of the recall on right and on wrong answers, undefined unless both occurred.
  */
-export function balancedVerification(episodes: readonly Episode[]): number | undefined {
-  const recall = (right: boolean, wanted: "yes" | "no") => {
-    const hits = episodes.flatMap(({ segments: [fast, verify] }) => {
-      if (!verify || (fast.correct === true) !== right) return [];
-      return [Number(verify.verdict === wanted)];
-    });
-    return meanOf(hits);
+export function accuracies(
+  episodes: readonly Pick<Episode, "segments" | "final">[],
+  stages: readonly Pick<StageSpec, "name" | "judges">[],
+): Record<string, number> {
+  const result: Record<string, number> = {};
+  const put = (key: string, value: number | undefined) => {
+    if (value !== undefined) result[key] = value;
   };
+  for (const { name, judges } of stages) {
+    if (judges !== undefined) {
+      put(name, balancedAccuracy(episodes, name, judges));
+      continue;
+    }
+    const turns = episodes.flatMap((e) => e.segments.filter(({ stage }) => stage === name));
+    put(name, meanOf(turns.map(({ correct }) => Number(correct === true))));
+  }
+  put("final", meanOf(episodes.map(({ final }) => Number(final?.correct === true))));
+  return result;
+}
+
+function balancedAccuracy(
+  episodes: readonly Pick<Episode, "segments">[],
+  name: string,
+  judges: string,
+): number | undefined {
+  const recall = (right: boolean, wanted: "yes" | "no") =>
+    meanOf(episodes.flatMap(({ segments }) =>
+      segments.flatMap(({ stage, verdict }, i) => {
+        if (stage !== name) return [];
+        const judged = judgedTurn(segments, i, judges);
+        return (judged?.correct === true) === right ? [Number(verdict === wanted)] : [];
+      })
+    ));
   const yes = recall(true, "yes"), no = recall(false, "no");
   return yes === undefined || no === undefined ? undefined : (yes + no) / 2;
 }

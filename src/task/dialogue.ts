@@ -1,8 +1,9 @@
 /**
- * The machine that every task shares: it keeps the token sequence, cuts it into segments, asks for
- * verdicts and waits for them. Which stage follows is the task's transition table.
+ * The machine that every task shares: it keeps the token sequence, cuts it into segments, asks for grades
+ * and tools and waits for them. Which stage follows is the task's transition table.
+ *
+ * @module
  */
-
 import { lastBoxed, parseVerdict } from "../grade/mod.ts";
 import { UserError } from "../base/mod.ts";
 import type { ChatEncoder } from "./prompts.ts";
@@ -12,103 +13,41 @@ import type {
   EpisodeOptions,
   Mode,
   Segment,
-  Stage,
-  Task,
+  StageSpec,
   TaskCommand,
   TaskEvent,
   TaskProblem,
+  TaskSpec,
   Turn,
 } from "./types.ts";
 
-/** What follows a turn: a stage, the end, or first a verdict that has not arrived. */
-export type Next = Exclude<Stage, "fast" | "answer"> | "end" | "await verdict";
-
-/** A task's transition table: from the turns so far (never empty) to what follows. */
-export type Transition = (segments: readonly Segment[], mode: Mode) => Next;
-
 /** What all dialogues of a task have in common. */
 export interface DialogueRules {
-  /** Renders the environment's turns. */
-  readonly chat: ChatEncoder;
-  /** The stages an episode can pass through; the first one opens it. */
-  readonly stages: readonly ["fast" | "answer", ...Stage[]];
-  /** Action tokens per stage. */
-  readonly budgets: Readonly<Partial<Record<Stage, number>>>;
+  readonly codec: Codec;
   /** Ids that end a turn. */
   readonly stop: ReadonlySet<number>;
-  /** What follows which turn. */
-  readonly transition: Transition;
-  /** Decodes the model's turns. */
-  readonly codec: Codec;
+  readonly chat: ChatEncoder;
+  readonly spec: TaskSpec;
+  /** With the templates and budgets in force. */
+  readonly stages: readonly StageSpec[];
 }
 
-/** A task whose episodes are dialogues; it only has to bring its rules. */
-export abstract class DialogueTask implements Task {
-  /** What the task is called in logs and run folders. */
-  readonly name: string;
-  /** Every stage an episode can pass through, in order. */
-  readonly stages: readonly Stage[];
-  readonly #rules: DialogueRules;
-
-  /**
-   * Checks what tasks have in common.
-   *
-   * @throws UserError for a budget that is not a positive integer.
-   * @throws Error when `<|im_end|>` is not among the stop tokens.
-   */
-  constructor(name: string, rules: DialogueRules) {
-    for (const stage of rules.stages) {
-      const budget = rules.budgets[stage];
-      if (budget === undefined || !Number.isSafeInteger(budget) || budget < 1) {
-        throw new UserError(`token budget of stage "${stage}" is ${budget}`, {
-          hint: "set it to a whole number of at least 1",
-        });
-      }
-    }
-    if (!rules.stop.has(rules.chat.endOfTurn)) {
-      throw new Error("the stop tokens of a task must include <|im_end|>");
-    }
-    this.name = name;
-    this.stages = rules.stages;
-    this.#rules = rules;
-  }
-
-  /**
-   * A new dialogue about one problem.
-   *
-   * @throws UserError when training is asked for a problem without a gold answer.
-   */
-  episode(options: EpisodeOptions): Episode {
-    return new Dialogue(this.#rules, options);
-  }
-
-  /** Tokens of the first prompt, ChatML wrap included. */
-  promptTokens(question: string): number {
-    return this.#rules.chat.opening(this.#rules.stages[0], question).length;
-  }
-
-  /** Upper bound on a dialogue's tokens; each follow-up may have to close a truncated turn. */
-  maxTokens(promptTokens: number): number {
-    const { stages, budgets, chat } = this.#rules;
-    let total = promptTokens;
-    for (const stage of stages) {
-      total += budgets[stage]!;
-      if (stage !== "fast" && stage !== "answer") total += chat.followUp(stage, false).length;
-    }
-    return total;
-  }
-}
+/** What an episode waits for. */
+type State =
+  | { readonly kind: "new" | "grade" | "ended" }
+  | { readonly kind: "turn" | "tool"; readonly stage: StageSpec };
 
 /** An episode as a dialogue of ChatML turns. */
-class Dialogue implements Episode {
+export class Dialogue implements Episode {
   readonly id: bigint;
   readonly problem: TaskProblem;
   readonly mode: Mode;
   readonly ids: number[] = [];
   readonly segments: Segment[] = [];
   readonly #rules: DialogueRules;
-  readonly #awaited: Set<Stage> = new Set();
-  #state: "new" | Stage | "await verdict" | "ended" = "new";
+  /** Segments whose grade is on its way. */
+  readonly #awaited: Set<number> = new Set();
+  #state: State = { kind: "new" };
 
   constructor(rules: DialogueRules, options: EpisodeOptions) {
     if (options.mode === "train" && options.problem.answer === undefined) {
@@ -123,90 +62,108 @@ class Dialogue implements Episode {
   }
 
   get done(): boolean {
-    return this.#state === "ended" && this.#awaited.size === 0;
+    return this.#state.kind === "ended" && this.#awaited.size === 0;
+  }
+
+  get final(): Segment | undefined {
+    return this.segments.length === 0 ? undefined : this.#rules.spec.final(this.segments);
   }
 
   start(): TaskCommand[] {
-    if (this.#state !== "new") throw this.#error("start() after the start");
-    const stage = this.#rules.stages[0];
-    return [this.#generate(stage, this.#rules.chat.opening(stage, this.problem.question))];
+    if (this.#state.kind !== "new") throw this.#error("start() after the start");
+    const { stages: [stage], chat } = this.#rules;
+    return [this.#generate(stage, chat.opening(stage.prompt, this.problem.question))];
   }
 
   step(event: TaskEvent): TaskCommand[] {
-    if (event.kind === "turn") {
-      return [...this.#takeTurn(event.turn), ...this.#advance()];
-    }
-    this.#takeVerdict(event.stage, event.equal);
-    return this.#state === "await verdict" ? this.#advance() : [];
+    if (event.kind === "turn") return [...this.#takeTurn(event.turn), ...this.#advance()];
+    if (event.kind === "tool") return [this.#takeResult(event.text)];
+    this.#takeGrade(event.segment, event.equal);
+    return this.#state.kind === "grade" ? this.#advance() : [];
   }
 
-  /** Files a turn as a segment and asks for its verdict where there is something to compare. */
+  /** Files a turn as a segment and asks for its grade where there is something to compare. */
   #takeTurn(turn: Turn): TaskCommand[] {
-    const stage = this.#state;
-    if (stage === "new" || stage === "await verdict" || stage === "ended") {
-      throw this.#error(`a turn, but none was asked for (state "${stage}")`);
+    if (this.#state.kind !== "turn") {
+      throw this.#error(`a turn, but none was asked for (state "${this.#state.kind}")`);
     }
+    const { stage } = this.#state;
     this.#check(turn, stage);
-    const closed = !turn.truncated;
+    const closed = !turn.truncated, judges = stage.judges !== undefined;
     const text = this.#rules.codec.decode(closed ? turn.ids.slice(0, -1) : turn.ids);
     const segment: Segment = {
-      stage,
+      stage: stage.name,
       start: this.ids.length,
       length: turn.ids.length,
       logprobs: [...turn.logprobs],
       text,
       truncated: turn.truncated,
       // A spent budget earns nothing, so what a truncated turn happens to hold is no answer.
-      answer: closed && stage !== "verify" ? lastBoxed(text)?.trim() || undefined : undefined,
-      verdict: closed && stage === "verify" ? parseVerdict(text) : undefined,
+      answer: closed && !judges ? lastBoxed(text)?.trim() || undefined : undefined,
+      verdict: closed && judges ? parseVerdict(text) : undefined,
     };
     for (const id of turn.ids) this.ids.push(id);
     this.segments.push(segment);
-    if (stage === "verify" || this.problem.answer === undefined) return [];
+    if (judges || this.problem.answer === undefined) return [];
     if (segment.answer === undefined) {
       segment.correct = false;
       return [];
     }
-    this.#awaited.add(stage);
-    return [{ kind: "grade", stage, answer: segment.answer, text }];
+    const index = this.segments.length - 1;
+    this.#awaited.add(index);
+    return [{ kind: "grade", segment: index, answer: segment.answer }];
   }
 
-  #takeVerdict(stage: Stage, equal: boolean): void {
-    if (!this.#awaited.delete(stage)) {
-      throw this.#error(`a verdict on stage "${stage}" that is not awaited`);
+  #takeGrade(segment: number, equal: boolean): void {
+    if (!this.#awaited.delete(segment)) {
+      throw this.#error(`a grade of segment ${segment} that is not awaited`);
     }
-    const segment = this.segments.find((each) => each.stage === stage);
-    segment!.correct = equal;
+    this.segments[segment].correct = equal;
+  }
+
+  #takeResult(text: string): TaskCommand {
+    if (this.#state.kind !== "tool") throw this.#error("a tool's text, but none was asked for");
+    const { stage } = this.#state;
+    return this.#ask(stage, this.#rules.codec.encode(text).slice(0, stage.tool!.tokens));
   }
 
   /** Follows the transition table as far as it goes now. */
   #advance(): TaskCommand[] {
-    const next = this.#rules.transition(this.segments, this.mode);
-    switch (next) {
-      case "end":
-        this.#state = "ended";
-        return [{ kind: "end" }];
-      case "await verdict":
-        this.#state = next;
-        return [];
-      default: {
-        const closed = !this.segments[this.segments.length - 1].truncated;
-        return [this.#generate(next, this.#rules.chat.followUp(next, closed))];
-      }
+    const next = this.#rules.spec.next(this.segments, this.mode);
+    if (next === "end") {
+      this.#state = { kind: "ended" };
+      return [{ kind: "end" }];
     }
+    if (next === "await grade") {
+      this.#state = { kind: "grade" };
+      return [];
+    }
+    const stage = this.#rules.stages.find(({ name }) => name === next.stage);
+    if (!stage) throw this.#error(`the stage "${next.stage}" next, which its task does not have`);
+    const { turns: most = 1, tool } = stage;
+    if (this.segments.filter((each) => each.stage === stage.name).length >= most) {
+      throw this.#error(`turn ${most + 1} of stage "${stage.name}", which has ${most} at most`);
+    }
+    if (!tool) return [this.#ask(stage)];
+    this.#state = { kind: "tool", stage };
+    return [{ kind: "tool", tool }];
   }
 
-  #generate(stage: Stage, append: number[]): TaskCommand {
-    this.#state = stage;
+  /** The user turn of a later stage, with the tool's tokens in their place. */
+  #ask(stage: StageSpec, result?: readonly number[]): TaskCommand {
+    const closed = !this.segments[this.segments.length - 1].truncated;
+    return this.#generate(stage, this.#rules.chat.followUp(stage.prompt, closed, result));
+  }
+
+  #generate(stage: StageSpec, append: number[]): TaskCommand {
+    this.#state = { kind: "turn", stage };
     for (const id of append) this.ids.push(id);
-    return { kind: "generate", stage, append, budget: this.#rules.budgets[stage]! };
+    return { kind: "generate", stage: stage.name, append, budget: stage.budget };
   }
 
-  #check(turn: Turn, stage: Stage): void {
-    const { ids, logprobs, truncated } = turn;
-    const budget = this.#rules.budgets[stage]!;
+  #check({ ids, logprobs, truncated }: Turn, { name, budget }: StageSpec): void {
     if (ids.length < 1 || ids.length > budget) {
-      throw this.#error(`a ${stage} turn of ${ids.length} tokens with a budget of ${budget}`);
+      throw this.#error(`a ${name} turn of ${ids.length} tokens with a budget of ${budget}`);
     }
     if (logprobs.length !== ids.length) {
       throw this.#error(`${logprobs.length} logprobs for ${ids.length} tokens`);

@@ -1,70 +1,69 @@
 /**
- * Prompts are data: one JSON file of templates, which the user may replace, and the code that
- * turns them into ChatML token ids.
+ * Prompts are data: templates by stage, which the user may replace, and the code that turns them into
+ * ChatML token ids.
+ *
+ * @module
  */
-
-import { z } from "npm:zod@^4";
+import * as z from "npm:zod@^4";
 import { check } from "../base/mod.ts";
-import defaultTemplates from "./prompts/default.json" with { type: "json" };
-import tinyTemplates from "./prompts/tiny.json" with { type: "json" };
-import type { Codec } from "./types.ts";
+import type { Codec, TaskSpec } from "./types.ts";
 
-/** The user turns of all stages. `fast` and `answer` open a dialogue and hold `{question}`. */
-export interface ThinkerPrompts {
-  /** Text of a system turn before the question; none by default. */
-  system?: string;
-  /** Asks for a quick boxed answer to `{question}`. */
-  fast: string;
-  /** Asks for a boxed Yes or No on that answer. */
-  verify: string;
-  /** Says that the answer was wrong and asks to think again. */
-  slow: string;
-  /** Asks for the slow reasoning in short. */
-  summary: string;
-  /** The baseline's only turn: `{question}`, any length. */
-  answer: string;
+/**
+ * Templates of the user turns by stage, and `system`: text of a system turn before the question, which most
+ * tasks do without.
+ */
+export type Prompts = Readonly<Record<string, string>>;
+
+const question = "{question}", result = "{result}";
+
+/** Why a template does not fit its stage; undefined where it does. */
+export function checkTemplate(
+  text: string,
+  { opens, tool }: { opens: boolean; tool: boolean },
+): string | undefined {
+  if (text === "") return "must not be empty";
+  const count = (placeholder: string) => text.split(placeholder).length - 1;
+  if (opens && count(question) !== 1) return `must contain ${question} exactly once`;
+  if (!opens && count(question) > 0) {
+    return `must not contain ${question}: the question stands in the first turn already`;
+  }
+  if (tool && count(result) !== 1) return `must contain ${result} exactly once`;
 }
-
-/** Stages whose turn opens the dialogue with the question. */
-export type OpeningStage = "fast" | "answer";
-/** Stages whose turn follows an earlier one. */
-export type FollowUpStage = "verify" | "slow" | "summary";
-
-/** Templates for pretrained language models. */
-export const defaultPrompts: ThinkerPrompts = defaultTemplates;
-/** One-word templates for the tiny preset, whose context is a few dozen tokens. */
-export const tinyPrompts: ThinkerPrompts = tinyTemplates;
-
-const PLACEHOLDER = "{question}";
-
-const opening = z.string().refine((text) => text.split(PLACEHOLDER).length === 2, {
-  error: `must contain ${PLACEHOLDER} exactly once`,
-});
-const other = z.string().min(1, { error: "must not be empty" }).refine(
-  (text) => !text.includes(PLACEHOLDER),
-  { error: `must not contain ${PLACEHOLDER}: the question stands in the first turn already` },
-);
-
-/** What a prompt file may hold. */
-const schema = z.strictObject({
-  system: other.optional(),
-  fast: opening,
-  verify: other,
-  slow: other,
-  summary: other,
-  answer: opening,
-});
 
 /**
  * Checks the content of a prompt file.
  *
  * @param value The parsed JSON.
  * @param where The file's name, for the error message.
- * @throws UserError that names the first wrong key and what to do about it.
+ * @param tasks The tasks that will use it: it must hold a text for each of their stages.
+ * @param known Stages of other tasks, which it may hold too.
+ * @throws {UserError} that names the first wrong key and what to do about it.
  */
-export function parsePrompts(value: unknown, where: string): ThinkerPrompts {
-  const needed = `needed are the texts ${Object.keys(schema.shape).slice(1).join(", ")}`;
-  return check(schema, value, `prompt file ${where}`, needed);
+export function parsePrompts(
+  value: unknown,
+  where: string,
+  tasks: readonly TaskSpec[],
+  known: readonly string[] = [],
+): Prompts {
+  const fields: Record<string, z.ZodType<string | undefined>> = {
+    system: z.string().min(1).optional(),
+  };
+  for (const name of known) fields[name] = z.string().optional();
+  for (const { stages } of tasks) {
+    stages.forEach(({ name, tool }, i) => {
+      const place = { opens: i === 0, tool: tool !== undefined };
+      fields[name] = z.string().superRefine((text, context) => {
+        const message = checkTemplate(text, place);
+        if (message) context.addIssue({ code: "custom", message });
+      });
+    });
+  }
+  const needed = tasks.flatMap(({ stages }) => stages.map(({ name }) => name));
+  const hint = `needed are the texts ${needed.join(", ")}`;
+  const prompts = check(z.strictObject(fields), value, `prompt file ${where}`, hint);
+  return Object.fromEntries(
+    Object.entries(prompts).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 /** The tokens that end a turn: ChatML's, and those that the model itself ends with. */
@@ -73,12 +72,11 @@ export function turnEnds(codec: Pick<Codec, "id">, eos: readonly number[]): numb
 }
 
 /**
- * Renders templates as ChatML token ids. Only the wrap is encoded with control tokens; templates
- * and questions are plain text, so a question that spells `<|im_end|>` cannot end its turn.
+ * Renders templates as ChatML token ids. Only the wrap is encoded with control tokens; templates,
+ * questions and what tools say are plain text, so a question that spells `<|im_end|>` cannot end its turn.
  */
 export class ChatEncoder {
   readonly #codec: Codec;
-  readonly #prompts: ThinkerPrompts;
   /** What precedes the question: control tokens of the model, then the system turn. */
   readonly #begin: readonly number[];
   readonly #userOpen: readonly number[];
@@ -88,43 +86,44 @@ export class ChatEncoder {
   readonly endOfTurn: number;
 
   /** Encodes the parts that never change once. */
-  constructor(codec: Codec, prompts: ThinkerPrompts) {
+  constructor(codec: Codec, system?: string) {
     const control = (text: string) => codec.encode(text, { special: true });
     this.#codec = codec;
-    this.#prompts = prompts;
     this.endOfTurn = codec.id("<|im_end|>");
     this.#newline = control("\n");
     this.#userOpen = control("<|im_start|>user\n");
     this.#userClose = control("<|im_end|>\n<|im_start|>assistant\n");
-    const system = prompts.system === undefined ? [] : [
+    const systemTurn = system === undefined ? [] : [
       ...control("<|im_start|>system\n"),
-      ...codec.encode(prompts.system),
+      ...codec.encode(system),
       ...control("<|im_end|>\n"),
     ];
-    this.#begin = [...codec.prefix ?? [], ...system];
+    this.#begin = [...codec.prefix ?? [], ...systemTurn];
   }
 
   /** The prompt that opens a dialogue. */
-  opening(stage: OpeningStage, question: string): number[] {
+  opening(template: string, text: string): number[] {
     // A function as replacement: "$&" and its kin are ordinary characters in a math question.
-    const text = this.#prompts[stage].replace(PLACEHOLDER, () => question);
-    return [...this.#begin, ...this.#userTurn(text)];
+    const asked = template.replace(question, () => text);
+    return [...this.#begin, ...this.#userTurn(this.#codec.encode(asked))];
   }
 
   /**
    * The environment tokens between a turn and the next.
    *
    * @param closed Whether a sampled stop token ended the turn; if not, `<|im_end|>` comes first.
+   * @param said What takes the place of `{result}`: tokens, so that their number is known beforehand.
    */
-  followUp(stage: FollowUpStage, closed: boolean): number[] {
+  followUp(template: string, closed: boolean, said: readonly number[] = []): number[] {
+    const parts = template.split(result).map((part) => this.#codec.encode(part));
     return [
       ...(closed ? [] : [this.endOfTurn]),
       ...this.#newline,
-      ...this.#userTurn(this.#prompts[stage]),
+      ...this.#userTurn(parts.flatMap((part, i) => i === 0 ? part : [...said, ...part])),
     ];
   }
 
-  #userTurn(text: string): number[] {
-    return [...this.#userOpen, ...this.#codec.encode(text), ...this.#userClose];
+  #userTurn(text: readonly number[]): number[] {
+    return [...this.#userOpen, ...text, ...this.#userClose];
   }
 }

@@ -1,32 +1,31 @@
 /**
- * Rewards of the stages (Thinker, arXiv 2505.21097). Every stage is paid for itself alone; a
- * missing or truncated answer and an invalid verdict earn 0.
+ * What turns are paid. Every stage is paid for itself alone; a missing or truncated answer and an invalid
+ * verdict earn 0. (Thinker, arXiv 2505.21097.)
+ *
+ * @module
  */
+import type { Episode, RewardContext, Segment } from "./types.ts";
+import type { Task } from "./task.ts";
 
-import type { Episode } from "./types.ts";
+/** 1 for a right answer, else 0. */
+export function correctness({ correct }: Pick<Segment, "correct">): number {
+  return correct === true ? 1 : 0;
+}
 
 /**
  * Verification: (1 - p) for Yes on a right answer, p for No on a wrong one, else 0. With p the
  * share of right answers, both classes weigh the same, and a constant verdict earns p(1 - p)
  * whichever it is.
  *
- * @param p Trailing accuracy of the fast stage.
+ * @param p Trailing accuracy of the answers that are judged.
  */
 export function verifyReward(
-  fastCorrect: boolean,
+  judgedCorrect: boolean,
   verdict: "yes" | "no" | undefined,
   p: number,
 ): number {
-  if (fastCorrect) return verdict === "yes" ? 1 - p : 0;
+  if (judgedCorrect) return verdict === "yes" ? 1 - p : 0;
   return verdict === "no" ? p : 0;
-}
-
-/** How the summary's likelihood under the fast prompt enters its reward. */
-export interface SummaryRewardOptions {
-  /** Weight of the log-probability term; default 1e-3. 0 leaves correctness alone. */
-  readonly coefficient?: number;
-  /** Whether the term is the sum over the summary's tokens (default) or their mean. */
-  readonly reduce?: "sum" | "mean";
 }
 
 /**
@@ -40,79 +39,69 @@ export function summaryReward(
   correct: boolean,
   sumLogprob: number,
   tokens: number,
-  { coefficient = 1e-3, reduce = "sum" }: SummaryRewardOptions = {},
+  { coefficient, reduce }: { coefficient: number; reduce: "sum" | "mean" },
 ): number {
   if (!correct) return 0;
   const term = reduce === "sum" ? sumLogprob : sumLogprob / tokens;
   return Math.max(0, 1 + coefficient * term);
 }
 
-/** A sequence for the extra forward pass that scores a summary. */
-export interface ScoringInput {
-  /** The fast prompt followed by the summary's actions. */
-  readonly ids: number[];
-  /** Index of the summary's first action. */
+/** A turn that is read once more before it is paid. */
+export interface Reread {
+  /** Which turn of the episode. */
+  readonly segment: number;
+  /** Prompt and actions. */
+  readonly ids: readonly number[];
+  /** Index of the first action. */
   readonly start: number;
 }
 
-/**
- * What to score for the summary's reward; undefined where no forward pass is needed because the
- * episode has no right summary.
- */
-export function summaryScoringInput(episode: Episode): ScoringInput | undefined {
-  const summary = episode.segments.find((segment) => segment.stage === "summary");
-  if (!summary?.correct) return undefined;
-  const prompt = episode.ids.slice(0, episode.segments[0].start);
-  const actions = episode.ids.slice(summary.start, summary.start + summary.length);
-  return { ids: [...prompt, ...actions], start: prompt.length };
-}
-
-/** What {@linkcode scoreEpisode} needs besides the episode. */
-export interface ScoreOptions extends SummaryRewardOptions {
-  /** Trailing accuracy of the fast stage. */
-  readonly p: number;
-  /** Log-probabilities of a right summary's actions from the scoring pass: `(length,)`. */
-  readonly summaryLogprobs?: readonly number[];
+/** The turns of a finished episode that the rollout policy has to read once more, and under which prompt. */
+export function rereads(task: Task, episode: Episode, trailing: number): Reread[] {
+  return episode.segments.flatMap((turn, segment) => {
+    const stage = stageOf(task, turn);
+    const context = { episode, trailing, settings: task.settings };
+    const prompt = stage.reread?.(turn, context);
+    if (!prompt) return [];
+    const actions = episode.ids.slice(turn.start, turn.start + turn.length);
+    return [{ segment, ids: [...prompt, ...actions], start: prompt.length }];
+  });
 }
 
 /**
  * One reward per segment of a finished episode.
  *
- * @throws Error when the episode is not done or not graded, or when a right summary comes without
- * its log-probabilities.
+ * @param logprobs By segment: log-probs of the turns that {@linkcode rereads} named.
+ * @throws {Error} when the episode is not over, has no gold answer, or a reward is no finite number.
  */
-export function scoreEpisode(episode: Episode, options: ScoreOptions): number[] {
-  if (!episode.done) throw new Error(`episode ${episode.id} is scored before it is done`);
+export async function scoreEpisode(
+  task: Task,
+  episode: Episode,
+  { trailing, logprobs }: {
+    trailing: number;
+    logprobs?: ReadonlyMap<number, readonly number[]>;
+  },
+): Promise<number[]> {
+  if (!episode.done) throw new Error(`episode ${episode.id} is scored before it is over`);
   if (episode.problem.answer === undefined) {
     throw new Error(`episode ${episode.id} has no gold answer and cannot be scored`);
   }
-  return episode.segments.map((segment) => {
-    const correct = segment.correct === true;
-    switch (segment.stage) {
-      case "verify":
-        return verifyReward(episode.segments[0].correct === true, segment.verdict, options.p);
-      case "summary": {
-        if (!correct) return 0;
-        if (options.coefficient === 0) return 1;
-        const logprobs = options.summaryLogprobs;
-        if (logprobs?.length !== segment.length) {
-          throw new Error(
-            `episode ${episode.id}: ${logprobs?.length ?? "no"} summary log-probabilities for ` +
-              `${segment.length} tokens`,
-          );
-        }
-        const sum = logprobs.reduce((total, each) => total + each, 0);
-        return summaryReward(correct, sum, segment.length, options);
-      }
-      default:
-        return correct ? 1 : 0;
-    }
-  });
+  const { settings } = task;
+  return await Promise.all(episode.segments.map(async (turn, i) => {
+    const context: RewardContext = { episode, trailing, settings, logprobs: logprobs?.get(i) };
+    const reward = await stageOf(task, turn).reward(turn, context);
+    if (Number.isFinite(reward)) return reward;
+    throw new Error(`the reward of stage "${turn.stage}" in episode ${episode.id} is ${reward}`);
+  }));
+}
+
+function stageOf(task: Task, { stage }: Segment) {
+  return task.stages.find(({ name }) => name === stage)!;
 }
 
 /**
- * p of the verification reward: the mean fast accuracy of the previous rollout batch, 0.5 before
- * the first, kept within [0.05, 0.95] so that neither verdict ever becomes worthless.
+ * Share of right first answers in the previous rollout batch: 0.5 before the first, kept within [0.05, 0.95]
+ * so that neither verdict ever becomes worthless.
  */
 export class TrailingAccuracy {
   #accuracy = 0.5;
@@ -123,9 +112,10 @@ export class TrailingAccuracy {
   }
 
   /** Takes a whole rollout batch, once it is scored; an empty one changes nothing. */
-  update(fastCorrect: readonly boolean[]): void {
-    if (fastCorrect.length === 0) return;
-    this.#accuracy = fastCorrect.filter(Boolean).length / fastCorrect.length;
+  update(episodes: readonly Pick<Episode, "segments">[]): void {
+    if (episodes.length === 0) return;
+    const right = episodes.filter(({ segments: [first] }) => first.correct === true);
+    this.#accuracy = right.length / episodes.length;
   }
 
   /** Goes back to an earlier tracker's `toJSON()`. */

@@ -1,71 +1,82 @@
-/** The four-stage Thinker task (arXiv 2505.21097): its transition table and its final answer. */
+/**
+ * The four-stage Thinker task (arXiv 2505.21097): Fast Thinking, Verification, Slow Thinking, Summarization
+ * as one dialogue. In training the truth decides what follows; at inference the model's own verdict does.
+ *
+ * @module
+ */
+import * as z from "npm:zod@^4";
+import type { Fields, Schema } from "../base/mod.ts";
+import defaults from "./prompts/default.json" with { type: "json" };
+import { correctness, summaryReward, verifyReward } from "./rewards.ts";
+import type { Mode, Next, RewardContext, Segment, StageSpec, TaskSpec } from "./types.ts";
 
-import { DialogueTask, type Next } from "./dialogue.ts";
-import { ChatEncoder, type ThinkerPrompts } from "./prompts.ts";
-import type { Codec, Episode, Mode, Segment } from "./types.ts";
-
-/** Action tokens that each stage may spend. */
-export interface ThinkerBudgets {
-  /** A short first answer. */
-  readonly fast: number;
-  /** Yes or No on the fast answer. */
-  readonly verify: number;
-  /** The long second try. */
-  readonly slow: number;
-  /** The short form of the slow answer. */
-  readonly summary: number;
+/** Settings of the Thinker task. */
+export interface ThinkerSettings {
+  /** Weight of the log-probability term in the summary's reward; default 1e-3. 0 leaves correctness alone. */
+  readonly summaryCoefficient: number;
+  /** Whether that term is the sum (the default) or the mean of the tokens' log-probabilities. */
+  readonly summaryReduce: "sum" | "mean";
 }
 
-/**
- * Budgets for real models: Fast and Verification as reported for Thinker; Slow and Summarization,
- * which no source states, mirror them.
- */
-export const defaultBudgets: ThinkerBudgets = {
-  fast: 1000,
-  verify: 6000,
-  slow: 6000,
-  summary: 1000,
+const settings: Schema<ThinkerSettings> = z.strictObject<Fields<ThinkerSettings>>({
+  summaryCoefficient: z.number().nonnegative().default(1e-3),
+  summaryReduce: z.enum(["sum", "mean"]).default("sum"),
+});
+
+/** Budgets of Fast Thinking and Verification are reported for Thinker; the other two mirror them. */
+const fast: StageSpec<ThinkerSettings> = {
+  name: "fast",
+  title: "Fast Thinking",
+  prompt: defaults.fast,
+  budget: 1000,
+  reward: correctness,
 };
 
-/** How to set up a {@linkcode ThinkerTask}. */
-export interface ThinkerOptions {
-  /** The model's tokenizer. */
-  readonly codec: Codec;
-  /** Templates of the user turns. */
-  readonly prompts: ThinkerPrompts;
-  /** Action tokens per stage. */
-  readonly budgets: ThinkerBudgets;
-  /** Ids that end a turn: `<|im_end|>` and the model's EOS. */
-  readonly stop: readonly number[];
-  /** Whether inference adds a summary to a slow answer (default false: scores do not need it). */
-  readonly summarizeAtInference?: boolean;
-  /** `"fast"` gives Thinker-Fast: the episode ends after the first stage. */
-  readonly only?: "fast";
-}
+const verify: StageSpec<ThinkerSettings> = {
+  name: "verify",
+  title: "Verification",
+  prompt: defaults.verify,
+  budget: 6000,
+  judges: "fast",
+  reward: ({ verdict }, { episode: { segments: [first] }, trailing }) =>
+    verifyReward(first.correct === true, verdict, trailing),
+};
 
-/**
- * Fast Thinking, Verification, Slow Thinking, Summarization as one dialogue. In training the truth
- * decides what follows; at inference the model's own verdict does.
- */
-export class ThinkerTask extends DialogueTask {
-  /**
-   * Sets the task up; see {@linkcode ThinkerOptions}.
-   *
-   * @throws UserError for a budget that is not a positive integer.
-   */
-  constructor(options: ThinkerOptions) {
-    const { codec, prompts, budgets, stop, summarizeAtInference = false, only } = options;
-    super(only === "fast" ? "thinker-fast" : "thinker", {
-      codec,
-      chat: new ChatEncoder(codec, prompts),
-      stages: only === "fast" ? ["fast"] : ["fast", "verify", "slow", "summary"],
-      budgets,
-      stop: new Set(stop),
-      transition: only === "fast"
-        ? () => "end"
-        : (segments, mode) => nextStage(segments, mode, summarizeAtInference),
-    });
+const slow: StageSpec<ThinkerSettings> = {
+  name: "slow",
+  title: "Slow Thinking",
+  prompt: defaults.slow,
+  budget: 6000,
+  reward: correctness,
+};
+
+const summary: StageSpec<ThinkerSettings> = {
+  name: "summary",
+  title: "Summarization",
+  prompt: defaults.summary,
+  budget: 1000,
+  extra: true,
+  reward: rewardSummary,
+  // Under the fast prompt: a summary that could have been given at once is paid best.
+  reread: ({ correct }, { episode: { ids, segments: [first] }, settings }) =>
+    correct === true && settings.summaryCoefficient > 0 ? ids.slice(0, first.start) : undefined,
+};
+
+function rewardSummary(
+  { correct, length }: Segment,
+  { episode, logprobs, settings }: RewardContext<ThinkerSettings>,
+): number {
+  const { summaryCoefficient: coefficient, summaryReduce: reduce } = settings;
+  if (correct !== true) return 0;
+  if (coefficient === 0) return 1;
+  if (logprobs?.length !== length) {
+    throw new Error(
+      `episode ${episode.id}: ${logprobs?.length ?? "no"} summary log-probabilities for ` +
+        `${length} tokens`,
+    );
   }
+  const sum = logprobs.reduce((total, each) => total + each, 0);
+  return summaryReward(correct, sum, length, { coefficient, reduce });
 }
 
 /**
@@ -73,32 +84,73 @@ export class ThinkerTask extends DialogueTask {
  * An invalid verdict counts as No at inference and changes nothing in training. Only a right slow
  * answer is worth a summary in training, only an existing one at inference.
  */
-function nextStage(segments: readonly Segment[], mode: Mode, summarizeAtInference: boolean): Next {
-  const last = segments[segments.length - 1];
-  if (last.stage === "fast") return "verify";
+function next(turns: readonly Segment[], mode: Mode): Next {
+  const [first] = turns, last = turns[turns.length - 1];
+  if (last.stage === "fast") return { stage: "verify" };
   if (last.stage === "verify") {
-    if (mode === "inference") return last.verdict === "yes" ? "end" : "slow";
-    return byTruth(segments[0], { right: "end", wrong: "slow" });
+    if (mode !== "train") return last.verdict === "yes" ? "end" : { stage: "slow" };
+    return byTruth(first, { right: "end", wrong: { stage: "slow" } });
   }
   if (last.stage === "slow") {
-    if (mode === "train") return byTruth(last, { right: "summary", wrong: "end" });
-    return summarizeAtInference && last.answer !== undefined ? "summary" : "end";
+    if (mode === "train") return byTruth(last, { right: { stage: "summary" }, wrong: "end" });
+    return mode === "complete" && last.answer !== undefined ? { stage: "summary" } : "end";
   }
   return "end";
 }
 
-function byTruth(segment: Segment, next: { right: Next; wrong: Next }): Next {
-  if (segment.correct === undefined) return "await verdict";
-  return segment.correct ? next.right : next.wrong;
+function byTruth({ correct }: Segment, then: { right: Next; wrong: Next }): Next {
+  if (correct === undefined) return "await grade";
+  return correct ? then.right : then.wrong;
 }
 
+/** The plain question in one stage: what Thinker is compared with. The same in training and at inference. */
+export const baseline: TaskSpec = {
+  name: "baseline",
+  title: "Baseline",
+  stages: [{
+    name: "answer",
+    title: "Answer",
+    prompt: defaults.answer,
+    budget: 8000, // as in Open-Reasoner-Zero
+    reward: correctness,
+  }],
+  next: () => "end",
+  final: ([only]) => only,
+};
+
+/** The four stages. */
+export const thinker: TaskSpec<ThinkerSettings> = {
+  name: "thinker",
+  title: "Thinker",
+  firstTitle: "Thinker-Fast",
+  stages: [fast, verify, slow, summary],
+  next,
+  /** The fast answer after a Yes, otherwise the slow one. */
+  final: ([first, verdict, second]) =>
+    verdict === undefined || verdict.verdict === "yes" ? first : second,
+  reference: baseline,
+  settings,
+};
+
+/** Fast Thinking alone: the episode ends after the first stage. */
+export const thinkerFast: TaskSpec<ThinkerSettings> = {
+  name: "thinker-fast",
+  title: "Thinker-Fast",
+  stages: [fast],
+  next: () => "end",
+  final: ([only]) => only,
+  reference: baseline,
+  settings,
+};
+
+/** The tasks that come with the program. */
+export const builtinTasks: readonly TaskSpec[] = [thinker, thinkerFast, baseline];
+
 /**
- * The turn whose answer counts, by the model's own verdict: the fast one after a Yes, otherwise the
- * slow one; the only one where there is no verification. Its `answer` may be missing. In training
- * the truth may have ended the episode before the turn that counts: then undefined, so that
- * `finalAnswer(e)?.correct === true` is a lower bound of the accuracy at inference.
+ * The tasks whose runs are compared with a run on this one: they start from the same model, are measured on
+ * the same problems, and leave the same ones out.
  */
-export function finalAnswer(episode: Episode): Segment | undefined {
-  const [first, verify, slow] = episode.segments;
-  return verify === undefined || verify.verdict === "yes" ? first : slow;
+export function comparedTasks(task: TaskSpec): readonly TaskSpec[] {
+  const pair = [thinker, baseline];
+  return pair.some(({ name }) => name === task.name) ? pair : [task];
 }

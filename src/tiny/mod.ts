@@ -7,4 +7,5 @@
 export * from "./arithmetic.ts";
 export * from "./arithmetic_work.ts";
 export * from "./dialogues.ts";
+export * from "./model.ts";
 export * from "./tokenizer.ts";

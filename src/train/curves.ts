@@ -1,7 +1,7 @@
 /** The curves of a run as small multiples over PPO steps. */
 
 import { type Line, lineChart, type Markup, svgDocument } from "../report/mod.ts";
-import { compareStages, groupOf, isEvalCount, type Metrics } from "../base/mod.ts";
+import { isEvalCount, type Metrics, namesOf } from "../base/mod.ts";
 
 /**
  * Accuracies (training rollouts and held-out problems), rewards and response lengths per stage over
@@ -42,18 +42,13 @@ function linesOf(
   group: string,
   options: { skip?: (name: string) => boolean; exact?: boolean } = {},
 ): Line[] {
-  const series = new Map<string, [number, number][]>();
-  for (const row of rows) {
-    for (const [stage, value] of groupOf(row, group)) {
-      if (options.skip?.(stage)) continue;
-      const points = series.get(stage) ?? [];
-      points.push([row.step, value]);
-      series.set(stage, points);
-    }
-  }
-  // Later curves are drawn over earlier ones: in stage order the outcome lies on top.
-  const inOrder = [...series].sort(([a], [b]) => compareStages(a, b));
-  return inOrder.map(([name, points]) => {
+  // Later curves are drawn over earlier ones: in the order of the stages the outcome lies on top.
+  const names = namesOf(rows, group).filter((name) => !options.skip?.(name));
+  return names.map((name) => {
+    const points = rows.flatMap((row): [number, number][] => {
+      const value = row[`${group}/${name}`];
+      return value === undefined ? [] : [[row.step, value]];
+    });
     // Rollouts differ from step to step by chance: a window of 1/20 of the run shows the trend.
     const reach = options.exact ? 0 : Math.floor(points.length / 40);
     if (reach === 0) return { name, points };

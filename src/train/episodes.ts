@@ -2,7 +2,7 @@
 
 /** One turn of a sampled dialogue. */
 export interface EpisodeTurn {
-  /** The stage's name: `fast`, `verify`, `slow`, `summary`, or `answer` for the baseline. */
+  /** The stage's name. */
   stage: string;
   /** The environment's text before the response. */
   prompt: string;

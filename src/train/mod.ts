@@ -10,4 +10,5 @@ export * from "./episodes.ts";
 export * from "./folder.ts";
 export * from "./report.ts";
 export * from "./runs.ts";
+export { type TrainOptions } from "./open.ts";
 export * from "./train.ts";

@@ -2,10 +2,10 @@
 
 import { basename } from "node:path";
 import {
-  compareStages,
   groupOf,
   isEvalCount,
   type Metrics,
+  namesOf,
   readJson,
   readJsonl,
   readMetrics,
@@ -20,7 +20,7 @@ import type { RunFolder } from "./folder.ts";
 
 /** One measured result: a model (under one way to run it) on one set of problems. */
 export interface ReportRow {
-  /** `Pretrained`, `Baseline`, `Thinker` or `Thinker-Fast`. */
+  /** `Pretrained`, or what the task calls itself. */
   name: string;
   /** The set of problems, such as `arithmetic` or `MATH500`. */
   set: string;
@@ -36,13 +36,12 @@ export interface ReportRow {
 export interface ReportOptions {
   /** The heading: what was trained, how. */
   title: string;
-  /** The results, in any order. */
-  rows: ReportRow[];
+  /** The results, in the order of the table. */
+  rows: readonly ReportRow[];
   /** What a reader should know before judging the numbers, one sentence or two each. */
   notes: string[];
 }
 
-const NAME_ORDER = ["Pretrained", "Baseline", "Thinker", "Thinker-Fast"];
 /** Most rows of a table over steps. */
 const MAX_STEPS = 12;
 
@@ -83,8 +82,8 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
     ),
     ...stageSection(
       "Accuracy on training rollouts",
-      "Ground truth decides what comes next; slow and summary are measured among the dialogues " +
-        "that reached them.",
+      "Ground truth decides what comes next; a later stage is measured among the dialogues that " +
+        "reached it.",
       metrics,
       "accuracy",
     ),
@@ -95,6 +94,11 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
   await writeAtomic(folder.report, toMarkdown(title, blocks));
   await writeAtomic(folder.page, toHtml(title, blocks));
   if (chart !== null) await writeAtomic(folder.chart, chart);
+}
+
+/** Title and table of a run's results, as Markdown: what the report begins with. */
+export function summarize({ title, rows }: Pick<ReportOptions, "title" | "rows">): string {
+  return toMarkdown(title, rows.length > 0 ? [resultTable(rows)] : []);
 }
 
 function summary(metrics: Metrics[]): string {
@@ -116,7 +120,7 @@ function summary(metrics: Metrics[]): string {
 }
 
 /** Rows by name; one set gives accuracy and length, several give one column each and the average. */
-function resultTable(rows: ReportRow[]): Block {
+function resultTable(rows: readonly ReportRow[]): Block {
   const sets = setsOf(rows);
   if (sets.length === 1) {
     return {
@@ -148,9 +152,9 @@ function averageOf(rows: ReportRow[], sets: string[]): string {
 function stageSection(title: string, text: string, metrics: Metrics[], group: string): Block[] {
   const measured = metrics.filter((row) => groupOf(row, group).length > 0);
   if (measured.length === 0) return [];
-  const names = [...new Set(measured.flatMap((row) => groupOf(row, group).map(([name]) => name)))];
-  const shares = names.filter((name) => group !== "eval" || !isEvalCount(name)).sort(compareStages);
-  const counts = names.filter((name) => !shares.includes(name)).sort(compareStages);
+  const names = namesOf(measured, group);
+  const shares = names.filter((name) => group !== "eval" || !isEvalCount(name));
+  const counts = names.filter((name) => !shares.includes(name));
   const show = (value: number | undefined, format: (value: number) => string) =>
     value === undefined ? "" : format(value);
   return [
@@ -210,13 +214,12 @@ function spread<T>(rows: T[], limit: number): T[] {
   );
 }
 
-function setsOf(rows: ReportRow[]): string[] {
+function setsOf(rows: readonly ReportRow[]): string[] {
   return [...new Set(rows.map((row) => row.set))];
 }
 
-function byName(rows: ReportRow[]): [string, ReportRow[]][] {
-  const rank = (name: string) => (NAME_ORDER.indexOf(name) + 1) || NAME_ORDER.length + 1;
-  return [...Map.groupBy(rows, (row) => row.name)].sort(([a], [b]) => rank(a) - rank(b));
+function byName(rows: readonly ReportRow[]): [string, ReportRow[]][] {
+  return [...Map.groupBy(rows, (row) => row.name)];
 }
 
 function withError(row: ReportRow): string {

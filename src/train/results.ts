@@ -7,17 +7,20 @@ import { type Evaluation, standardError } from "../rollout/mod.ts";
 import type { GradeCounts } from "../grade/mod.ts";
 import type { Tokenizer } from "../model/mod.ts";
 import type { ScoredEpisode } from "../ppo/mod.ts";
-import type { TrainConfig } from "../setup/mod.ts";
+import type { RunTasks, TrainConfig } from "../setup/mod.ts";
+import type { Task } from "../task/mod.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { Metrics } from "../base/mod.ts";
 import type { ProblemSource } from "./problems.ts";
 import type { ReportRow } from "./report.ts";
 
 /** Metrics `eval/*` of one evaluation. */
-export function evalMetrics({ accuracy, tokens, firstTokens, episodes }: Evaluation): Metrics {
-  const plain = episodes[0].segments[0].stage === "answer";
-  if (plain) return { "eval/answer": accuracy.answer ?? 0, "eval/answer_tokens": tokens };
-  const metrics: Metrics = { "eval/tokens": tokens, "eval/fast_tokens": firstTokens };
+export function evalMetrics({ accuracy, tokens, firstTokens }: Evaluation, task: Task): Metrics {
+  const [{ name: first }, ...later] = task.stages;
+  if (later.length === 0) {
+    return { [`eval/${first}`]: accuracy[first] ?? 0, [`eval/${first}_tokens`]: tokens };
+  }
+  const metrics: Metrics = { "eval/tokens": tokens, [`eval/${first}_tokens`]: firstTokens };
   for (const [name, value] of Object.entries(accuracy)) metrics[`eval/${name}`] = value;
   return metrics;
 }
@@ -38,30 +41,38 @@ export function gradeMetrics(before: GradeCounts, after: GradeCounts): Metrics {
 
 /** The results of a run: what it started from and what came of it. */
 export function reportRows(
-  config: TrainConfig,
+  { task, reference }: Pick<RunTasks, "task" | "reference">,
   problems: ProblemSource,
   first: Metrics,
   last: Metrics,
 ): ReportRow[] {
-  const n = problems.held.length;
-  const rows: ReportRow[] = [];
-  const add = (name: string, accuracy: number | undefined, tokens: number | undefined) => {
-    if (accuracy === undefined || tokens === undefined) return;
-    const set = problems.name;
-    rows.push({ name, set, accuracy, standardError: standardError(accuracy, n), tokens });
+  const n = problems.held.length, set = problems.name;
+  const row = (name: string, accuracy: number | undefined, tokens: number | undefined) =>
+    accuracy === undefined || tokens === undefined
+      ? []
+      : [{ name, set, accuracy, standardError: standardError(accuracy, n), tokens }];
+  const firstStage = (of: Task, metrics: Metrics) => {
+    const { name } = of.stages[0];
+    return [metrics[`eval/${name}`], metrics[`eval/${name}_tokens`]] as const;
   };
-  add("Pretrained", first["eval/answer"], first["eval/answer_tokens"]);
-  if (config.task === "baseline") {
-    add("Baseline", last["eval/answer"], last["eval/answer_tokens"]);
-  } else {
-    add("Thinker", last["eval/final"], last["eval/tokens"]);
-    add("Thinker-Fast", last["eval/fast"], last["eval/fast_tokens"]);
-  }
-  return rows;
+  const whole = (of: Task, metrics: Metrics) =>
+    of.stages.length === 1
+      ? firstStage(of, metrics)
+      : [metrics["eval/final"], metrics["eval/tokens"]] as const;
+  const { title, firstTitle } = task.spec;
+  return [
+    ...row("Pretrained", ...whole(reference, first)),
+    ...row(title, ...whole(task, last)),
+    ...(firstTitle ? row(firstTitle, ...firstStage(task, last)) : []),
+  ];
 }
 
 /** What a reader should know before judging the numbers. */
-export function reportNotes(config: TrainConfig, problems: ProblemSource): string[] {
+export function reportNotes(
+  config: TrainConfig,
+  { task, reference }: Pick<RunTasks, "task" | "reference">,
+  problems: ProblemSource,
+): string[] {
   const { held } = problems;
   const notes = [
     held.length === 0
@@ -71,8 +82,8 @@ export function reportNotes(config: TrainConfig, problems: ProblemSource): strin
   ];
   if (config.model === null && held.length > 0) {
     notes.push(
-      "Pretrained is the model after its supervised warm start, asked the plain question; both tasks " +
-        "start from it.",
+      `Pretrained is the model after its supervised warm start, measured as ${reference.spec.title}` +
+        (reference === task ? "." : "; runs on both tasks start from it."),
     );
   }
   if (config.model === null && config.data !== null) {

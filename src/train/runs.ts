@@ -5,8 +5,8 @@
  */
 import type { Precision } from "../../ffi/mod.ts";
 import { readJson, UserError } from "../base/mod.ts";
-import type { ThinkerPrompts } from "../task/mod.ts";
-import { openPrompts, type TrainConfig, trainConfigSchema } from "../setup/mod.ts";
+import { builtinTasks, type Prompts, type TaskSpec } from "../task/mod.ts";
+import { findTask, openPrompts, trainConfigSchema } from "../setup/mod.ts";
 import { RunFolder } from "./folder.ts";
 
 /**
@@ -37,17 +37,24 @@ export async function latestCheckpoint(root: string): Promise<string> {
 
 /** How a run asks its questions, and with which precision it answers them. */
 export interface RunSettings {
-  /** The wording of the stages. */
-  readonly prompts: ThinkerPrompts;
-  /** Most action tokens of each stage. */
-  readonly budgets: TrainConfig["budgets"];
+  /** The run's task. */
+  readonly task: TaskSpec;
+  /** The wording of its stages. */
+  readonly prompts: Prompts;
+  /** Most action tokens of its stages. */
+  readonly budgets: Readonly<Record<string, number>>;
   /** What the matrix products read; undefined: what suits the device. */
-  readonly weights?: Precision;
+  readonly weightDtype?: Precision;
 }
 
-/** The settings of the run that a checkpoint lies in; undefined for other model folders. */
+/**
+ * The settings of the run that a checkpoint lies in; undefined for other model folders.
+ *
+ * @param tasks The tasks that a run may be on.
+ */
 export function runSettings(
   checkpoint: string,
+  tasks: readonly TaskSpec[] = builtinTasks,
 ): RunSettings | undefined {
   let content: unknown;
   try {
@@ -57,6 +64,13 @@ export function runSettings(
   }
   const config = trainConfigSchema.safeParse(content);
   if (!config.success) return undefined;
-  const { prompts, budgets, weights } = config.data;
-  return { prompts: openPrompts(prompts), budgets, weights: weights ?? undefined };
+  const { prompts, budgets, weightDtype } = config.data;
+  const task = findTask(config.data.task, tasks);
+  const played = task.reference ? [task, task.reference] : [task];
+  return {
+    task,
+    prompts: openPrompts(prompts, played),
+    budgets,
+    weightDtype: weightDtype ?? undefined,
+  };
 }

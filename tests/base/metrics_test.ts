@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import {
   clockKeys,
-  compareStages,
   groupOf,
+  type Metrics,
+  namesOf,
   orderMetrics,
   readMetrics,
   stripClock,
@@ -40,6 +41,7 @@ Deno.test("clock keys are exactly the ones that may differ between identical run
 
 Deno.test("keys are ordered by group, then stage, clock last", () => {
   const ordered = orderMetrics({
+    "reward/other": 1,
     seconds: 1,
     "ppo/kl": 1,
     "zebra/x": 1,
@@ -51,7 +53,7 @@ Deno.test("keys are ordered by group, then stage, clock last", () => {
     "accuracy/fast": 1,
     "tokens/trained": 1,
     step: 1,
-  });
+  }, ["fast", "verify", "slow"]);
   assertEquals(Object.keys(ordered), [
     "step",
     "tokens/trained",
@@ -60,6 +62,7 @@ Deno.test("keys are ordered by group, then stage, clock last", () => {
     "eval/final",
     "reward/fast",
     "reward/slow",
+    "reward/other",
     "ppo/kl",
     "zebra/x",
     "seconds",
@@ -67,16 +70,16 @@ Deno.test("keys are ordered by group, then stage, clock last", () => {
   ]);
 });
 
-Deno.test("stages have one order everywhere", () => {
-  const stages = ["other", "final", "summary", "slow", "answer", "verify", "fast"];
-  assertEquals(
-    stages.sort(compareStages),
-    ["fast", "verify", "slow", "summary", "answer", "final", "other"],
-  );
-  assertEquals(groupOf({ "eval/slow": 2, "evaluate/x": 9, eval: 8, "eval/fast": 1 }, "eval"), [
+Deno.test("a group keeps the order of its line, and names of many lines that of the fullest", () => {
+  assertEquals(groupOf({ "eval/fast": 1, "evaluate/x": 9, eval: 8, "eval/slow": 2 }, "eval"), [
     ["fast", 1],
     ["slow", 2],
   ]);
+  const lines: Metrics[] = [{ "a/late": 1 }, { "a/fast": 1, "a/slow": 2 }, {
+    "a/slow": 2,
+    "b/x": 1,
+  }];
+  assertEquals(namesOf(lines, "a"), ["fast", "slow", "late"]);
 });
 
 Deno.test("readMetrics leaves out what is no number", async () => {

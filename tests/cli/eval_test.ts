@@ -27,16 +27,16 @@ Deno.test("cli: eval refuses what does not fit, and says what to do", async () =
       /^error: .*bad\.jsonl: line 1: answer is missing/,
     ],
     [[...model, "--data", `${path}/data`, "--bench", ","], /^error: --bench names no set/],
-    [[...model, ...one, "--mode", "quick"], /^error: --mode: /],
+    [[...model, ...one, "--task", "quick"], /^error: --task: /],
     [[...model, ...one, "--samples", "0"], /^error: --samples: /],
     [
       [...model, ...one, "--budget", "10,x,10"],
-      /^error: --budget: "10,x,10" does not fit --mode thinker\nhint: /,
+      /^error: --budget: "10,x,10" does not fit --task thinker\nhint: /,
     ],
     [[...model, ...one, "--budget", "10,10"], /^error: --budget: .*\nhint: .*1000,6000,6000/],
     [
-      [...model, ...one, "--mode", "baseline", "--budget", "10,10,10"],
-      /does not fit --mode baseline\nhint: /,
+      [...model, ...one, "--task", "baseline", "--budget", "10,10,10"],
+      /does not fit --task baseline\nhint: /,
     ],
     [
       [...model, ...one, "--budget", "100,400,400"],

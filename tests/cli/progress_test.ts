@@ -17,8 +17,8 @@ const STATE: ProgressState = {
   startedAt: 1000,
   values: {
     step: 50,
-    "accuracy/final": 0.625,
     "accuracy/fast": 0.5,
+    "accuracy/final": 0.625,
     "eval/fast": 0.48,
     "eval/final": 0.61,
     "eval/tokens": 87,

@@ -23,7 +23,7 @@ const config = smallConfig({
   evalProblems: 2,
   engine: { maxSequences: 16, cacheTokens: 16 * 256, prefillChunk: 512, stepsPerSync: 4 },
   warmstart: { steps: 2, batch: 2 },
-  ppo: { prompts: 4, samples: 4 },
+  ppo: { questions: 4, samples: 4 },
 });
 
 /** Logits `(T, V)` of packed sequences, the head's product in float64. */

@@ -35,7 +35,7 @@ async function workplace() {
   const model = `${path}/run/checkpoints/step-1`;
   const command = (out: string, ...more: string[]) => [
     ...["eval", "--model", model, "--data", `${path}/data`, "--bench", "sums,odd"],
-    ...["--samples", "24", "--parallel", "8", "--summary", "--out", `${path}/${out}`, ...more],
+    ...["--samples", "24", "--parallel", "8", "--complete", "--out", `${path}/${out}`, ...more],
   ];
   return { path, command, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
 }
@@ -161,11 +161,11 @@ Deno.test("eval: killed twice and torn, it ends as if it had never been interrup
   assertMatch(refused, /config\.json/);
 });
 
-Deno.test("eval: modes, --json and rows of another evaluation beside one's own", async () => {
+Deno.test("eval: tasks, --json and rows of another evaluation beside one's own", async () => {
   await using place = await workplace();
   const { path, command } = place;
   const few = ["--limit", "10"];
-  const base = command("base", "--mode", "baseline", ...few);
+  const base = command("base", "--task", "baseline", ...few);
   const { stdout } = await finish([...base, "--json"]);
   const results: EvalResults = JSON.parse(stdout);
   assertEquals(results, await resultsOf(`${path}/base`));
@@ -174,14 +174,14 @@ Deno.test("eval: modes, --json and rows of another evaluation beside one's own",
   assertEquals(results.sets[0].problems, 10);
 
   const fast: EvalResults = JSON.parse(
-    (await finish(command("fast", "--mode", "fast", "--json", ...few))).stdout,
+    (await finish(command("fast", "--task", "thinker-fast", "--json", ...few))).stdout,
   );
   const compare = ["--compare", `${path}/base`];
   const full: EvalResults = JSON.parse(
     (await finish(command("full", "--json", ...few, ...compare))).stdout,
   );
   // The first stage draws the same random numbers, whether others follow or not.
-  assertEquals(full.sets[0].fastAccuracy, fast.sets[0].accuracy);
+  assertEquals(full.sets[0].firstAccuracy, fast.sets[0].accuracy);
   assertEquals(full.sets[0].stages.fast, fast.sets[0].stages.fast);
   const report = await Deno.readTextFile(`${path}/full/report.md`);
   const names = [...report.matchAll(/^\| (\S+) \(run, step-1\)/gm)].map((match) => match[1]);

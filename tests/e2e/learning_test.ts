@@ -20,7 +20,7 @@ Deno.test("train: thirty steps on sixteen sums multiply the reward", async () =>
     evalEvery: 100,
     saveEvery: 100,
     warmstart: { steps: 400, batch: 16 },
-    ppo: { prompts: 16, samples: 8, actorLr: 2e-3 },
+    ppo: { questions: 16, samples: 8, actorLr: 2e-3 },
   });
   await train(config, { out: run });
   const steps = (await readMetrics(`${run}/metrics.jsonl`)).slice(1);

@@ -17,7 +17,7 @@ const problems = [
 function overRows(data: string, changes: Changes = {}) {
   const shape = { ...smallConfig().shape, maxPositions: 1024 };
   const budgets = { fast: 6, verify: 8, slow: 8, summary: 6, answer: 8 };
-  const ppo = { prompts: 4, samples: 2, packTokens: 1024, ...changes.ppo };
+  const ppo = { questions: 4, samples: 2, packTokens: 1024, ...changes.ppo };
   return smallConfig({ data, shape, budgets, promptLimit: 500, steps: 1, ...changes, ppo });
 }
 
@@ -73,7 +73,7 @@ Deno.test("train: settings that cannot work are refused before there is a folder
     [{ ppo: { packTokens: 100 } }, "do not fit into packs of 100"],
     [{ promptLimit: 600 }, "exceed the model's 512 positions"],
     [{ data: `${dir.path}/missing.jsonl` }, "cannot be read"],
-    [{ prompts: `${dir.path}/missing.json` }, "cannot be read"],
+    [{ prompts: `${dir.path}/missing.json` }, "cannot read"],
     [{ model: `${dir.path}/missing` }, "cannot read"],
   ];
   for (const [changes, message] of cases) {

@@ -30,7 +30,7 @@ export function smallConfig({ ppo, warmstart, ...changes }: Changes = {}): Train
     engine: { maxSequences: 32, cacheTokens: 32 * 128 },
     ...changes,
     warmstart: { ...presets.tiny.warmstart, steps: 20, batch: 8, ...warmstart },
-    ppo: { ...presets.tiny.ppo, prompts: 8, samples: 2, packTokens: 1024, ...ppo },
+    ppo: { ...presets.tiny.ppo, questions: 8, samples: 2, packTokens: 1024, ...ppo },
   });
 }
 

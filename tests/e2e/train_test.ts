@@ -4,7 +4,8 @@ import { loadModel } from "../../src/model/mod.ts";
 import type { EpisodeSample } from "../../src/train/mod.ts";
 import { type Metrics, readJsonl, readMetrics } from "../../src/base/mod.ts";
 import { train } from "../../src/train/train.ts";
-import { tinyPrompts } from "../../src/task/mod.ts";
+import { fitConfig } from "../../src/setup/mod.ts";
+import { tinyPrompts } from "../../src/tiny/mod.ts";
 import { digests, filesOf, smallConfig, TempDir, timeless } from "./small.ts";
 
 const model = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
@@ -72,8 +73,8 @@ Deno.test("train: one small run and its repetitions", async (t) => {
     const reports = ["report.html", "report.md", "report.svg"];
     assertEquals(await filesOf(run), [...checkpoints, ...logs, ...reports].sort());
     assertEquals(JSON.parse(await Deno.readTextFile(`${run}/config.json`)), {
-      ...smallConfig(),
-      weights: "f32", // as taken
+      ...fitConfig(smallConfig()),
+      weightDtype: "f32", // as taken
     });
     assertEquals(phases, ["warm start 0/20", "train 0/3"]);
   });

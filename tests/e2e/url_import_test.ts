@@ -53,7 +53,7 @@ async function program(host: string, dir: string, DENO_DIR: string, source: stri
 
 /** Plays an episode whose fast answer is wrong: all four stages, with turns from a script. */
 const episodeProgram = String.raw`
-import { type Codec, grade, scoreEpisode, ThinkerTask, tinyPrompts } from "$URL";
+import { type Codec, grade, scoreEpisode, Task, thinker, tinyPrompts } from "$URL";
 
 const control = ["<|im_start|>", "<|im_end|>"];
 const codec: Codec = {
@@ -64,7 +64,7 @@ const codec: Codec = {
   id: (token) => control.indexOf(token),
 };
 const budgets = { fast: 20, verify: 20, slow: 20, summary: 20 };
-const task = new ThinkerTask({ codec, prompts: tinyPrompts, stop: [1], budgets });
+const task = new Task(thinker, { codec, prompts: tinyPrompts, stop: [1], budgets });
 const script: Record<string, string> = {
   fast: "\\boxed{12}",
   verify: "\\boxed{No}",
@@ -81,11 +81,11 @@ for (let command = commands.shift(); command; command = commands.shift()) {
     commands.push(...episode.step({ kind: "turn", turn }));
   } else if (command.kind === "grade") {
     const { equal } = grade(command.answer, "11");
-    commands.push(...episode.step({ kind: "verdict", stage: command.stage, equal }));
+    commands.push(...episode.step({ kind: "graded", segment: command.segment, equal }));
   }
 }
-const summaryLogprobs = Array(episode.segments[3].length).fill(-20);
-const rewards = scoreEpisode(episode, { p: 0.25, summaryLogprobs, coefficient: 1e-3 });
+const logprobs = new Map([[3, Array(episode.segments[3].length).fill(-20)]]);
+const rewards = await scoreEpisode(task, episode, { trailing: 0.25, logprobs });
 const stages = episode.segments.map(({ stage }) => stage);
 console.log(JSON.stringify({ done: episode.done, stages, rewards }));
 `;

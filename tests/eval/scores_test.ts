@@ -1,14 +1,13 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import type { Problem } from "../../src/data/mod.ts";
 import type { AnswerFacts } from "../../src/eval/answers.ts";
-import { judgeWith } from "../../src/rollout/grader.ts";
 import { grade, GradePool } from "../../src/grade/mod.ts";
 import { scoreSet } from "../../src/eval/scores.ts";
-import type { Stage } from "../../src/task/mod.ts";
+import { baseline, thinker as thinkerSpec } from "../../src/task/mod.ts";
 
 type Turn = AnswerFacts["turns"][number];
 
-function turn(stage: Stage, tokens: number, answer: string | undefined, gold: string): Turn {
+function turn(stage: string, tokens: number, answer: string | undefined, gold: string): Turn {
   const correct = stage === "verify" ? undefined : answer === gold;
   return {
     stage,
@@ -47,7 +46,9 @@ const problems: Problem[] = [
   { id: "a", question: "?", answer: "1" },
   { id: "b", question: "?", answer: "2" },
 ];
-const judge = judgeWith(new GradePool());
+const shared = { set: "s", problems, skipped: 0, grade: new GradePool().grader() };
+const ofBaseline = { ...shared, taskStages: baseline.stages };
+const ofThinker = { ...shared, taskStages: thinkerSpec.stages };
 
 Deno.test("scoreSet: four stages, counted by hand", async () => {
   const answers = new Map([
@@ -64,10 +65,10 @@ Deno.test("scoreSet: four stages, counted by hand", async () => {
       thinker("b", 3, "2", "3", "no", "4"),
     ]],
   ]);
-  const scores = await scoreSet({ set: "s", problems, skipped: 3, answers, judge });
+  const scores = await scoreSet({ ...ofThinker, skipped: 3, answers });
   assertEquals([scores.problems, scores.skipped, scores.samples], [2, 3, 4]);
   assertEquals(scores.accuracy.mean, (2 / 4 + 1 / 4) / 2);
-  assertEquals(scores.fastAccuracy?.mean, (2 / 4 + 1 / 4) / 2);
+  assertEquals(scores.firstAccuracy?.mean, (2 / 4 + 1 / 4) / 2);
   // Of six pairs of a five hold a right one (two right of four), of six pairs of b three.
   assertAlmostEquals(scores.passAt[2], (5 / 6 + 3 / 6) / 2);
   assertEquals(scores.passAt[4], 1);
@@ -119,7 +120,7 @@ function plain(gold: string, given: (string | undefined)[]): AnswerFacts[] {
 
 async function majority(problem: Problem, given: (string | undefined)[]): Promise<number> {
   const answers = new Map([["a", plain(problem.answer, given)]]);
-  return (await scoreSet({ set: "s", problems: [problem], skipped: 0, answers, judge })).majority;
+  return (await scoreSet({ ...ofBaseline, problems: [problem], answers })).majority;
 }
 
 Deno.test("scoreSet: the vote counts equal answers together, whatever their spelling", async () => {
@@ -138,9 +139,9 @@ Deno.test("scoreSet: no answer is no vote, and of a tie the first answer counts"
 
 Deno.test("scoreSet: a plain answer has neither verification nor a fast stage", async () => {
   const answers = new Map([["a", plain("1", ["1", "2"])]]);
-  const scores = await scoreSet({ set: "s", problems: [problems[0]], skipped: 0, answers, judge });
+  const scores = await scoreSet({ ...ofBaseline, problems: [problems[0]], answers });
   assertEquals(scores.verification, undefined);
-  assertEquals(scores.fastAccuracy, undefined);
+  assertEquals(scores.firstAccuracy, undefined);
   assertEquals(scores.accuracy, { mean: 0.5, standardError: null });
   assertEquals(Object.keys(scores.stages), ["answer"]);
 });

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { GradePool, type Verdict } from "../../src/grade/mod.ts";
+import { type Comparison, GradePool } from "../../src/grade/mod.ts";
 import { Random } from "../../src/base/mod.ts";
 
 const count = Number(Deno.args[0] ?? 100_000);
@@ -144,7 +144,7 @@ const SYMBOLIC: Record<string, () => string> = {
 const reasons = new Map<string, number>();
 const kinds = new Map<string, { count: number; slowest: number }>();
 const problems: string[] = [];
-const book = (kind: string, { reason }: Verdict, ms: number) => {
+const book = (kind: string, { reason }: Comparison, ms: number) => {
   reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   const entry = kinds.get(kind) ?? { count: 0, slowest: 0 };
   kinds.set(kind, entry);

@@ -47,6 +47,11 @@ Deno.test("options arrive typed, camelCased and with defaults", async () => {
   assertMatch(await refusal("train", "--steps", "1", "--steps", "2"), /--steps/);
 });
 
+Deno.test("an option that collects may come several times", async () => {
+  const given = ["--set", "a=1", "--set=b=x"];
+  assertEquals((await call("train", ...given)).options, { steps: 3, set: ["a=1", "b=x"] });
+});
+
 Deno.test("wrong types are refused with the option, the type and the value", async () => {
   assertMatch(await refusal("train", "--steps", "two"), /--steps.*integer.*"two"/);
   assertMatch(await refusal("train", "--steps", "1.5"), /--steps.*integer.*"1.5"/);

@@ -23,6 +23,7 @@ export function program() {
     .option("--model <dir:string>", "Model folder.")
     .option("--max-new-tokens <n:integer>", "Longest answer.")
     .option("--resume", "Go on.")
+    .option("--set <key=value:string>", "Any setting.", { collect: true })
     .example("Two steps", "thinker train --steps 2")
     .action((options: Options) => {
       calls.push({ options, args: [] });

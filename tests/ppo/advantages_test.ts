@@ -8,11 +8,11 @@ import {
   type ScoredEpisode,
   uploadRollout,
 } from "../../src/ppo/mod.ts";
-import type { Segment, Stage } from "../../src/task/mod.ts";
+import type { Segment } from "../../src/task/mod.ts";
 import { Lab } from "../native.ts";
 
 /** A scored episode with the given stages, lengths and rewards. */
-function sample(group: number, turns: [Stage, number, number][]): ScoredEpisode {
+function sample(group: number, turns: [string, number, number][]): ScoredEpisode {
   const segments: Segment[] = [];
   let start = 1;
   for (const [stage, length] of turns) {

@@ -1,8 +1,11 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { rolloutMetrics, scored } from "../../src/ppo/mod.ts";
-import { balancedVerification, meanOf } from "../../src/task/mod.ts";
+import { accuracies, baseline, type Episode, meanOf, thinker } from "../../src/task/mod.ts";
 import { standardError } from "../../src/rollout/mod.ts";
 import { madeEpisode } from "./toy.ts";
+
+const { stages } = thinker;
+const balanced = (episodes: Episode[]) => accuracies(episodes, stages).verify;
 
 type Verdict = "yes" | "no" | undefined;
 
@@ -11,7 +14,7 @@ function verified(correct: boolean, verdict: Verdict, slow = false) {
   return madeEpisode([
     { stage: "fast", logprobs: [-1, -1], correct },
     { stage: "verify", logprobs: [-1, -1, -1], verdict, truncated: verdict === undefined },
-    ...(correct ? [] : [{ stage: "slow" as const, logprobs: [-1], correct: slow }]),
+    ...(correct ? [] : [{ stage: "slow", logprobs: [-1], correct: slow }]),
   ]);
 }
 
@@ -23,22 +26,22 @@ Deno.test("balanced verification: the mean of both recalls, whatever the shares 
     verified(false, undefined),
     verified(false, "no"),
   ];
-  assertEquals(balancedVerification(episodes), (1 + 2 / 4) / 2);
+  assertEquals(balanced(episodes), (1 + 2 / 4) / 2);
 });
 
 Deno.test("balanced verification: a constant verdict scores one half", () => {
   for (const verdict of ["yes", "no"] as const) {
     const rights = Array.from({ length: 9 }, () => verified(true, verdict));
-    assertEquals(balancedVerification([...rights, verified(false, verdict)]), 0.5);
+    assertEquals(balanced([...rights, verified(false, verdict)]), 0.5);
   }
 });
 
 Deno.test("balanced verification: undefined unless both kinds of fast answers were verified", () => {
-  assertEquals(balancedVerification([]), undefined);
-  assertEquals(balancedVerification([verified(true, "yes")]), undefined);
-  assertEquals(balancedVerification([verified(false, "no")]), undefined);
+  assertEquals(balanced([]), undefined);
+  assertEquals(balanced([verified(true, "yes")]), undefined);
+  assertEquals(balanced([verified(false, "no")]), undefined);
   const unverified = madeEpisode([{ stage: "fast", logprobs: [-1], correct: false }]);
-  assertEquals(balancedVerification([verified(true, "yes"), unverified]), undefined);
+  assertEquals(balanced([verified(true, "yes"), unverified]), undefined);
 });
 
 Deno.test("rollout metrics: per stage, among the episodes that reached it", () => {
@@ -47,7 +50,7 @@ Deno.test("rollout metrics: per stage, among the episodes that reached it", () =
     scored(verified(true, "no"), [1, 0], 0), // the truth ended it: no final answer
     scored(verified(false, "no", true), [0, 0.5, 1], 0), // final: the slow answer, right
     scored(verified(false, "yes", true), [0, 0, 1], 0), // final: the fast answer, wrong
-  ]);
+  ], stages);
   assertEquals(metrics, {
     "accuracy/fast": 0.5,
     "reward/fast": 0.5,
@@ -67,7 +70,7 @@ Deno.test("rollout metrics: per stage, among the episodes that reached it", () =
 });
 
 Deno.test("rollout metrics: an invalid verdict counts as No for the final answer", () => {
-  const metrics = rolloutMetrics([scored(verified(false, undefined, true), [0, 0, 1], 0)]);
+  const metrics = rolloutMetrics([scored(verified(false, undefined, true), [0, 0, 1], 0)], stages);
   assertEquals(metrics["accuracy/final"], 1);
   assertEquals(metrics["truncated/verify"], 1);
   assertEquals("accuracy/verify" in metrics, false);
@@ -75,7 +78,7 @@ Deno.test("rollout metrics: an invalid verdict counts as No for the final answer
 
 Deno.test("rollout metrics: a task of one stage has that stage's numbers alone", () => {
   const episode = madeEpisode([{ stage: "answer", logprobs: [-1], truncated: true }]);
-  assertEquals(rolloutMetrics([scored(episode, [0], 0)]), {
+  assertEquals(rolloutMetrics([scored(episode, [0], 0)], baseline.stages), {
     "accuracy/answer": 0,
     "reward/answer": 0,
     "length/answer": 1,

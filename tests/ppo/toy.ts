@@ -7,15 +7,15 @@ import type { Decoder } from "../../src/model/mod.ts";
 import { type PpoConfig, ppoSchema, scored, type ScoredEpisode } from "../../src/ppo/mod.ts";
 import { type EpisodeGroup, playEpisodes, type PlayOptions } from "../../src/rollout/mod.ts";
 import {
-  BaselineTask,
+  baseline as baselineSpec,
   type Codec,
   type Episode,
   type Segment,
-  type Stage,
+  Task,
   type TaskProblem,
-  ThinkerTask,
-  tinyPrompts,
+  thinker as thinkerSpec,
 } from "../../src/task/mod.ts";
+import { tinyPrompts } from "../../src/tiny/mod.ts";
 import { randomDecoder, tinyConfig } from "../model/models.ts";
 import { type Lab, Rand } from "../native.ts";
 
@@ -42,14 +42,14 @@ export const seven = texts.indexOf("\\boxed{7}");
 /** `<|im_end|>`, `<|endoftext|>` and the letters. */
 export const stop = [1, 2, 8, 9, 10, 11];
 
-const shared = { codec, prompts: tinyPrompts, stop };
-/** The four stages with budgets of a few tokens. */
-export const thinker = new ThinkerTask({
-  ...shared,
-  budgets: { fast: 3, verify: 4, slow: 5, summary: 3 },
-});
+/** Budgets of a few tokens. */
+const budgets = { fast: 3, verify: 4, slow: 5, summary: 3, answer: 3 };
+/** How tasks speak the toy language. */
+export const taskOptions = { codec, prompts: tinyPrompts, stop, budgets };
+/** The four stages. */
+export const thinker = new Task(thinkerSpec, taskOptions);
 /** The plain question. */
-export const baseline = new BaselineTask({ ...shared, budget: 3 });
+export const baseline = new Task(baselineSpec, taskOptions);
 
 /** A decoder for the toy language, with random weights. */
 export function toyDecoder(lab: Lab, head: "lm" | "value", seed = 1): Decoder {
@@ -110,7 +110,7 @@ export async function rollOut(
 /** A full PPO config: defaults with small batches and rates for a small model. */
 export function toyConfig(changes: Partial<PpoConfig> = {}): PpoConfig {
   return ppoSchema.parse({
-    prompts: 8,
+    questions: 8,
     samples: 8,
     actorLr: 3e-3,
     criticLr: 3e-3,
@@ -123,7 +123,7 @@ export function toyConfig(changes: Partial<PpoConfig> = {}): PpoConfig {
 
 /** A finished episode with the given turns; prompts of one token stand before each. */
 export function madeEpisode(
-  turns: readonly (Partial<Segment> & { stage: Stage; logprobs: readonly number[] })[],
+  turns: readonly (Partial<Segment> & { stage: string; logprobs: readonly number[] })[],
 ): Episode {
   const ids: number[] = [];
   const segments = turns.map((turn): Segment => {
@@ -136,5 +136,6 @@ export function madeEpisode(
     throw new Error("the episode is over");
   };
   const problem = { id: "made", question: "?", answer: "7" };
-  return { id: 0n, problem, mode: "train", ids, segments, done: true, start: never, step: never };
+  const final = thinkerSpec.final(segments), over = { done: true, start: never, step: never };
+  return { id: 0n, problem, mode: "train", ids, segments, final, ...over };
 }

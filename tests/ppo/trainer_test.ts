@@ -2,11 +2,20 @@ import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert
 import { Random } from "../../src/base/mod.ts";
 import { type Decoder, packBatch } from "../../src/model/mod.ts";
 import { actionsOf, type PpoConfig, PpoTrainer, type StepResult } from "../../src/ppo/mod.ts";
-import type { Grader } from "../../src/rollout/mod.ts";
-import { type Task, TrailingAccuracy } from "../../src/task/mod.ts";
+import type { Grader } from "../../src/grade/mod.ts";
+import { Task, thinker as thinkerSpec, TrailingAccuracy } from "../../src/task/mod.ts";
 import { lmHeadLogprobs } from "../../ffi/mod.ts";
 import { Lab } from "../native.ts";
-import { baseline, problems, seven, thinker, toyConfig, toyDecoder, toyEngine } from "./toy.ts";
+import {
+  baseline,
+  problems,
+  seven,
+  taskOptions,
+  thinker,
+  toyConfig,
+  toyDecoder,
+  toyEngine,
+} from "./toy.ts";
 
 /** A policy, a critic and their trainer on the toy task. */
 class Bench implements Disposable {
@@ -45,7 +54,7 @@ class Bench implements Disposable {
       results.push(
         await this.trainer.step({
           step: ++this.#step,
-          problems: problems(this.config.prompts),
+          problems: problems(this.config.questions),
           seed: 11n,
           random: new Random(1),
         }),
@@ -105,7 +114,7 @@ Deno.test("trainer: the rewarded answer becomes much likelier, and every step is
     const results = await bench.steps(10);
     const after = await bench.probability(seven);
     assert(before < 0.2 && after > 3 * before, `${task.name}: ${before} became ${after}`);
-    const reward = (i: number) => results[i].metrics[`reward/${task.stages[0]}`];
+    const reward = (i: number) => results[i].metrics[`reward/${task.stages[0].name}`];
     assert(reward(9) > 2 * reward(0), `${task.name}: ${reward(0)} became ${reward(9)}`);
     assertEquals(gaps(results), Array(10).fill(0));
     assertFinite(results);
@@ -232,10 +241,15 @@ Deno.test("trainer: every mini-batch meets the targets of its own actions", asyn
 
 Deno.test("trainer: more mini-batches than episodes train on each episode once", async () => {
   using lab = await Lab.open();
-  const config = toyConfig({ prompts: 2, samples: 2, criticMiniBatches: 12, actorMiniBatches: 9 });
+  const config = toyConfig({
+    questions: 2,
+    samples: 2,
+    criticMiniBatches: 12,
+    actorMiniBatches: 9,
+  });
   using bench = new Bench(lab, config);
-  const [{ samples, metrics }] = await bench.steps(1);
-  assertEquals(samples.length, 4);
+  const [{ episodes, metrics }] = await bench.steps(1);
+  assertEquals(episodes.length, 4);
   assertEquals([bench.trainer.criticOptimizer?.t, bench.trainer.actorOptimizer.t], [4, 4]);
   assertEquals(metrics["rollout/logprob_gap_max"], 0);
 });
@@ -257,9 +271,9 @@ Deno.test("trainer: the verification reward follows the fast accuracy of the ste
   const fast = results.map(({ metrics }) => metrics["accuracy/fast"]);
   const clamp = (x: number) => Math.min(0.95, Math.max(0.05, x));
   assertEquals(p, [0.5, clamp(fast[0]), clamp(fast[1])]);
-  for (const { samples, metrics } of results) {
+  for (const { episodes, metrics } of results) {
     const p = metrics["rollout/trailing_accuracy"];
-    for (const { episode: { segments: [fast, verify] }, rewards } of samples) {
+    for (const { episode: { segments: [fast, verify] }, rewards } of episodes) {
       const earned = fast.correct
         ? (verify.verdict === "yes" ? 1 - p : 0)
         : (verify.verdict === "no" ? p : 0);
@@ -270,11 +284,12 @@ Deno.test("trainer: the verification reward follows the fast accuracy of the ste
 
 Deno.test("trainer: a right summary is paid by its likelihood after the fast prompt", async () => {
   using lab = await Lab.open();
-  const reach = toyConfig({ prompts: 16, samples: 16, summaryCoefficient: 0.01 });
-  using bench = new Bench(lab, reach);
+  const reach = toyConfig({ questions: 16, samples: 16 });
+  const task = new Task(thinkerSpec, { ...taskOptions, settings: { summaryCoefficient: 0.01 } });
+  using bench = new Bench(lab, reach, { task });
   const results = await bench.steps(4);
-  const paid = results.flatMap(({ samples }) =>
-    samples.flatMap(({ episode, rewards }) =>
+  const paid = results.flatMap(({ episodes }) =>
+    episodes.flatMap(({ episode, rewards }) =>
       episode.segments.flatMap(({ stage, correct }, i) =>
         stage === "summary" ? [{ correct, reward: rewards[i] }] : []
       )
@@ -292,8 +307,8 @@ Deno.test("trainer: the same seed gives the same step, another order of samples 
   const run = async () => {
     using bench = new Bench(lab, toyConfig());
     const results = await bench.steps(2);
-    const order = results.map(({ samples }) =>
-      samples.map(({ episode }) => episode.id & 0xffffffn)
+    const order = results.map(({ episodes }) =>
+      episodes.map(({ episode }) => episode.id & 0xffffffn)
     );
     return { order, weights: await bench.weights(), results };
   };
@@ -303,9 +318,9 @@ Deno.test("trainer: the same seed gives the same step, another order of samples 
   assertNotEquals(first.order[0], first.order[1]);
   const sorted = first.order.map((ids) => [...ids].sort((a, b) => Number(a - b)));
   assertEquals(sorted[0], Array.from({ length: 64 }, (_, i) => BigInt(i)));
-  const ids = first.results.flatMap(({ samples }) => samples.map(({ episode }) => episode.id));
+  const ids = first.results.flatMap(({ episodes }) => episodes.map(({ episode }) => episode.id));
   assertEquals(new Set(ids).size, 128, "no id, and so no random number, comes twice in a run");
-  const tokens = ({ samples }: StepResult) => samples.reduce((n, each) => n + actionsOf(each), 0);
+  const tokens = ({ episodes }: StepResult) => episodes.reduce((n, each) => n + actionsOf(each), 0);
   for (const result of first.results) {
     assertEquals(result.metrics["rollout/sampled_tokens"], tokens(result));
   }

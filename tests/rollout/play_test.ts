@@ -1,15 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  evaluate,
-  type Grader,
-  playEpisodes,
-  type PlayOptions,
-  solve,
-} from "../../src/rollout/mod.ts";
-import { grade, GradePool } from "../../src/grade/mod.ts";
+import { evaluate, playEpisodes, type PlayOptions, solve } from "../../src/rollout/mod.ts";
+import { grade, GradePool, type Grader } from "../../src/grade/mod.ts";
 import { Model, Tokenizer } from "../../src/model/mod.ts";
-import { tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/mod.ts";
-import { type Episode, type Stage, tinyPrompts } from "../../src/task/mod.ts";
+import { tinyPrompts, tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/mod.ts";
+import type { Episode } from "../../src/task/mod.ts";
 import { randomDecoder, tinyConfig } from "../model/models.ts";
 import { Lab, Rand, seeded } from "../native.ts";
 import { baseline, groups, playing, problems, thinker, toyDecoder, toyEngine } from "../ppo/toy.ts";
@@ -67,8 +61,8 @@ Deno.test("rollout: graders that answer at once, soon or late give identical epi
 Deno.test("rollout: verdicts of the symbolic stage arrive late and give the same episodes", async () => {
   using lab = await Lab.open({ threads: 1 });
   await using pool = new GradePool();
-  const judge = (answer: string, gold: string) => grade(answer, gold).equal;
-  const expected = (await play(lab, { grade: judge })).episodes.map(facts);
+  const exact = (answer: string, gold: string) => grade(answer, gold).equal;
+  const expected = (await play(lab, { grade: exact })).episodes.map(facts);
   const symbolic: Grader = async (answer, gold) =>
     (await pool.grade(answer, `\\max(${gold}, -1)`)).equal;
   assertEquals((await play(lab, { grade: symbolic })).episodes.map(facts), expected);
@@ -105,7 +99,7 @@ Deno.test("rollout: a grader that throws or rejects, at once or late, rejects th
 Deno.test("rollout: onTokens hears every action in the order of the stages, onEpisode each episode once", async () => {
   using lab = await Lab.open({ threads: 1 });
   for (const grade of [playing.grade, (a: string, b: string) => Promise.resolve(a === b)]) {
-    const heard = new Map<bigint, { stage: Stage; ids: number[] }[]>();
+    const heard = new Map<bigint, { stage: string; ids: number[] }[]>();
     const over: Episode[] = [];
     const { episodes } = await play(lab, {
       grade,
@@ -152,7 +146,7 @@ Deno.test("evaluate: accuracies are shares of the episodes, under the model's ow
   assertEquals(episodes.length, 60);
   assertEquals(new Set(episodes.map(({ id }) => id)).size, 60);
   const share = (hits: readonly boolean[]) => hits.filter(Boolean).length / hits.length;
-  const turns = (stage: Stage) =>
+  const turns = (stage: string) =>
     episodes.flatMap((e) => e.segments.filter((s) => s.stage === stage));
   assertEquals(accuracy.fast, share(turns("fast").map(({ correct }) => correct!)));
   assertEquals(accuracy.slow, share(turns("slow").map(({ correct }) => correct!)));
@@ -182,7 +176,7 @@ Deno.test("solve: any model gets through to a final segment, and onText tells it
   const model = new Model(lab.stream, decoder, tokenizer);
   const budgets = { fast: 6, verify: 5, slow: 7, summary: 4 };
   const run = async (seed: bigint) => {
-    const said: [Stage, string][] = [];
+    const said: [string, string][] = [];
     const { episode, final } = await solve(model, "1+1=", {
       prompts: tinyPrompts,
       budgets,
@@ -194,7 +188,7 @@ Deno.test("solve: any model gets through to a final segment, and onText tells it
     });
     assert(episode.done && final);
     assertEquals(final.stage, episode.segments[1].verdict === "yes" ? "fast" : "slow");
-    const spoken = episode.segments.map(({ stage, start, length }): [Stage, string] => {
+    const spoken = episode.segments.map(({ stage, start, length }): [string, string] => {
       return [
         stage,
         tokenizer.decode(episode.ids.slice(start, start + length), { skipSpecial: true }),

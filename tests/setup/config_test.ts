@@ -3,6 +3,7 @@ import * as z from "npm:zod@^4";
 import { UserError } from "../../src/base/errors.ts";
 import { ppoSchema } from "../../src/ppo/mod.ts";
 import { presets } from "../../src/setup/presets.ts";
+import { fitConfig } from "../../src/setup/tasks.ts";
 import {
   checkResumed,
   checkRunnable,
@@ -12,6 +13,7 @@ import {
   trainConfigSchema,
 } from "../../src/setup/config.ts";
 import type { Fields, Schema } from "../../src/base/schema.ts";
+import { builtinTasks, type TaskSpec, thinker } from "../../src/task/mod.ts";
 
 interface Two {
   readonly size: number;
@@ -48,19 +50,54 @@ Deno.test("a schema fills in defaults and says where something does not fit", ()
 Deno.test("config schemas refuse unknown keys at every depth and keep whole configs as they are", () => {
   for (const preset of Object.values(presets)) {
     assertEquals(trainConfigSchema.parse(preset), preset);
-    for (const part of ["shape", "budgets", "engine", "parallel", "warmstart", "ppo"] as const) {
+    for (const part of ["shape", "engine", "parallel", "warmstart", "ppo"] as const) {
       const result = trainConfigSchema.safeParse({ ...preset, [part]: { ...preset[part], x: 1 } });
       assertEquals(result.success || result.error.issues[0].path, [part]);
     }
   }
   assertEquals(ppoSchema.parse({}).betas, [0.9, 0.95]);
-  assertThrows(() => ppoSchema.parse({ prompts: 2 ** 12, samples: 2 ** 12 + 1 }), "16777216");
+  assertThrows(() => ppoSchema.parse({ questions: 2 ** 12, samples: 2 ** 12 + 1 }), "16777216");
+});
+
+Deno.test("a config speaks of the stages that its run plays, and of no others", () => {
+  const { tiny } = presets;
+  const stages = { fast: 1, verify: 2, slow: 3, summary: 4, answer: 5 };
+  const checked: TaskSpec = {
+    name: "checked",
+    title: "Checked",
+    stages: [thinker.stages[0], { ...thinker.stages[1], name: "check" }],
+    next: () => "end",
+    final: ([first]) => first,
+  };
+  const tasks = [...builtinTasks, checked];
+  const fit = (changes: Partial<typeof tiny>) => fitConfig({ ...tiny, ...changes }, tasks);
+  assertEquals(fit({ budgets: stages }).budgets, stages);
+  assertEquals(fit({ task: "baseline" }).budgets, tiny.budgets, "its warm start plays both");
+  const own = fit({ task: "checked" });
+  assertEquals(own.budgets, { fast: tiny.budgets.fast, check: 6000 });
+  assertEquals(own.warmstart.skill, { fast: tiny.warmstart.skill.fast, check: 0.7 });
+  const refuses = (changes: Partial<typeof tiny>, message: string, hint: string) => {
+    const error = assertThrows(() => fit(changes), UserError, message);
+    assertStringIncludes(error.hint!, hint);
+  };
+  refuses({ budgets: { fst: 3 } }, 'config: unknown key "budgets.fst"', '"budgets.fast"');
+  const warmstart = { ...tiny.warmstart, skill: { verfy: 1 } };
+  refuses({ warmstart }, 'unknown key "warmstart.skill.verfy"', 'skill.verify"');
+  refuses({ task: "thinkr" }, 'there is no task "thinkr"', "thinker, thinker-fast, baseline");
+});
+
+Deno.test("a key with another name now is one line that names it", () => {
+  const old = { ...presets.tiny, ppo: { ...presets.tiny.ppo, clip: 0.1 } };
+  const error = assertThrows(() => parseTrainConfig(old, "my.json"), UserError);
+  assertEquals(error.message, 'my.json: "ppo.clip" has another name now');
+  assertEquals(error.hint, "write ppo.clipLow and ppo.clipHigh");
 });
 
 Deno.test("presets: real models have the paper's budgets and Open-Reasoner-Zero's hyper-parameters", () => {
   assertEquals(Object.keys(presets), [...presetNames]);
   for (const name of ["q1.5b", "r1.5b", "r7b"] as const) {
-    const { preset, budgets, prompts, promptLimit, evalEvery, saveEvery, ppo } = presets[name];
+    const { preset, prompts, promptLimit, evalEvery, saveEvery, ppo } = presets[name];
+    const { budgets } = fitConfig(presets[name]);
     assertEquals([preset, prompts, promptLimit, evalEvery, saveEvery], [
       name,
       "default",
@@ -71,7 +108,7 @@ Deno.test("presets: real models have the paper's budgets and Open-Reasoner-Zero'
     assertEquals(budgets, { fast: 1000, verify: 6000, slow: 6000, summary: 1000, answer: 8000 });
     const { packTokens, ...others } = ppoSchema.parse({});
     assertEquals(ppo, { ...others, packTokens: ppo.packTokens });
-    assertEquals([ppo.prompts, ppo.samples, ppo.actorLr, ppo.criticLr], [128, 64, 1e-6, 5e-6]);
+    assertEquals([ppo.questions, ppo.samples, ppo.actorLr, ppo.criticLr], [128, 64, 1e-6, 5e-6]);
     assertEquals([ppo.warmupSteps, ppo.criticMiniBatches, ppo.actorMiniBatches], [50, 12, 1]);
     const longest = promptLimit + 14_000 + 1_000; // and the turns between
     assert(ppo.packTokens >= longest && packTokens > 0);

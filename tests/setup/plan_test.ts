@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
 import { type ModelConfig, paramCount } from "../../src/model/mod.ts";
-import type { TrainConfig } from "../../src/setup/config.ts";
+import { findTask, type TrainConfig } from "../../src/setup/config.ts";
 import {
   adviseChange,
   checkMemory,
@@ -15,6 +15,7 @@ import {
 } from "../../src/setup/plan.ts";
 import { knownModels } from "../../src/setup/known_models.ts";
 import { presets } from "../../src/setup/presets.ts";
+import { builtinTasks } from "../../src/task/mod.ts";
 import { type Changes, smallConfig } from "../e2e/small.ts";
 
 /** The shape of Qwen2.5-1.5B. */
@@ -37,19 +38,32 @@ const model: ModelConfig = {
   bos: null,
   dtype: "bfloat16",
 };
-const limits = { maxTokens: 16_100, stop: [151643, 151645] };
+/** What episodes of a config's task consist of. */
+const taskOf = ({ task, budgets }: TrainConfig) => ({
+  turns: () =>
+    findTask(task, builtinTasks).stages.map((stage) => ({
+      stage: { ...stage, budget: budgets[stage.name] ?? stage.budget },
+      most: 1,
+    })),
+});
+const limits = {
+  maxTokens: 16_100,
+  stop: [151643, 151645],
+  task: taskOf(presets["q1.5b"]),
+};
 
 function largeConfig({ ppo, ...changes }: Changes = {}): TrainConfig {
   return smallConfig({
     budgets: { fast: 1000, verify: 6000, slow: 6000, summary: 1000, answer: 8000 },
     engine: { maxSequences: 256, cacheTokens: 1e6, prefillChunk: 1024, stepsPerSync: 4 },
     ...changes,
-    ppo: { prompts: 128, samples: 64, packTokens: 32768, ...ppo },
+    ppo: { questions: 128, samples: 64, packTokens: 32768, ...ppo },
   });
 }
 
 const bytes = ({ rows }: MemoryPlan, name: string) => rows.find((row) => row.name === name)?.bytes;
-const plan = (config: TrainConfig) => planMemory(config, model, limits);
+const plan = (config: TrainConfig) =>
+  planMemory(config, model, { ...limits, task: taskOf(config) });
 
 /** A device of which exactly so many bytes can be used. */
 function deviceFor(usable: number): number {

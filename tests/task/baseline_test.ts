@@ -1,17 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
-import {
-  BaselineTask,
-  finalAnswer,
-  scoreEpisode,
-  tinyPrompts,
-  type Turn,
-} from "../../src/task/mod.ts";
-import { codec, play, right, stop, truncated, unboxed, wrong } from "./toy.ts";
+import { baseline, scoreEpisode, type Turn } from "../../src/task/mod.ts";
+import { codec, play, right, taskOf, truncated, unboxed, wrong } from "./toy.ts";
 
-const task = new BaselineTask({ codec, prompts: tinyPrompts, budget: 40, stop });
+const task = taskOf(baseline, { budgets: { answer: 40 } });
 
-Deno.test("the baseline is one graded turn on the plain question", () => {
+Deno.test("the baseline is one graded turn on the plain question", async () => {
   const rows: [Turn, string, number][] = [
     [right, "answer grade:answer end", 1],
     [wrong, "answer grade:answer end", 0],
@@ -23,8 +17,8 @@ Deno.test("the baseline is one graded turn on the plain question", () => {
       const run = play(task, mode, [turn], { delay: 1 });
       assertEquals(run.trace.join(" "), trace);
       assert(run.episode.done);
-      assertEquals(scoreEpisode(run.episode, { p: 0.5 }), [reward]);
-      assertEquals(finalAnswer(run.episode)?.correct, reward === 1);
+      assertEquals(await scoreEpisode(task, run.episode, { trailing: 0.5 }), [reward]);
+      assertEquals(run.episode.final?.correct, reward === 1);
       assertEquals(
         codec.decode(run.episode.ids.slice(0, run.episode.segments[0].start)),
         "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n",
@@ -38,7 +32,7 @@ Deno.test("the baseline plans prompt and budget", () => {
   assertEquals(prompt, play(task, "train", [right]).episode.segments[0].start);
   assertEquals(task.maxTokens(prompt), prompt + 40);
   assertThrows(
-    () => new BaselineTask({ codec, prompts: tinyPrompts, budget: 1.5, stop }),
+    () => taskOf(baseline, { budgets: { answer: 1.5 } }),
     UserError,
     'token budget of stage "answer" is 1.5',
   );

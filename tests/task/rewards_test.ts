@@ -1,9 +1,10 @@
-import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "npm:fast-check@^4";
 import {
+  type Episode,
+  rereads,
   scoreEpisode,
   summaryReward,
-  summaryScoringInput,
   TrailingAccuracy,
   type Turn,
   verifyReward,
@@ -32,22 +33,27 @@ Deno.test("always-Yes and always-No earn the same expected p(1 - p)", () => {
 });
 
 Deno.test("summary: correctness gates, the likelihood scales, the floor is 0", () => {
-  assertEquals(summaryReward(false, -1, 10), 0);
-  assertEquals(summaryReward(true, 0, 10), 1);
-  assertAlmostEquals(summaryReward(true, -200, 10), 0.8, 1e-12);
-  assertEquals(summaryReward(true, -2000, 10), 0);
-  assertAlmostEquals(summaryReward(true, -200, 10, { reduce: "mean" }), 0.98, 1e-12);
-  assertAlmostEquals(summaryReward(true, -20, 10, { coefficient: 0.01 }), 0.8, 1e-12);
-  assertEquals(summaryReward(true, -200, 10, { coefficient: 0 }), 1);
-  assertEquals(summaryReward(true, -Infinity, 10), 0);
+  const usual = { coefficient: 1e-3, reduce: "sum" } as const;
+  assertEquals(summaryReward(false, -1, 10, usual), 0);
+  assertEquals(summaryReward(true, 0, 10, usual), 1);
+  assertAlmostEquals(summaryReward(true, -200, 10, usual), 0.8, 1e-12);
+  assertEquals(summaryReward(true, -2000, 10, usual), 0);
+  assertAlmostEquals(summaryReward(true, -200, 10, { ...usual, reduce: "mean" }), 0.98, 1e-12);
+  assertAlmostEquals(summaryReward(true, -20, 10, { ...usual, coefficient: 0.01 }), 0.8, 1e-12);
+  assertEquals(summaryReward(true, -200, 10, { ...usual, coefficient: 0 }), 1);
+  assertEquals(summaryReward(true, -Infinity, 10, usual), 0);
 });
 
 const cut = truncated("\\boxed{4}");
 const all = (turns: Turn[], mode: "train" | "inference" = "train") =>
   play(thinker(), mode, turns).episode;
 
-Deno.test("every segment of an episode gets its own reward", () => {
-  const options = { p: 0.3, summaryLogprobs: right.ids.map(() => -10) };
+const task = thinker();
+/** Log-probs of the summary, which is turn 3. */
+const summaryOf = (each: number) => new Map([[3, right.ids.map(() => each)]]);
+
+Deno.test("every segment of an episode gets its own reward", async () => {
+  const options = { trailing: 0.3, logprobs: summaryOf(-10) };
   const logprob = -10 * right.ids.length;
   const rows: [Turn[], number[]][] = [
     [[right, yes], [1, 0.7]],
@@ -63,57 +69,67 @@ Deno.test("every segment of an episode gets its own reward", () => {
     [[wrong, no, right, right], [0, 0.3, 1, 1 + 1e-3 * logprob]],
   ];
   for (const [turns, rewards] of rows) {
-    assertEquals(scoreEpisode(all(turns), options), rewards);
+    assertEquals(await scoreEpisode(task, all(turns), options), rewards);
   }
-  assertEquals(scoreEpisode(all([right, no, wrong], "inference"), options), [1, 0, 0]);
+  assertEquals(await scoreEpisode(task, all([right, no, wrong], "inference"), options), [1, 0, 0]);
 });
 
-Deno.test("only a right summary needs the scoring pass: fast prompt plus its actions", () => {
+Deno.test("only a right summary is read once more: fast prompt plus its actions", () => {
   const summary = turn("thus \\boxed{4}");
+  const read = (episode: Episode, of = task) => rereads(of, episode, 0.5);
   const episode = all([wrong, no, right, summary]);
-  const input = summaryScoringInput(episode)!;
+  const [{ segment, ids, start }, ...others] = read(episode);
+  assertEquals(others, []);
+  assertEquals(segment, 3);
   assertEquals(
-    codec.decode(input.ids),
+    codec.decode(ids),
     "<|im_start|>user\n2+2? fast<|im_end|>\n<|im_start|>assistant\nthus \\boxed{4}<|im_end|>",
   );
-  assertEquals(input.ids.slice(input.start), summary.ids);
-  assertEquals(input.start, episode.segments[0].start);
-  assertEquals(summaryScoringInput(all([wrong, no, right, wrong])), undefined);
-  assertEquals(summaryScoringInput(all([wrong, no, right, cut])), undefined);
-  assertEquals(summaryScoringInput(all([right, yes])), undefined);
+  assertEquals(ids.slice(start), summary.ids);
+  assertEquals(start, episode.segments[0].start);
+  assertEquals(read(all([wrong, no, right, wrong])), []);
+  assertEquals(read(all([wrong, no, right, cut])), []);
+  assertEquals(read(all([right, yes])), []);
+  assertEquals(read(episode, thinker({ settings: { summaryCoefficient: 0 } })), []);
 });
 
-Deno.test("scoring refuses what it cannot score", () => {
-  const summarised = all([wrong, no, right, right]);
-  assertThrows(() => scoreEpisode(summarised, { p: 0.5 }), Error, "no summary log-probabilities");
-  assertThrows(
-    () => scoreEpisode(summarised, { p: 0.5, summaryLogprobs: [-1] }),
-    Error,
+Deno.test("scoring refuses what it cannot score", async () => {
+  const summarised = all([wrong, no, right, right]), trailing = 0.5;
+  const refuses = (act: () => Promise<unknown>, message: string) =>
+    assertRejects(act, Error, message);
+  await refuses(() => scoreEpisode(task, summarised, { trailing }), "no summary log-probabilities");
+  await refuses(
+    () => scoreEpisode(task, summarised, { trailing, logprobs: new Map([[3, [-1]]]) }),
     `1 summary log-probabilities for ${right.ids.length} tokens`,
   );
-  assertEquals(scoreEpisode(summarised, { p: 0.5, coefficient: 0 }), [0, 0.5, 1, 1]);
+  const plain = thinker({ settings: { summaryCoefficient: 0 } });
+  assertEquals(await scoreEpisode(plain, summarised, { trailing }), [0, 0.5, 1, 1]);
   const { episode } = play(thinker(), "inference", [right, yes], { graded: false });
-  assertThrows(() => scoreEpisode(episode, { p: 0.5 }), Error, "no gold answer");
-  const open = thinker().episode({
+  await refuses(() => scoreEpisode(task, episode, { trailing }), "no gold answer");
+  const open = task.episode({
     id: 1n,
     problem: { id: "p", question: "q", answer: "4" },
     mode: "train",
   });
-  assertThrows(() => scoreEpisode(open, { p: 0.5 }), Error, "before it is done");
+  await refuses(() => scoreEpisode(task, open, { trailing }), "before it is over");
 });
 
 Deno.test("trailing accuracy is the previous batch's mean, clamped, and survives a checkpoint", () => {
   const tracker = new TrailingAccuracy();
   assertEquals(tracker.p, 0.5);
-  tracker.update([true, false, false, false]);
+  const update = (...correct: boolean[]) =>
+    tracker.update(
+      correct.map((each) => ({ segments: [{ ...all([right, yes]).segments[0], correct: each }] })),
+    );
+  update(true, false, false, false);
   assertEquals(tracker.p, 0.25);
-  tracker.update([]);
+  update();
   assertEquals(tracker.p, 0.25);
-  tracker.update([true, true]);
+  update(true, true);
   assertEquals(tracker.p, 0.95);
-  tracker.update([false, false]);
+  update(false, false);
   assertEquals(tracker.p, 0.05);
-  tracker.update([true, true, false]);
+  update(true, true, false);
   const restored = new TrailingAccuracy();
   restored.restore(JSON.parse(JSON.stringify(tracker)));
   assertEquals(restored.p, 2 / 3);

@@ -1,9 +1,9 @@
-// Whatever is sampled and whenever the verdicts arrive, the token sequence stays exact.
+// Whatever is sampled and whenever the grades arrive, the token sequence stays exact.
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "npm:fast-check@^4";
-import { BaselineTask, type Mode, tinyPrompts, type Turn } from "../../src/task/mod.ts";
-import { budgets, codec, END, EOS, play, START, stop, thinker, turn } from "./toy.ts";
+import { baseline, type Mode, thinkerFast, type Turn } from "../../src/task/mod.ts";
+import { budgets, codec, END, EOS, play, START, taskOf, thinker, turn } from "./toy.ts";
 
 const text = fc.oneof(
   fc.constantFrom("\\boxed{4}", "\\boxed{5}", "\\boxed{Yes}", "\\boxed{No}", "\\boxed{", ""),
@@ -43,14 +43,13 @@ function playSome(
 
 const setting = fc.record({
   turns: fc.array(anyTurn, { minLength: 4, maxLength: 4 }),
-  mode: fc.constantFrom<Mode>("train", "inference"),
+  mode: fc.constantFrom<Mode>("train", "inference", "complete"),
   delay: fc.nat(4),
   question,
   task: fc.constantFrom(
     thinker(),
-    thinker({ summarizeAtInference: true }),
-    thinker({ only: "fast" }),
-    new BaselineTask({ codec, prompts: tinyPrompts, budget: 40, stop }),
+    taskOf(thinkerFast),
+    taskOf(baseline, { budgets: { answer: 40 } }),
   ),
 });
 
@@ -68,8 +67,8 @@ Deno.test("ids are prompt, turns and environment tokens, and segments exactly th
         claimed.fill(stage, start, start + length);
       });
       assertEquals(claimed, owner);
-      assert(episode.ids.length <= task.maxTokens(task.promptTokens(question)));
-      assertEquals(task.stages.slice(0, 1), [episode.segments[0].stage]);
+      assert(episode.ids.length <= task.maxTokens(task.promptTokens(question), mode));
+      assertEquals(task.stages[0].name, episode.segments[0].stage);
     }),
   );
 });
@@ -80,13 +79,13 @@ Deno.test("environment tokens render as ChatML, whatever the question spells", (
       const { episode } = playSome(task, mode, turns, { delay, question });
       let at = 0;
       episode.segments.forEach(({ stage, start, length }, i) => {
-        const said = {
+        const said = ({
           fast: `${question} fast`,
           answer: question,
           verify: "check",
           slow: "think",
           summary: "brief",
-        }[stage];
+        } as Record<string, string>)[stage];
         const close = i === 0 ? "" : turns[i - 1].truncated ? "<|im_end|>\n" : "\n";
         const between = episode.ids.slice(at, start);
         assertEquals(
@@ -102,7 +101,7 @@ Deno.test("environment tokens render as ChatML, whatever the question spells", (
   );
 });
 
-Deno.test("when verdicts arrive changes neither tokens nor outcome", () => {
+Deno.test("when grades arrive changes neither tokens nor outcome", () => {
   fc.assert(
     fc.property(setting, ({ task, turns, mode, question }) => {
       const [now, late] = [0, 4].map((delay) => playSome(task, mode, turns, { delay, question }));

@@ -1,7 +1,7 @@
 // The transition table, driven by scripted turns. "4" is the gold answer.
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { finalAnswer, type Turn } from "../../src/task/mod.ts";
+import { thinkerFast, type Turn } from "../../src/task/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 import {
   brief,
@@ -12,6 +12,7 @@ import {
   no,
   play,
   right,
+  taskOf,
   thinker,
   truncated,
   turn,
@@ -94,18 +95,18 @@ const inference: [string, Turn[], string, { stage?: string; answer?: string }][]
 
 for (const delay of [0, 1, 9]) {
   for (const [name, turns, expected] of training) {
-    Deno.test(`training: ${name} (verdicts ${delay} turns late)`, () => {
+    Deno.test(`training: ${name} (grades ${delay} turns late)`, () => {
       const { episode, trace } = play(thinker(), "train", turns, { delay });
       assertEquals(trace.join(" "), `fast ${expected}`);
       assert(episode.done);
     });
   }
   for (const [name, turns, expected, final] of inference) {
-    Deno.test(`inference: ${name} (verdicts ${delay} turns late)`, () => {
+    Deno.test(`inference: ${name} (grades ${delay} turns late)`, () => {
       const { episode, trace } = play(thinker(), "inference", turns, { delay });
       assertEquals(trace.join(" "), `fast ${expected}`);
       assert(episode.done);
-      const segment = finalAnswer(episode);
+      const segment = episode.final;
       assertEquals(segment?.stage, final.stage);
       assertEquals(segment?.answer, final.answer);
       assertEquals(segment?.correct, final.answer === "4");
@@ -121,23 +122,23 @@ Deno.test("inference without a gold answer grades nothing", () => {
   }
 });
 
-Deno.test("inference summarises an existing slow answer on request", () => {
-  const task = thinker({ summarizeAtInference: true });
-  const { episode, trace } = play(task, "inference", [wrong, no, right, turn("\\boxed{9}")]);
+Deno.test("a complete dialogue sums an existing slow answer up", () => {
+  const task = thinker();
+  const { episode, trace } = play(task, "complete", [wrong, no, right, turn("\\boxed{9}")]);
   assertEquals(
     trace.join(" "),
     "fast grade:fast verify slow grade:slow summary grade:summary end",
   );
-  assertEquals(finalAnswer(episode)?.stage, "slow");
+  assertEquals(episode.final?.stage, "slow");
   assertEquals(
-    play(task, "inference", [wrong, no, unboxed]).trace.join(" "),
+    play(task, "complete", [wrong, no, unboxed]).trace.join(" "),
     "fast grade:fast verify slow end",
   );
-  assertEquals(play(task, "inference", [wrong, yes]).trace.join(" "), "fast grade:fast verify end");
+  assertEquals(play(task, "complete", [wrong, yes]).trace.join(" "), "fast grade:fast verify end");
 });
 
 Deno.test("in training the final answer follows the model's own verdict, as a lower bound", () => {
-  const final = (turns: Turn[]) => finalAnswer(play(thinker(), "train", turns).episode);
+  const final = (turns: Turn[]) => play(thinker(), "train", turns).episode.final;
   assertEquals(final([right, yes])?.correct, true);
   assertEquals(final([right, no]), undefined);
   assertEquals(final([wrong, yes, right, right])?.stage, "fast");
@@ -145,35 +146,36 @@ Deno.test("in training the final answer follows the model's own verdict, as a lo
 });
 
 Deno.test("Thinker-Fast ends after the first stage", () => {
-  const task = thinker({ only: "fast" });
-  assertEquals(task.stages, ["fast"]);
+  const task = taskOf(thinkerFast);
+  assertEquals(task.stages.map(({ name }) => name), ["fast"]);
   const { episode, trace } = play(task, "inference", [right]);
   assertEquals(trace, ["fast", "grade:fast", "end"]);
-  assertEquals(finalAnswer(episode)?.answer, "4");
+  assertEquals(episode.final?.answer, "4");
   assertEquals(task.maxTokens(13), 13 + budgets.fast);
 });
 
-Deno.test("grading overlaps generation and only the transition that needs a verdict waits", () => {
+Deno.test("grading overlaps generation and only the transition that needs a grade waits", () => {
   const episode = thinker().episode({
     id: 1n,
     problem: { id: "p", question: "2+2?", answer: "4" },
     mode: "train",
   });
-  const step = (...args: Parameters<typeof episode.step>) => episode.step(...args).map(brief);
-  assertEquals(episode.start().map(brief), ["fast"]);
+  const step = (...args: Parameters<typeof episode.step>) =>
+    episode.step(...args).map((command) => brief(command, episode));
+  assertEquals(episode.start().map((command) => brief(command, episode)), ["fast"]);
   assertEquals(step({ kind: "turn", turn: wrong }), ["grade:fast", "verify"]);
   assertEquals(step({ kind: "turn", turn: no }), []);
-  assertEquals(step({ kind: "verdict", stage: "fast", equal: false }), ["slow"]);
+  assertEquals(step({ kind: "graded", segment: 0, equal: false }), ["slow"]);
   assertEquals(step({ kind: "turn", turn: right }), ["grade:slow"]);
-  assertEquals(step({ kind: "verdict", stage: "slow", equal: true }), ["summary"]);
+  assertEquals(step({ kind: "graded", segment: 2, equal: true }), ["summary"]);
   assertEquals(step({ kind: "turn", turn: right }), ["grade:summary", "end"]);
-  assert(!episode.done, "the last verdict is still on its way");
-  assertEquals(step({ kind: "verdict", stage: "summary", equal: true }), []);
+  assert(!episode.done, "the last grade is still on its way");
+  assertEquals(step({ kind: "graded", segment: 3, equal: true }), []);
   assert(episode.done);
   assertEquals(episode.segments.map((each) => each.correct), [false, undefined, true, true]);
 });
 
-Deno.test("an early verdict emits nothing and is used later", () => {
+Deno.test("an early grade emits nothing and is used later", () => {
   const episode = thinker().episode({
     id: 1n,
     problem: { id: "p", question: "2+2?", answer: "4" },
@@ -181,8 +183,8 @@ Deno.test("an early verdict emits nothing and is used later", () => {
   });
   episode.start();
   episode.step({ kind: "turn", turn: right });
-  assertEquals(episode.step({ kind: "verdict", stage: "fast", equal: true }), []);
-  assertEquals(episode.step({ kind: "turn", turn: no }).map(brief), ["end"]);
+  assertEquals(episode.step({ kind: "graded", segment: 0, equal: true }), []);
+  assertEquals(episode.step({ kind: "turn", turn: no }).map(({ kind }) => kind), ["end"]);
 });
 
 Deno.test("a truncated turn is closed by the environment, a stopped one is not closed twice", () => {
@@ -222,7 +224,7 @@ Deno.test("every stage gets its own budget", () => {
       commands.push(...episode.step({ kind: "turn", turn: events.shift()! }));
     } else if (command.kind === "grade") {
       const equal = command.answer === "4";
-      commands.push(...episode.step({ kind: "verdict", stage: command.stage, equal }));
+      commands.push(...episode.step({ kind: "graded", segment: command.segment, equal }));
     }
   }
   assertEquals(seen, budgets);
@@ -262,7 +264,7 @@ Deno.test("events that do not fit the state are a driver's error", () => {
   };
   fails(() => open().step({ kind: "turn", turn: right }), "none was asked for");
   fails(() => begun().start(), "start() after the start");
-  fails(() => begun().step({ kind: "verdict", stage: "fast", equal: true }), "not awaited");
+  fails(() => begun().step({ kind: "graded", segment: 0, equal: true }), "not awaited");
   const long = truncated("x".repeat(budgets.fast + 1));
   fails(() => begun().step({ kind: "turn", turn: long }), "41 tokens with a budget of 40");
   fails(() => begun().step({ kind: "turn", turn: truncated("") }), "0 tokens");
@@ -274,8 +276,8 @@ Deno.test("events that do not fit the state are a driver's error", () => {
   fails(() => begun().step({ kind: "turn", turn: unstopped }), "without a stop token");
   const twice = begun();
   twice.step({ kind: "turn", turn: right });
-  twice.step({ kind: "verdict", stage: "fast", equal: true });
-  fails(() => twice.step({ kind: "verdict", stage: "fast", equal: true }), "not awaited");
+  twice.step({ kind: "graded", segment: 0, equal: true });
+  fails(() => twice.step({ kind: "graded", segment: 0, equal: true }), "not awaited");
   const { episode } = play(thinker(), "train", [right, yes]);
   assertThrows(() => episode.step({ kind: "turn", turn: yes }), Error, 'state "ended"');
 });

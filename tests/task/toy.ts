@@ -5,12 +5,14 @@ import {
   type Codec,
   type Episode,
   type Mode,
-  type Stage,
+  Task,
   type TaskCommand,
-  ThinkerTask,
-  tinyPrompts,
+  type TaskOptions,
+  type TaskSpec,
+  thinker as thinkerSpec,
   type Turn,
 } from "../../src/task/mod.ts";
+import { tinyPrompts } from "../../src/tiny/mod.ts";
 
 const CONTROL = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"];
 const WORDS = ["user", "assistant", "Yes", "No", "boxed", "fast", "check", "think", "brief"]
@@ -49,10 +51,13 @@ export const codec: Codec = {
 export const budgets = { fast: 40, verify: 50, slow: 60, summary: 30 };
 export const stop = [END, EOS];
 
-export function thinker(
-  options: Partial<ConstructorParameters<typeof ThinkerTask>[0]> = {},
-): ThinkerTask {
-  return new ThinkerTask({ codec, prompts: tinyPrompts, budgets, stop, ...options });
+/** A task over the toy tokenizer, with one-word prompts. */
+export function taskOf(spec: TaskSpec, options: Partial<TaskOptions> = {}): Task {
+  return new Task(spec, { codec, prompts: tinyPrompts, budgets, stop, ...options });
+}
+
+export function thinker(options: Partial<TaskOptions> = {}): Task {
+  return taskOf(thinkerSpec, options);
 }
 
 /** A turn that says `text` and then samples `end`, or runs out of budget where `end` is undefined. */
@@ -73,10 +78,12 @@ export const yes = turn("\\boxed{Yes}");
 export const no = turn("\\boxed{No}");
 export const unboxed = turn("who knows");
 
-/** A short name for a command: the stage generated, `grade:stage`, or `end`. */
-export function brief(command: TaskCommand): string {
+/** A short name for a command: the stage generated, `grade:stage`, `tool`, or `end`. */
+export function brief(command: TaskCommand, episode: Episode): string {
   if (command.kind === "generate") return command.stage;
-  return command.kind === "grade" ? `grade:${command.stage}` : "end";
+  return command.kind === "grade"
+    ? `grade:${episode.segments[command.segment].stage}`
+    : command.kind;
 }
 
 export interface Run {
@@ -86,17 +93,17 @@ export interface Run {
   /** Everything the driver appended to its sequence: prompts, turns, environment tokens. */
   driven: number[];
   /** For each token of `driven`, the stage whose action it is. */
-  owner: (Stage | undefined)[];
+  owner: (string | undefined)[];
 }
 
 /**
  * Plays an episode the way an engine would: scripted turns, answers compared with "4".
  *
- * @param delay How many further turns may be sampled before a verdict arrives; verdicts come in
- * whenever the episode has nothing else to do.
+ * @param delay How many further turns may be sampled before a grade arrives; grades and the texts of
+ * tools come in whenever the episode has nothing else to do.
  */
 export function play(
-  task: { episode: ThinkerTask["episode"] },
+  task: Pick<Task, "episode">,
   mode: Mode,
   turns: Turn[],
   { delay = 0, graded = true, question = "2+2?" } = {},
@@ -107,33 +114,41 @@ export function play(
     mode,
   });
   const run: Run = { episode, trace: [], driven: [], owner: [] };
-  const verdicts: { stage: Stage; equal: boolean; wait: number }[] = [];
+  const grades: { segment: number; equal: boolean; wait: number }[] = [];
+  let tool: string | undefined;
   const queue = episode.start();
   const script = [...turns];
-  let generating: Stage | undefined;
+  let generating: string | undefined;
   const deliver = () => {
-    const { stage, equal } = verdicts.shift()!;
-    queue.push(...episode.step({ kind: "verdict", stage, equal }));
+    const { segment, equal } = grades.shift()!;
+    queue.push(...episode.step({ kind: "graded", segment, equal }));
   };
   while (true) {
     for (const command of queue.splice(0)) {
-      run.trace.push(brief(command));
+      run.trace.push(brief(command, episode));
       if (command.kind === "grade") {
-        verdicts.push({ stage: command.stage, equal: command.answer === "4", wait: delay });
+        const { segment, answer } = command;
+        grades.push({ segment, equal: answer === "4", wait: delay });
+      } else if (command.kind === "tool") {
+        const { signal } = new AbortController();
+        tool = command.tool.call(episode.segments, episode.problem, signal) as string;
       } else if (command.kind === "generate") {
         run.driven.push(...command.append);
         run.owner.push(...command.append.map(() => undefined));
         generating = command.stage;
       }
     }
-    if (verdicts.length > 0 && (verdicts[0].wait === 0 || generating === undefined)) {
+    if (grades.length > 0 && (grades[0].wait === 0 || generating === undefined)) {
       deliver();
+    } else if (tool !== undefined) {
+      queue.push(...episode.step({ kind: "tool", text: tool }));
+      tool = undefined;
     } else if (generating !== undefined) {
       const stage = generating;
       const sampled = script.shift();
       if (sampled === undefined) throw new Error(`the script has no turn for ${stage}`);
       generating = undefined;
-      for (const verdict of verdicts) verdict.wait--;
+      for (const grade of grades) grade.wait--;
       run.driven.push(...sampled.ids);
       run.owner.push(...sampled.ids.map(() => stage));
       queue.push(...episode.step({ kind: "turn", turn: sampled }));

@@ -4,13 +4,14 @@ import { UserError } from "../../src/base/errors.ts";
 import type { TrainConfig } from "../../src/setup/config.ts";
 import { presets } from "../../src/setup/presets.ts";
 import { openProblems } from "../../src/train/problems.ts";
-import { BaselineTask, type Task, tinyPrompts } from "../../src/task/mod.ts";
-import { codec, stop, thinker } from "../task/toy.ts";
+import { baseline, type Task } from "../../src/task/mod.ts";
+import { tinyPrompts } from "../../src/tiny/mod.ts";
+import { taskOf, thinker } from "../task/toy.ts";
 
 const wordy = { ...tinyPrompts, answer: "{question} Answer this at any length you like." };
 const tasks: Task[] = [
   thinker(),
-  new BaselineTask({ codec, prompts: wordy, budget: 10, stop }),
+  taskOf(baseline, { prompts: wordy }),
 ];
 
 function config(changes: Partial<TrainConfig> = {}): TrainConfig {

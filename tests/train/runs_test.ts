@@ -1,8 +1,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
-import { openPrompts } from "../../src/setup/models.ts";
+import { openPrompts } from "../../src/setup/mod.ts";
 import { latestCheckpoint } from "../../src/train/runs.ts";
-import { defaultPrompts, tinyPrompts } from "../../src/task/mod.ts";
+import { baseline, thinker } from "../../src/task/mod.ts";
+import { tinyPrompts } from "../../src/tiny/mod.ts";
 
 async function withFolder(body: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();
@@ -44,15 +45,16 @@ Deno.test("latestCheckpoint: without any it says how to get one", () =>
 
 Deno.test("openPrompts: the built-in sets, a file, or one clear line", () =>
   withFolder(async (dir) => {
-    assertEquals(openPrompts("tiny"), tinyPrompts);
-    assertEquals(openPrompts("default"), defaultPrompts);
+    const open = (name: string) => openPrompts(name, [thinker, baseline]);
+    assertEquals(open("tiny"), tinyPrompts);
+    assertEquals(open("default"), {}, "each task's own");
     const file = `${dir}/prompts.json`;
     const mine = { ...tinyPrompts, slow: "try again" };
     await Deno.writeTextFile(file, JSON.stringify(mine));
-    assertEquals(openPrompts(file), mine);
+    assertEquals(open(file), mine);
     await Deno.writeTextFile(file, "{ broken");
-    assertThrows(() => openPrompts(file), UserError, `${file} is not valid JSON`);
+    assertThrows(() => open(file), UserError, `${file} is not valid JSON`);
     await Deno.writeTextFile(file, '{ "fasst": "x" }');
-    assertThrows(() => openPrompts(file), UserError, file);
-    assertThrows(() => openPrompts(`${dir}/none.json`), UserError, `cannot read ${dir}/none.json`);
+    assertThrows(() => open(file), UserError, file);
+    assertThrows(() => open(`${dir}/none.json`), UserError, "cannot read");
   }));

@@ -1,6 +1,6 @@
 /** Metrics as a run would log them, with curves that rise and fall predictably. */
 
-import type { Metrics } from "../../src/base/mod.ts";
+import { type Metrics, orderMetrics } from "../../src/base/mod.ts";
 
 /** The metric lines of a Thinker run of `steps` steps, evaluated every `every` steps. */
 export function thinkerMetrics(steps: number, every = 10): Metrics[] {
@@ -25,6 +25,6 @@ export function thinkerMetrics(steps: number, every = 10): Metrics[] {
       row["eval/final"] = 0.3 + 0.4 * done;
       row["eval/tokens"] = 90 - 10 * done;
     }
-    return row;
+    return orderMetrics(row, ["fast", "verify", "slow"]);
   });
 }

@@ -1,0 +1,121 @@
+/**
+ * The tasks of a run: found by name, worded and budgeted as the config says.
+ *
+ * @module
+ */
+import { readJson } from "../base/mod.ts";
+import type { Tokenizer } from "../model/mod.ts";
+import {
+  builtinTasks,
+  comparedTasks,
+  parsePrompts,
+  type Prompts,
+  settingsOf,
+  Task,
+  type TaskSpec,
+  turnEnds,
+} from "../task/mod.ts";
+import { tinyPrompts } from "../tiny/mod.ts";
+import { findTask, fitStages, type TrainConfig } from "./config.ts";
+
+/** The tasks that a run plays, each once. */
+interface PlayedTasks {
+  /** What is trained. */
+  readonly spec: TaskSpec;
+  /** How the model before training is measured. */
+  readonly reference: TaskSpec;
+  /** Those whose runs are compared with this one. */
+  readonly compared: readonly TaskSpec[];
+  /** All of these, by name. */
+  readonly all: readonly TaskSpec[];
+}
+
+function playedTasks(
+  config: Pick<TrainConfig, "task">,
+  tasks: readonly TaskSpec[],
+): PlayedTasks {
+  const spec = findTask(config.task, tasks), reference = spec.reference ?? spec;
+  const compared = comparedTasks(spec);
+  const all = new Map([spec, reference, ...compared].map((task) => [task.name, task]));
+  return { spec, reference, compared, all: [...all.values()] };
+}
+
+/**
+ * The config with every budget and skill of the stages that its run plays, and all settings of its task.
+ *
+ * @param where What the config came from, for messages.
+ * @throws {UserError} for a task or a stage that there is not.
+ */
+export function fitConfig(
+  config: TrainConfig,
+  tasks: readonly TaskSpec[] = builtinTasks,
+  where = "config",
+): TrainConfig {
+  const { spec, all: played } = playedTasks(config, tasks);
+  const taskSettings = settingsOf(spec, config.taskSettings, `${where}: taskSettings`);
+  return fitStages({ ...config, taskSettings }, {
+    played,
+    known: [...tasks, ...builtinTasks],
+    where,
+  });
+}
+
+/** A run's tasks, ready for its tokenizer. */
+export interface RunTasks {
+  /** What is trained. */
+  readonly task: Task;
+  /** How the model before training is measured; the same as `task` where it has no reference. */
+  readonly reference: Task;
+  /** Those whose runs are compared with this one: the warm start of a model made here mixes them. */
+  readonly compared: readonly Task[];
+  /** All of these, each once. */
+  readonly all: readonly Task[];
+  /** Tokens that end a turn. */
+  readonly stop: number[];
+  /** Tokens of the longest episode. */
+  readonly maxTokens: number;
+}
+
+/**
+ * Opens the tasks of a run.
+ *
+ * @param config As {@linkcode fitConfig} returns it.
+ * @throws {UserError} for prompts that cannot be read, or settings that do not fit.
+ */
+export function openTasks(
+  config: TrainConfig,
+  tokenizer: Tokenizer,
+  eos: readonly number[],
+  tasks: readonly TaskSpec[] = builtinTasks,
+): RunTasks {
+  const stop = turnEnds(tokenizer, eos),
+    { spec, reference, compared, all } = playedTasks(config, tasks);
+  const { budgets, taskSettings } = config;
+  const prompts = openPrompts(config.prompts, all);
+  const opened = new Map(all.map((each) => {
+    const settings = each === spec ? taskSettings : {};
+    return [each.name, new Task(each, { codec: tokenizer, stop, prompts, budgets, settings })];
+  }));
+  return {
+    task: opened.get(spec.name)!,
+    reference: opened.get(reference.name)!,
+    compared: compared.map(({ name }) => opened.get(name)!),
+    all: [...opened.values()],
+    stop,
+    maxTokens: Math.max(...[...opened.values()].map((t) => t.maxTokens(config.promptLimit))),
+  };
+}
+
+/**
+ * Stage prompts by name: `tiny`, `default` (each task's own), or a JSON file.
+ *
+ * @param tasks The tasks that will use them.
+ * @throws {UserError} when the file cannot be read or does not fit.
+ */
+export function openPrompts(name: string, tasks: readonly TaskSpec[]): Prompts {
+  if (name === "tiny") return tinyPrompts;
+  if (name === "default") return {};
+  const hint = 'name an existing JSON file, or one of the built-in sets "tiny" and "default"';
+  const others = builtinTasks.flatMap(({ stages }) => stages.map((stage) => stage.name));
+  return parsePrompts(readJson(name, hint), name, tasks, others);
+}

@@ -1,0 +1,39 @@
+/**
+ * Calling a task's tools, so that whatever they do the episode goes on.
+ *
+ * @module
+ */
+import type { Segment, TaskProblem, Tool } from "./types.ts";
+
+/** What tools did in a rollout. */
+export interface ToolCounts {
+  /** Calls in all. */
+  calls: number;
+  /** Calls that threw; the model read `(the tool failed)`. */
+  failed: number;
+  /** Calls that were late; the model read `(the tool took too long)`. Only they depend on the clock. */
+  late: number;
+}
+
+/** The text of a tool: its own, or a fixed one where it fails or is late. */
+export async function callTool(tool: Tool, of: {
+  readonly turns: readonly Segment[];
+  readonly problem: TaskProblem;
+  readonly counts: ToolCounts;
+  /** Ends the wait when the whole rollout ends. */
+  readonly signal?: AbortSignal;
+}): Promise<string> {
+  const { turns, problem, counts } = of;
+  const clock = new AbortController(), { promise: over, resolve } = Promise.withResolvers<null>();
+  const signal = of.signal ? AbortSignal.any([of.signal, clock.signal]) : clock.signal;
+  const timer = setTimeout(() => clock.abort(), 1000 * (tool.seconds ?? 10));
+  signal.addEventListener("abort", () => resolve(null));
+  counts.calls++;
+  // A tool that gives up when its time is over is late, however it says so.
+  const call = async () => `${await tool.call(turns, problem, signal)}`;
+  const text = await Promise.race([call().catch(() => signal.aborted ? null : undefined), over]);
+  clearTimeout(timer);
+  if (text === null) counts.late++;
+  if (text === undefined) counts.failed++;
+  return text ?? (text === null ? "(the tool took too long)" : "(the tool failed)");
+}

@@ -1,0 +1,158 @@
+/**
+ * Opening a run: everything that can be wrong with it shows here, before a folder is made or a step is taken.
+ *
+ * @module
+ */
+import { type Device, openDevice, type Stream } from "../../ffi/mod.ts";
+import { type Hooks, UserError } from "../base/mod.ts";
+import { Engine, measureBandwidth } from "../engine/mod.ts";
+import { GradePool } from "../grade/mod.ts";
+import type { Decoder, ModelConfig } from "../model/mod.ts";
+import {
+  checkMemory,
+  checkResumed,
+  checkRunnable,
+  fitConfig,
+  keepChoices,
+  type LoadedTokenizer,
+  openActor,
+  openModelConfig,
+  openTasks,
+  openTokenizer,
+  type RunTasks,
+  type TrainConfig,
+} from "../setup/mod.ts";
+import type { TaskSpec } from "../task/mod.ts";
+import { tinyVocabSize } from "../tiny/mod.ts";
+import { type Checkpoint, RunFolder } from "./folder.ts";
+import { openProblems, type ProblemSource } from "./problems.ts";
+
+/** How to run. */
+export interface TrainOptions extends Hooks {
+  /** The run folder. */
+  readonly out: string;
+  /** Go on from the folder's latest checkpoint. */
+  readonly resume?: boolean;
+  /** Aborting stops the run; what was learned up to the last whole step is saved first. */
+  readonly signal?: AbortSignal;
+  /** The tasks that `config.task` may name; default: the built-in ones. */
+  readonly tasks?: readonly TaskSpec[];
+}
+
+/** A run that is ready to go on; disposing frees device and workers. */
+export interface OpenRun extends AsyncDisposable {
+  /** What runs: nothing is left open in it. */
+  readonly config: TrainConfig;
+  readonly folder: RunFolder;
+  /** The checkpoint that the run is taken up from; null for a new one. */
+  readonly latest: Checkpoint | null;
+  readonly stream: Stream;
+  readonly tokenizer: LoadedTokenizer;
+  readonly tasks: RunTasks;
+  readonly problems: ProblemSource;
+  /** Fresh where the model is made here and there is no checkpoint. */
+  readonly actor: Decoder;
+  readonly engine: Engine;
+  readonly pool: GradePool;
+  /** Bytes per second that the device reads. */
+  readonly bandwidth: number;
+}
+
+/**
+ * Opens a new run, or the one in the folder.
+ *
+ * @throws {UserError} for what a user can fix: files, folders, budgets, compiler.
+ */
+export async function openRun(asked: TrainConfig, options: TrainOptions): Promise<OpenRun> {
+  await using scope = new AsyncDisposableStack();
+  const wanted = await settle(asked, options);
+  const loaded = openTokenizer(wanted), { tokenizer } = loaded;
+  const notes: string[] = [];
+  const device = scope.use(
+    await openDevice(wanted.device, {
+      onBuild: (text) => options.onNote?.(text),
+      onNote: (text) => notes.push(text),
+    }),
+  );
+  const config = choose(wanted, device);
+  const stream = scope.use(device.stream());
+  const latest = options.resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
+  const source = { ...config, model: latest?.path ?? config.model };
+  const model = openModelConfig(source, tokenizer);
+  const tasks = openTasks(config, tokenizer, model.eos, options.tasks);
+  const backend = device.info.backend === "cpu" ? "cpu" : "cuda";
+  checkMemory(config, model, { ...tasks, backend, deviceBytes: device.info.memoryBytes });
+  // Before the models: what it takes is free again by then, and no part of the plan.
+  const bandwidth = await measureBandwidth(stream);
+  const actor = scope.use(openActor(stream, source, tokenizer));
+  const problems = await openProblems(config, tasks.all);
+  const { maxTokens, stop } = tasks;
+  const engine = scope.use(
+    new Engine(stream, actor, { ...config.engine, maxTokens, stop }),
+  );
+  checkPacks(config, tasks);
+  // Nearly every grade is there at once; a worker starts when one needs symbolic mathematics, which sums
+  // never do. On other problems it should fail before the run rather than in the middle of it.
+  const pool = scope.use(new GradePool());
+  if (config.data !== null) await pool.ready();
+  // Only now, so that a run that cannot start leaves no folder in the way of the next one.
+  const folder = await RunFolder.create(options.out, options);
+  if (options.resume) await folder.rewind();
+  await folder.writeJson(folder.config, config);
+  for (const note of [...notes, ...warnings(config, model, problems)]) options.onNote?.(note);
+  const parts = { config, folder, latest, stream, tokenizer: loaded, tasks, problems };
+  const kept = scope.move();
+  return {
+    ...parts,
+    actor,
+    engine,
+    pool,
+    bandwidth,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** The config as it runs, but for what only the device knows: on resume it must be the run's own. */
+async function settle(
+  asked: TrainConfig,
+  { out, resume, tasks }: TrainOptions,
+): Promise<TrainConfig> {
+  const before = resume ? await RunFolder.savedConfig(out) : undefined;
+  const wanted = fitConfig(before ? keepChoices(asked, before) : asked, tasks);
+  if (before) checkResumed(before, wanted);
+  checkRunnable(wanted);
+  return wanted;
+}
+
+/** The device and precision that were taken: another machine must not choose others on resume. */
+function choose(wanted: TrainConfig, { info, precision }: Device): TrainConfig {
+  const backend = info.backend === "cpu" ? "cpu" : "cuda";
+  return {
+    ...wanted,
+    device: wanted.device === "auto" ? backend : wanted.device,
+    weightDtype: wanted.weightDtype ?? precision,
+  };
+}
+
+function checkPacks({ ppo: { packTokens } }: TrainConfig, { maxTokens }: RunTasks): void {
+  if (maxTokens <= packTokens) return;
+  throw new UserError(
+    `episodes of up to ${maxTokens} tokens do not fit into packs of ${packTokens}`,
+    { hint: `set ppo.packTokens to at least ${maxTokens}, or lower promptLimit or the budgets` },
+  );
+}
+
+/** What a user may not expect of the run. */
+function warnings(config: TrainConfig, model: ModelConfig, { skipped }: ProblemSource): string[] {
+  return [
+    ...(config.prompts === "tiny" && model.vocab !== tinyVocabSize
+      ? [
+        "prompts and learning rates are those of the tiny preset: for a pretrained model take " +
+        "--preset q1.5b, or a --config of your own",
+      ]
+      : []),
+    ...(skipped > 0
+      ? [`${skipped} rows left out: no answer, or over ${config.promptLimit} tokens`]
+      : []),
+  ];
+}
