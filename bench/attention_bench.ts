@@ -98,7 +98,12 @@ export function decode(batch: number, context: number, layer: Layer): Case {
       const blockTables = bench.ints(tables, [batch, blocks]);
       const keysOrValues = () => bench.cold(dtype, batch * blocks, Hk * block * D);
       return () => {
-        const cache: PagedCache = { k: keysOrValues(), v: keysOrValues(), blockTables, block };
+        const cache: PagedCache = {
+          k: keysOrValues(),
+          v: keysOrValues(),
+          blockTables,
+          blockSize: block,
+        };
         attentionPaged(bench.stream, { out, qkv, positions, rowSeq, cache, heads, scale });
       };
     },

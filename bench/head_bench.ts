@@ -57,7 +57,7 @@ function lossTensors(bench: Workbench, rows: number, { model, dtype }: Sizes) {
     dh: bench.alloc(dtype, rows, C),
     dw: bench.full(0, V, C),
     targets: bench.randomInts(rows, V),
-    weights: bench.full(1 / rows, rows),
+    tokenWeights: bench.full(1 / rows, rows),
   };
 }
 

@@ -38,7 +38,13 @@ export function cases({ actions: T }: Sizes): Case[] {
       const stats = bench.full(0, stat.count);
       return () => {
         const [values, oldValues, returns, weights] = [1, 2, 3, 4].map(() => bench.cold("f32", T));
-        const tensors = { values, oldValues, returns, weights, dvalues: bench.sink("f32", T) };
+        const tensors = {
+          values,
+          oldValues,
+          returns,
+          tokenWeights: weights,
+          dvalues: bench.sink("f32", T),
+        };
         valueLoss(bench.stream, { stats, ...tensors, clip: 0.2 });
       };
     }),

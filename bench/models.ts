@@ -7,7 +7,7 @@ import { dtypeBytes, type Precision, type Stream } from "../ffi/mod.ts";
 import { DeviceBatch } from "../src/engine/batch.ts";
 import { Decoder, type ModelConfig } from "../src/model/mod.ts";
 import { tinyVocabSize } from "../src/tiny/mod.ts";
-import { AdamW, Learner, type Pack, pack } from "../src/ppo/mod.ts";
+import { AdamW, type Pack, pack, Passes } from "../src/ppo/mod.ts";
 import { presets } from "../src/setup/mod.ts";
 import { now } from "./clock.ts";
 import { fillRandom } from "./workbench.ts";
@@ -160,7 +160,7 @@ export class DecodeBench implements Disposable {
     this.#batch = new DeviceBatch(stream, decoder, {
       maxSequences: batch,
       blocks: batch * maxBlocks,
-      block,
+      blockSize: block,
       maxBlocks,
       prefillChunk: context,
       steps: DecodeBench.steps,
@@ -218,7 +218,7 @@ export class PrefillBench implements Disposable {
     this.#batch = new DeviceBatch(stream, decoder, {
       maxSequences: 1,
       blocks: maxBlocks,
-      block,
+      blockSize: block,
       maxBlocks,
       prefillChunk: length,
       steps: 1,
@@ -250,7 +250,7 @@ export class PrefillBench implements Disposable {
 export class TrainingBench implements Disposable {
   readonly #stream: Stream;
   readonly #decoder: Decoder;
-  readonly #learner: Learner;
+  readonly #passes: Passes;
   readonly #optimizer: AdamW;
   readonly #pack: Pack;
 
@@ -268,7 +268,7 @@ export class TrainingBench implements Disposable {
       spans: [{ start: 1, length: length - 1 }],
     }));
     [this.#pack] = pack(samples, sequences * length);
-    this.#learner = new Learner(stream, [decoder], this.#pack.tokens);
+    this.#passes = new Passes(stream, [decoder], this.#pack.tokens);
     const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0, maxNorm: 1 } as const;
     this.#optimizer = new AdamW(stream, decoder, adam);
     stream.fill(decoder.params.grads!.flat, 0);
@@ -278,7 +278,7 @@ export class TrainingBench implements Disposable {
   async round(): Promise<number> {
     await this.#stream.sync();
     const begin = now();
-    this.#learner.crossEntropy(this.#decoder, this.#pack, 1 / this.#pack.rows.length);
+    this.#passes.crossEntropy(this.#decoder, this.#pack, 1 / this.#pack.rows.length);
     const norm = await this.#optimizer.step(this.#stream, 1e-6);
     await this.#stream.sync();
     const seconds = now() - begin;
@@ -288,6 +288,6 @@ export class TrainingBench implements Disposable {
 
   [Symbol.dispose](): void {
     this.#optimizer[Symbol.dispose]();
-    this.#learner[Symbol.dispose]();
+    this.#passes[Symbol.dispose]();
   }
 }

@@ -21,10 +21,14 @@ export function layConfig(
   assignments: readonly string[] = [],
 ): TrainConfig {
   // Start and settings have been checked: what does not fit comes from the file or an assignment.
-  const base = merge(start, file ? readConfig(file) : {});
+  const said = file ? readConfig(file) : {};
+  const base = merge(start, said);
   const parse = (value: unknown, where: string) =>
     fitConfig(parseTrainConfig(value, where), builtinTasks, where);
-  const config = parse(merge(base, settings), file ?? "options");
+  const laid = merge(base, settings);
+  // Another task has other settings.
+  if (laid.task !== start.task) laid.taskSettings = said.taskSettings ?? {};
+  const config = parse(laid, file ?? "options");
   if (assignments.length === 0) return config;
   return parse(assignments.map(assignment).reduce(merge, config), "--set");
 }

@@ -42,13 +42,13 @@ Deno.test("ci: a missing nvcc is told where it is missed and before the last lin
   assertEquals(lines.slice(-3), [
     "!! CUDA was NOT compiled (see == .ci/cuda above)",
     "",
-    "10 passed, 0 failed, 3 skipped",
+    "11 passed, 0 failed, 3 skipped",
   ]);
 });
 
 Deno.test("ci: where nvcc is required its absence is a failure", async () => {
   const { code, lines, stderr } = await ci("run", { THINKER_CI_NVCC: "required" });
-  assertEquals([code, lines.at(-1)], [1, "10 passed, 1 failed, 2 skipped"]);
+  assertEquals([code, lines.at(-1)], [1, "11 passed, 1 failed, 2 skipped"]);
   assertStringIncludes(stderr, "FAILED: THINKER_CI_NVCC=required\n");
   assertEquals((await ci("cuda", { THINKER_CI_NVCC: "required" })).code, 1);
   assertEquals((await ci("cuda", {})).code, 3);
@@ -56,6 +56,6 @@ Deno.test("ci: where nvcc is required its absence is a failure", async () => {
 
 Deno.test("ci: with nvcc the kernels are built and reported, and nothing is warned of", async () => {
   const { code, lines, stderr } = await ci("run", { THINKER_CI_NVCC: "required" }, ["nvcc"]);
-  assertEquals([code, lines.at(-1), stderr], [0, "11 passed, 0 failed, 2 skipped", ""]);
+  assertEquals([code, lines.at(-1), stderr], [0, "12 passed, 0 failed, 2 skipped", ""]);
   assert(lines.includes("a report") && !lines.some((line) => line.includes("NOT compiled")));
 });

@@ -21,14 +21,14 @@ export interface Heads {
 
 /** The KV cache of one layer and which of its blocks belong to which sequence. */
 export interface PagedCache {
-  /** Keys in the backend's own layout: `(blocks, Hk * block * D)` elements. */
+  /** Keys in the backend's own layout: `(blocks, Hk * blockSize * D)` elements. */
   readonly k: Tensor;
   /** Values, as many. */
   readonly v: Tensor;
   /** `(S, max_blocks)` int32: the blocks of each sequence in order. */
   readonly blockTables: Tensor;
   /** Positions per block. */
-  readonly block: number;
+  readonly blockSize: number;
 }
 
 function expectQkv(op: string, qkv: Tensor, { H, Hk, D }: Heads): number {
@@ -37,7 +37,7 @@ function expectQkv(op: string, qkv: Tensor, { H, Hk, D }: Heads): number {
 }
 
 function expectCache(op: string, cache: PagedCache, { Hk, D }: Heads): void {
-  expectTensor(op, "k_cache", cache.k, cache.k.dtype, [-1, Hk * cache.block * D]);
+  expectTensor(op, "k_cache", cache.k, cache.k.dtype, [-1, Hk * cache.blockSize * D]);
   expectTensor(op, "v_cache", cache.v, cache.k.dtype, cache.k.shape);
   expectTensor(op, "block_tables", cache.blockTables, "i32", [-1, -1]);
 }
@@ -190,7 +190,7 @@ export function ropeKvWrite(
     heads.Hk,
     heads.D,
     cosSin.shape[0],
-    cache.block,
+    cache.blockSize,
     cache.blockTables.shape[1],
     dtypeCode(qkv.dtype),
   );
@@ -200,7 +200,7 @@ export function ropeKvWrite(
 /** Copies cache blocks of one layer: `pairs (n, 2)` int32 = (source, destination). */
 export function kvCopyBlocks(
   stream: Stream,
-  args: { cache: Pick<PagedCache, "k" | "v" | "block">; pairs: Tensor; heads: Heads },
+  args: { cache: Pick<PagedCache, "k" | "v" | "blockSize">; pairs: Tensor; heads: Heads },
 ): void {
   const { cache, pairs, heads } = args;
   expectTensor("kv_copy_blocks", "pairs", pairs, "i32", [-1, 2]);
@@ -213,7 +213,7 @@ export function kvCopyBlocks(
     pairs.shape[0],
     heads.Hk,
     heads.D,
-    cache.block,
+    cache.blockSize,
     dtypeCode(cache.k.dtype),
   );
   stream.check("kv_copy_blocks", status, args);
@@ -323,7 +323,7 @@ export function attentionPaged(
     heads.H,
     heads.Hk,
     heads.D,
-    cache.block,
+    cache.blockSize,
     cache.blockTables.shape[1],
     scale,
     dtypeCode(qkv.dtype),

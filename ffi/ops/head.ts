@@ -189,13 +189,13 @@ function expectGradients(op: string, args: LmHead & HeadGradients): number {
 /** `L = -sum w log p(target)` with its gradients. */
 export function crossEntropyLoss(
   stream: Stream,
-  args: LmHead & HeadGradients & { targets: Tensor; weights: Tensor },
+  args: LmHead & HeadGradients & { targets: Tensor; tokenWeights: Tensor },
 ): void {
   const T = expectGradients("cross_entropy_loss", args);
   expectTensor("cross_entropy_loss", "targets", args.targets, "i32", [T]);
-  expectTensor("cross_entropy_loss", "weights", args.weights, "f32", [T]);
+  expectTensor("cross_entropy_loss", "tokenWeights", args.tokenWeights, "f32", [T]);
   const { device } = stream;
-  const { stats, logprobs, dh, dw, h, w, workspace, targets, weights } = args;
+  const { stats, logprobs, dh, dw, h, w, workspace, targets, tokenWeights } = args;
   const status = device.symbols.tk_cross_entropy_loss(
     stream.handle,
     stats.address,
@@ -205,7 +205,7 @@ export function crossEntropyLoss(
     h.address,
     w.data.address,
     targets.address,
-    weights.address,
+    tokenWeights.address,
     T,
     w.K,
     w.N,
@@ -236,27 +236,29 @@ export interface PpoLossOptions {
 /**
  * The fused PPO loss (PPO, arXiv 1707.06347, eq. 7), token by token with weight w:
  * `-is min(rho A, clip(rho) A) - c_H H + c_KL KL(ref)`, with statistics and gradients.
- * `advantages`, `oldLogprobs`, `weights` are `(T)`; `refLogprobs` and `isWeights` optional `(T)`.
+ * `advantages`, `oldLogprobs`, `tokenWeights` are `(T)`; `refLogprobs` and `importanceWeights` optional `(T)`.
  */
 export function ppoLoss(
   stream: Stream,
   args: LmHead & HeadGradients & {
     targets: Tensor;
-    weights: Tensor;
+    tokenWeights: Tensor;
     advantages: Tensor;
     oldLogprobs: Tensor;
     refLogprobs?: Tensor;
-    isWeights?: Tensor;
+    importanceWeights?: Tensor;
     options: PpoLossOptions;
   },
 ): void {
   const T = expectGradients("ppo_loss", args);
   expectTensor("ppo_loss", "targets", args.targets, "i32", [T]);
-  for (const name of ["weights", "advantages", "oldLogprobs"] as const) {
+  for (const name of ["tokenWeights", "advantages", "oldLogprobs"] as const) {
     expectTensor("ppo_loss", name, args[name], "f32", [T]);
   }
   if (args.refLogprobs) expectTensor("ppo_loss", "refLogprobs", args.refLogprobs, "f32", [T]);
-  if (args.isWeights) expectTensor("ppo_loss", "isWeights", args.isWeights, "f32", [T]);
+  if (args.importanceWeights) {
+    expectTensor("ppo_loss", "importanceWeights", args.importanceWeights, "f32", [T]);
+  }
   const { device } = stream;
   const { stats, logprobs, dh, dw, h, w, workspace, options } = args;
   const status = device.symbols.tk_ppo_loss(
@@ -268,11 +270,11 @@ export function ppoLoss(
     h.address,
     w.data.address,
     args.targets.address,
-    args.weights.address,
+    args.tokenWeights.address,
     args.advantages.address,
     args.oldLogprobs.address,
     args.refLogprobs?.address ?? 0n,
-    args.isWeights?.address ?? 0n,
+    args.importanceWeights?.address ?? 0n,
     1 / Math.fround(options.temperature),
     options.clipLow,
     options.clipHigh,

@@ -21,17 +21,17 @@ export function valueLoss(
     values: Tensor;
     oldValues: Tensor;
     returns: Tensor;
-    weights: Tensor;
+    tokenWeights: Tensor;
     clip: number;
   },
 ): void {
-  const { stats, dvalues, values, oldValues, returns, weights, clip } = args;
+  const { stats, dvalues, values, oldValues, returns, tokenWeights, clip } = args;
   const T = values.shape[0];
   expectTensor("value_loss", "values", values, "f32", [-1]);
   expectTensor("value_loss", "dvalues", dvalues, "f32", [T]);
   expectTensor("value_loss", "oldValues", oldValues, "f32", [T]);
   expectTensor("value_loss", "returns", returns, "f32", [T]);
-  expectTensor("value_loss", "weights", weights, "f32", [T]);
+  expectTensor("value_loss", "tokenWeights", tokenWeights, "f32", [T]);
   expectTensor("value_loss", "stats", stats, "f32", [stat.count]);
   const { device } = stream;
   const status = device.symbols.tk_value_loss(
@@ -41,7 +41,7 @@ export function valueLoss(
     values.address,
     oldValues.address,
     returns.address,
-    weights.address,
+    tokenWeights.address,
     clip,
     T,
   );

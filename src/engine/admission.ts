@@ -27,19 +27,19 @@ interface Group {
 /** Blocks that a request needs at least to start: shared ones, and those of one sequence. */
 export function blocksNeeded(
   request: PromptRequest,
-  block: number,
+  blockSize: number,
 ): { shared: number; own: number } {
-  const all = Math.ceil(request.maxTokens / block);
+  const all = Math.ceil(request.maxTokens / blockSize);
   const read = request.prompt.length - 1;
   if (request.sequences.length === 1) return { shared: 0, own: all };
   // The partly filled last block of the prompt is copied by each sequence that writes into it.
-  return { shared: Math.ceil(read / block), own: all - Math.floor(read / block) };
+  return { shared: Math.ceil(read / blockSize), own: all - Math.floor(read / blockSize) };
 }
 
 /** The waiting line of one run. */
 export class Admission {
   readonly #pool: BlockPool;
-  readonly #block: number;
+  readonly #blockSize: number;
   readonly #stop: ReadonlySet<number>;
   readonly #line: Group[];
   readonly #groups = new Map<Sequence, Group>();
@@ -47,24 +47,24 @@ export class Admission {
 
   /**
    * @param blocks Blocks of the cache.
-   * @param block Positions per block.
+   * @param blockSize Positions per block.
    */
   constructor(
     requests: readonly PromptRequest[],
     blocks: number,
-    block: number,
+    blockSize: number,
     stop: ReadonlySet<number>,
   ) {
     this.#pool = new BlockPool(blocks);
-    this.#block = block;
+    this.#blockSize = blockSize;
     this.#stop = stop;
     this.#line = requests.filter((r) => r.sequences.length > 0).map((request) => ({
       request,
       next: 0,
-      prompt: new BlockTable(this.#pool, block),
+      prompt: new BlockTable(this.#pool, blockSize),
       alive: request.sequences.length,
       read: request.prompt.length === 1,
-      ...blocksNeeded(request, block),
+      ...blocksNeeded(request, blockSize),
     }));
   }
 
@@ -91,7 +91,7 @@ export class Admission {
 
   #start(group: Group): Sequence {
     const { request } = group;
-    const table = new BlockTable(this.#pool, this.#block);
+    const table = new BlockTable(this.#pool, this.#blockSize);
     const adopted = group.next > 0;
     if (adopted) table.adopt(group.prompt.blocks);
     const cached = adopted ? request.prompt.length - 1 : 0;

@@ -56,7 +56,7 @@ export interface RoundResult {
 export interface BatchOptions {
   readonly maxSequences: number;
   readonly blocks: number;
-  readonly block: number;
+  readonly blockSize: number;
   readonly maxBlocks: number;
   readonly prefillChunk: number;
   readonly steps: number;
@@ -69,7 +69,7 @@ const workspaceRows = 256;
 const workspaceBytes = 256 * 2 ** 20;
 
 /** Rows are padded to 1, 2, 4, 8, then multiples of 8: one recorded graph for each. */
-export function bucketOf(rows: number): number {
+function bucketOf(rows: number): number {
   return rows <= 8 ? 2 ** Math.ceil(Math.log2(rows)) : Math.ceil(rows / 8) * 8;
 }
 
@@ -137,7 +137,7 @@ export class DeviceBatch implements Disposable {
     this.#options = options;
     const { cache, layers, state } = batchSpecs(decoder.config, options, decoder.dtype);
     using stack = new DisposableStack();
-    this.#cache = stack.use(new KvCache(stream.device, cache, options.block));
+    this.#cache = stack.use(new KvCache(stream.device, cache, options.blockSize));
     this.#layers = stack.use(new TensorSet(stream.device, layers)).t;
     this.#state = stack.use(new TensorSet(stream.device, state)).t;
     this.#memory = stack.move();

@@ -50,22 +50,22 @@ export class BlockPool {
   }
 }
 
-/** The blocks of one sequence in order, each covering `block` positions. */
+/** The blocks of one sequence in order, each covering `blockSize` positions. */
 export class BlockTable {
   /** Block numbers. */
   readonly blocks: number[] = [];
   readonly #pool: BlockPool;
-  readonly #block: number;
+  readonly #blockSize: number;
 
   /**
    * An empty table.
    *
    * @param pool Where blocks come from.
-   * @param block Positions per block.
+   * @param blockSize Positions per block.
    */
-  constructor(pool: BlockPool, block: number) {
+  constructor(pool: BlockPool, blockSize: number) {
     this.#pool = pool;
-    this.#block = block;
+    this.#blockSize = blockSize;
   }
 
   /** Starts as another holder of the given blocks. */
@@ -80,7 +80,7 @@ export class BlockTable {
    */
   prepare(start: number, end: number): [number, number][] {
     const copies: [number, number][] = [];
-    for (let i = Math.floor(start / this.#block); i * this.#block < end; i++) {
+    for (let i = Math.floor(start / this.#blockSize); i * this.#blockSize < end; i++) {
       if (i === this.blocks.length) {
         this.blocks.push(this.#pool.take());
       } else if (this.#pool.holders(this.blocks[i]) > 1) {

@@ -18,13 +18,13 @@ import { checkBudget, type Sequence } from "./sequence.ts";
 import type { EngineOptions, PromptRequest, RunOptions, RunStats, Turn } from "./types.ts";
 
 function complete(options: EngineOptions, kvTile: number): Required<EngineOptions> {
-  const { block = kvTile, prefillChunk = 1024, stepsPerSync = 4 } = options;
-  return { ...options, block, prefillChunk, stepsPerSync };
+  const { blockSize = kvTile, prefillChunk = 1024, stepsPerSync = 4 } = options;
+  return { ...options, blockSize, prefillChunk, stepsPerSync };
 }
 
 function batchOptions(options: Required<EngineOptions>): BatchOptions {
-  const { block, cacheTokens, maxTokens, stepsPerSync: steps } = options;
-  const blocks = Math.ceil(cacheTokens / block), maxBlocks = Math.ceil(maxTokens / block);
+  const { blockSize, cacheTokens, maxTokens, stepsPerSync: steps } = options;
+  const blocks = Math.ceil(cacheTokens / blockSize), maxBlocks = Math.ceil(maxTokens / blockSize);
   return { ...options, blocks, maxBlocks, steps };
 }
 
@@ -106,8 +106,8 @@ export class Engine implements Disposable {
     aborted: Promise<unknown>,
   ): Promise<RunStats> {
     const began = performance.now();
-    const { block, maxSequences } = this.#options;
-    const admission = new Admission(requests, this.#blocks, block, this.#stop);
+    const { blockSize, maxSequences } = this.#options;
+    const admission = new Admission(requests, this.#blocks, blockSize, this.#stop);
     const stats = { sampled: 0, prefilled: 0, steps: 0, decodeBytes: 0 };
     /** Sequences that hold a slot; those whose owner is still thinking; those that it sent back. */
     let running: Sequence[] = [];
@@ -154,7 +154,7 @@ export class Engine implements Disposable {
         stats.sampled += ids.length;
         stats.decodeBytes += this.#kvBytes(sequence.cached) * ids.length;
         sequence.request.onTokens?.([...ids]);
-        const turn = sequence.append(ids, round.logprobs[i]);
+        const turn = sequence.book(ids, round.logprobs[i]);
         if (turn && !finishTurn(sequence, turn)) over.add(sequence);
       });
       const steps = round.tokens.reduce((most, ids) => Math.max(most, ids.length), 0);
@@ -167,7 +167,7 @@ export class Engine implements Disposable {
 
   #check(request: PromptRequest): void {
     const { prompt, maxTokens, budget } = request;
-    const { block } = this.#options;
+    const { blockSize } = this.#options;
     if (prompt.length === 0) throw new UserError("a prompt is empty");
     checkBudget(budget);
     if (prompt.length + budget > maxTokens) {
@@ -183,8 +183,8 @@ export class Engine implements Disposable {
         { hint: "lower the token budgets or leave out long prompts" },
       );
     }
-    const { shared, own } = blocksNeeded(request, block);
-    const cacheTokens = this.#blocks * block;
+    const { shared, own } = blocksNeeded(request, blockSize);
+    const cacheTokens = this.#blocks * blockSize;
     if (shared + own > this.#blocks) {
       throw new UserError(
         `a sequence of ${maxTokens} tokens does not fit into a KV cache of ${cacheTokens} tokens`,

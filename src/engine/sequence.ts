@@ -70,7 +70,7 @@ export class Sequence {
   }
 
   /** Books sampled tokens; returns the turn if they end it. */
-  append(ids: Iterable<number>, logprobs: Iterable<number>): Turn | undefined {
+  book(ids: Iterable<number>, logprobs: Iterable<number>): Turn | undefined {
     const before = this.#ids.length;
     this.#ids.push(...ids);
     this.#logprobs.push(...logprobs);

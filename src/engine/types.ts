@@ -65,7 +65,7 @@ export interface EngineOptions {
   /** Tokens that end a turn. */
   readonly stop: readonly number[];
   /** Positions per cache block, a multiple of the device's `kvTile`; default: as many. */
-  readonly block?: number;
+  readonly blockSize?: number;
   /** Most prompt tokens read in one step; default 1024. */
   readonly prefillChunk?: number;
   /** Decode steps between two looks at the results; default 4. */

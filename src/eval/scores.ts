@@ -8,7 +8,8 @@ import { judgedTurn, type StageSpec } from "../task/mod.ts";
 import type { AnswerFacts } from "./answers.ts";
 import type { Grader } from "../grade/mod.ts";
 import { reflectionWords } from "./reflection.ts";
-import { clusteredMean, type Estimate, mean, passAtK, powersUpTo } from "./statistics.ts";
+import { mean } from "../base/mod.ts";
+import { clusteredMean, type Estimate, passAtK, powersUpTo } from "./statistics.ts";
 
 /** One stage over all answers that reached it. */
 export interface StageScores {

@@ -4,17 +4,14 @@
  * @module
  */
 
+import { mean } from "../base/mod.ts";
+
 /** A mean with its standard error. */
 export interface Estimate {
   /** The estimate itself. */
   readonly mean: number;
   /** Null where one value alone tells nothing about spread. */
   readonly standardError: number | null;
-}
-
-/** The mean of a list. */
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /**

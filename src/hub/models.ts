@@ -27,7 +27,7 @@ import { openRepository, type RemoteFile, type Repository, resolvePath } from ".
 /** Files that are downloaded at a time. */
 const lanes = 4;
 /** The record that a download leaves in the model folder. */
-export const downloadRecord = "download.json";
+const downloadRecord = "download.json";
 
 /** Where a model came from: the content of {@linkcode downloadRecord}. */
 export interface DownloadRecord {

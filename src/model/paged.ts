@@ -39,7 +39,7 @@ export interface CacheOptions {
   /** Blocks per layer. */
   readonly blocks: number;
   /** Positions per block. */
-  readonly block: number;
+  readonly blockSize: number;
 }
 
 /** Keys and values of every layer: `(L, blocks, …)`. */
@@ -49,7 +49,7 @@ export function kvCacheSpecs(
   dtype: Precision,
 ): TensorSpecs<"k" | "v"> {
   const { layers, kvHeads, headDim } = config;
-  const all = [dtype, layers, options.blocks, kvHeads * options.block * headDim] as const;
+  const all = [dtype, layers, options.blocks, kvHeads * options.blockSize * headDim] as const;
   return { k: all, v: all };
 }
 
@@ -62,9 +62,9 @@ export class KvCache implements Disposable {
    * Allocates the cache.
    *
    * @param specs Of `kvCacheSpecs`.
-   * @param block Positions per block.
+   * @param blockSize Positions per block.
    */
-  constructor(device: Device, specs: TensorSpecs<"k" | "v">, block: number) {
+  constructor(device: Device, specs: TensorSpecs<"k" | "v">, blockSize: number) {
     const memory = new TensorSet(device, specs);
     this.#memory = memory;
     const { k, v } = memory.t;
@@ -72,7 +72,7 @@ export class KvCache implements Disposable {
     this.#layers = Array.from({ length: layers }, (_, l) => ({
       k: k.view(l * size, shape),
       v: v.view(l * size, shape),
-      block,
+      blockSize,
     }));
   }
 

@@ -122,7 +122,7 @@ export interface ModelTensors {
 }
 
 /** Cuts a flat buffer into the views that the layer graph uses. */
-export function viewParameters(
+function viewParameters(
   flat: Tensor,
   layout: ParameterLayout,
   config: ModelConfig,

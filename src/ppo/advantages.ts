@@ -31,7 +31,7 @@ export type RolloutTensor =
   | "link"
   | "refLogprobs"
   | "oldLogprobs"
-  | "isWeights";
+  | "importanceWeights";
 
 /** What N actions in S segments take on the device, as far as the config needs it. */
 export function rolloutSpecs(
@@ -61,7 +61,7 @@ export function rolloutSpecs(
     /** Log-probs of the training pass before the first update, where actions are weighted. */
     oldLogprobs: ["f32", weighted],
     /** The weights: how much likelier an action is to the training pass than to the sampler. */
-    isWeights: ["f32", weighted],
+    importanceWeights: ["f32", weighted],
   };
 }
 

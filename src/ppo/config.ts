@@ -19,7 +19,7 @@ export type Estimator = typeof estimators[number];
 
 /** Schulman's estimators of a KL divergence. */
 export const klEstimators = ["k1", "k2", "k3"] as const;
-/** One of {@linkcode klEstimators}. */
+/** An estimator of a KL divergence. */
 export type KlEstimator = typeof klEstimators[number];
 
 /** Hyper-parameters of PPO (Thinker, arXiv 2505.21097; defaults of Open-Reasoner-Zero). */

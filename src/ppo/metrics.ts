@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { accuracies, meanOf, type Segment, type StageSpec } from "../task/mod.ts";
+import { accuracies, type Segment, type StageSpec } from "../task/mod.ts";
+import { meanOf } from "../base/mod.ts";
 import type { ScoredEpisode } from "./experience.ts";
 
 /** Metrics `accuracy/*`, `reward/*`, `length/*`, `truncated/*` of a scored rollout. */

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Stream, Tensors } from "../../ffi/mod.ts";
-import type { Random } from "../base/mod.ts";
+import { mean, type Random } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";
@@ -24,7 +24,7 @@ import {
 import { idsPerStep, type PpoConfig } from "./config.ts";
 import { estimateAdvantages, type RolloutTensor, uploadRollout } from "./advantages.ts";
 import { flatten, scored, type ScoredEpisode } from "./experience.ts";
-import { Learner, type PolicyTargets } from "./learner.ts";
+import { Passes, type PolicyTargets } from "./passes.ts";
 import { rolloutMetrics } from "./metrics.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, split } from "./packing.ts";
@@ -84,7 +84,7 @@ export class PpoTrainer implements Disposable {
   readonly criticOptimizer?: AdamW;
   readonly #parts: TrainerParts;
   readonly #config: PpoConfig;
-  readonly #learner: Learner;
+  readonly #passes: Passes;
 
   /** Allocates optimizer state and scratch memory; clears the models' gradients. */
   constructor(parts: TrainerParts, config: PpoConfig) {
@@ -101,7 +101,7 @@ export class PpoTrainer implements Disposable {
     for (const model of trained) stream.fill(model.params.grads!.flat, 0);
     this.actorOptimizer = new AdamW(stream, actor, options);
     if (critic) this.criticOptimizer = new AdamW(stream, critic, options);
-    this.#learner = new Learner(stream, trained, config.packTokens);
+    this.#passes = new Passes(stream, trained, config.packTokens);
   }
 
   /** Plays and learns one rollout. */
@@ -124,7 +124,7 @@ export class PpoTrainer implements Disposable {
     const batch = memory.t;
     if (valueModel) {
       for (const each of pack(samples, config.packTokens)) {
-        this.#learner.values(valueModel, each, batch.values);
+        this.#passes.values(valueModel, each, batch.values);
       }
     }
     estimateAdvantages(stream, batch, samples, config);
@@ -205,7 +205,7 @@ export class PpoTrainer implements Disposable {
       })
     );
     for (const each of pack(inputs, packTokens)) {
-      const logprobs = await this.#learner.logprobs(actor, each, temperature);
+      const logprobs = await this.#passes.logprobs(actor, each, temperature);
       let at = 0;
       for (const sample of each.samples) {
         const end = at + actionsOf(sample), known = read.get(sample.episode) ?? new Map();
@@ -235,12 +235,12 @@ export class PpoTrainer implements Disposable {
     for (const part of split(samples, criticMiniBatches)) {
       const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
       for (const each of pack(part, packTokens, offset)) {
-        this.#learner.valueLoss(critic, each, 1 / n, all, valueClip);
+        this.#passes.valueLoss(critic, each, 1 / n, all, valueClip);
       }
       offset += n;
       norms.push(await optimizer.step(stream, lr));
     }
-    const stats = await this.#learner.takeStats();
+    const stats = await this.#passes.takeStats();
     return {
       "ppo/value_loss": stats.value / norms.length,
       "ppo/value_clip_fraction": stats.valueClipped / norms.length,
@@ -287,22 +287,22 @@ export class PpoTrainer implements Disposable {
         // Decoupled PPO: the clip is around the training pass, the weight corrects for the sampler.
         const weights = change.map((each) => Math.min(importanceCap, Math.exp(each)));
         weighting["rollout/importance_weight_mean"] = mean(weights);
-        const { oldLogprobs, isWeights } = batch;
+        const { oldLogprobs, importanceWeights } = batch;
         stream.upload(oldLogprobs, before);
-        stream.upload(isWeights, weights);
-        all = { ...all, oldLogprobs, isWeights };
+        stream.upload(importanceWeights, weights);
+        all = { ...all, oldLogprobs, importanceWeights };
       }
     }
     let offset = 0;
     for (const part of split(samples, actorMiniBatches)) {
       const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
       for (const each of pack(part, packTokens, offset)) {
-        this.#learner.policyLoss(actor, each, 1 / n, all, options);
+        this.#passes.policyLoss(actor, each, 1 / n, all, options);
       }
       offset += n;
       norms.push(await this.actorOptimizer.step(stream, lr));
     }
-    const stats = await this.#learner.takeStats();
+    const stats = await this.#passes.takeStats();
     gap ??= stats.gapMax;
     const updates = norms.length;
     return {
@@ -326,7 +326,7 @@ export class PpoTrainer implements Disposable {
     const { packTokens, temperature } = this.#config;
     const parts: Float32Array[] = [];
     for (const each of pack(samples, packTokens)) {
-      parts.push(await this.#learner.logprobs(policy, each, temperature));
+      parts.push(await this.#passes.logprobs(policy, each, temperature));
     }
     const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
     let at = 0;
@@ -339,7 +339,7 @@ export class PpoTrainer implements Disposable {
 
   /** Frees optimizer state and scratch memory; the models stay. */
   [Symbol.dispose](): void {
-    this.#learner[Symbol.dispose]();
+    this.#passes[Symbol.dispose]();
     this.actorOptimizer[Symbol.dispose]();
     this.criticOptimizer?.[Symbol.dispose]();
   }
@@ -360,12 +360,6 @@ class Stopwatch {
   metrics(): Record<string, number> {
     return { ...this.#laps, seconds: (this.#last - this.#begin) / 1000 };
   }
-}
-
-function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i];
-  return sum / values.length;
 }
 
 /** Updates that changed nothing because their gradient was not finite. */

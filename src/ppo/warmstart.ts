@@ -7,7 +7,7 @@ import type { Stream } from "../../ffi/mod.ts";
 import * as z from "npm:zod@^4";
 import type { Decoder } from "../model/mod.ts";
 import type { Fields, Schema } from "../base/mod.ts";
-import { Learner } from "./learner.ts";
+import { Passes } from "./passes.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, type Sample } from "./packing.ts";
 
@@ -62,7 +62,7 @@ export async function warmstart(
   const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
   stream.fill(decoder.params.grads!.flat, 0);
   using optimizer = new AdamW(stream, decoder, adam);
-  using learner = new Learner(stream, [decoder], options.packTokens);
+  using passes = new Passes(stream, [decoder], options.packTokens);
   let tokens = 0;
   for (let step = 1; step <= config.steps; step++) {
     options.signal?.throwIfAborted();
@@ -70,10 +70,10 @@ export async function warmstart(
     const samples = await options.nextBatch(step);
     const n = samples.reduce((total, sample) => total + actionsOf(sample), 0);
     for (const each of pack(samples, options.packTokens)) {
-      learner.crossEntropy(decoder, each, 1 / n);
+      passes.crossEntropy(decoder, each, 1 / n);
     }
     const norm = await optimizer.step(stream, config.lr * schedule(step, config.steps));
-    const { loss } = await learner.takeStats();
+    const { loss } = await passes.takeStats();
     tokens += n;
     const seconds = (performance.now() - began) / 1000;
     options.onStep?.({ step, loss, grad_norm: norm, tokens, seconds });

@@ -25,7 +25,7 @@ function percentFormat(scale: Scale): (value: number) => string {
 }
 
 /** Counts without decimals, in thousands from ten thousand on. */
-export function countFormat(value: number): string {
+function countFormat(value: number): string {
   if (Math.abs(value) >= 10_000) return `${Number((value / 1000).toPrecision(3))}k`;
   return Math.abs(value) >= 10 || Number.isInteger(value) ? value.toFixed(0) : String(value);
 }

@@ -5,7 +5,8 @@
  */
 import type { Engine, RunStats, SamplingOptions } from "../engine/mod.ts";
 import type { Grader } from "../grade/mod.ts";
-import { accuracies, type Episode, meanOf, type Task, type TaskProblem } from "../task/mod.ts";
+import { accuracies, type Episode, type Task, type TaskProblem } from "../task/mod.ts";
+import { meanOf } from "../base/mod.ts";
 import { playEpisodes } from "./play.ts";
 
 /** Sequences of evaluations are numbered from 2^62: they share no random number with training. */

@@ -24,12 +24,12 @@ export type PresetName = typeof presetNames[number];
 
 /** What each rank may hold a part of only: stages 0, 1 and 2 of ZeRO (arXiv 1910.02054). */
 export const shardings = ["none", "optimizer", "gradients"] as const;
-/** One of {@linkcode shardings}. */
+/** How the optimizer is spread over ranks. */
 export type Sharding = typeof shardings[number];
 
 /** What may lie in host memory. */
 export const offloads = ["none", "optimizer"] as const;
-/** One of {@linkcode offloads}. */
+/** What lies in host memory. */
 export type Offload = typeof offloads[number];
 
 /** A resolved training config: what a preset, a config file and options come to. */

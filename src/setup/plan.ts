@@ -9,7 +9,7 @@
 import { engineSpecs } from "../engine/mod.ts";
 import { formatBytes, UserError } from "../base/mod.ts";
 import { type HeadKind, type ModelConfig, parameterSpecs, ropeTableSpecs } from "../model/mod.ts";
-import { adamSpecs, learnerSpecs, rolloutSpecs } from "../ppo/mod.ts";
+import { adamSpecs, passSpecs, rolloutSpecs } from "../ppo/mod.ts";
 import { dtypeBytes, type Precision, specBytes, type TensorSpecs } from "../../ffi/mod.ts";
 import type { Task } from "../task/mod.ts";
 import type { TrainConfig } from "./config.ts";
@@ -133,7 +133,7 @@ export function planMemory(
   const models = 1 + Number(critic) + Number(reference);
   const layout = layouts[limits.backend ?? "cpu"], { dtype, kvTile } = layout;
   const passed = { config: model, recompute: config.recompute, dtype };
-  const { arena, ...learner } = learnerSpecs([passed], config.ppo.packTokens);
+  const { arena, ...passes } = passSpecs([passed], config.ppo.packTokens);
   const engine = engineSpecs(model, { ...config.engine, ...limits }, kvTile, dtype);
   const kind = { weights: config.weightDtype ?? dtype, layout, parallel: config.parallel };
   const parts = [
@@ -145,7 +145,7 @@ export function planMemory(
     ...parts.flatMap((part) => part.rows),
     { name: "RoPE tables", bytes: models * specBytes(ropeTableSpecs(model, model.maxPositions)) },
     { name: "activations of a pack", bytes: specBytes({ arena }) },
-    { name: "loss workspace", bytes: specBytes(learner) },
+    { name: "loss workspace", bytes: specBytes(passes) },
     { name: "KV cache", bytes: specBytes(engine.cache) },
     { name: "engine buffers", bytes: specBytes(engine.layers) + specBytes(engine.state) },
     { name: "rollout, at most", bytes: specBytes(longestRollout(config, limits.task)) },

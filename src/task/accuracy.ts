@@ -3,12 +3,8 @@
  *
  * @module
  */
+import { meanOf } from "../base/mod.ts";
 import type { Episode, Segment, StageSpec } from "./types.ts";
-
-/** Mean of a list; undefined for an empty one, so that a metric without data is left out. */
-export function meanOf(values: readonly number[]): number | undefined {
-  return values.length === 0 ? undefined : values.reduce((a, b) => a + b, 0) / values.length;
-}
 
 /** What a turn of a stage that judges is about: the latest turn of that stage before it. */
 export function judgedTurn<T extends Pick<Segment, "stage">>(

@@ -28,7 +28,7 @@ export interface ArithmeticProblem extends Problem {
 export type LevelMix = Readonly<Record<Level, number>>;
 
 /** Mostly two-digit sums, so that fast answers often fail and step-by-step work pays. */
-export const DEFAULT_MIX: LevelMix = { 1: 0.1, 2: 0.45, 3: 0.35, 4: 0.1 };
+const DEFAULT_MIX: LevelMix = { 1: 0.1, 2: 0.45, 3: 0.35, 4: 0.1 };
 
 const LEVELS: readonly Level[] = [1, 2, 3, 4];
 const KINDS: Readonly<Record<Level, readonly Kind[]>> = {

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import {
   groupOf,
   isEvalCount,
+  mean,
   type Metrics,
   namesOf,
   readJson,
@@ -12,7 +13,6 @@ import {
   UserError,
   writeAtomic,
 } from "../base/mod.ts";
-import { mean } from "../eval/mod.ts";
 import { type Block, type Dialogue, heading, percent, toHtml, toMarkdown } from "../report/mod.ts";
 import { metricCharts, renderChart } from "./curves.ts";
 import type { EpisodeSample } from "./episodes.ts";

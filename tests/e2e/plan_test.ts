@@ -3,7 +3,7 @@ import { Device } from "../../ffi/mod.ts";
 import { Engine, probeFloats } from "../../src/engine/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 import { Decoder } from "../../src/model/mod.ts";
-import { AdamW, Learner } from "../../src/ppo/mod.ts";
+import { AdamW, Passes } from "../../src/ppo/mod.ts";
 import type { TrainConfig } from "../../src/setup/config.ts";
 import { fitConfig, openModelConfig, openTasks, openTokenizer } from "../../src/setup/mod.ts";
 import { readMetrics } from "../../src/base/metrics.ts";
@@ -100,7 +100,7 @@ for (const [name, changes] of [["Qwen2", {}], ["Qwen3", families.Qwen3]] as cons
       using critic = new Decoder(stream, model, { head: "value", train: true });
       using _actorOptimizer = new AdamW(stream, actor, adam);
       using _criticOptimizer = new AdamW(stream, critic, adam);
-      using _learner = new Learner(stream, [actor, critic], config.ppo.packTokens);
+      using _passes = new Passes(stream, [actor, critic], config.ppo.packTokens);
       using _engine = new Engine(stream, actor, { ...config.engine, ...limits });
       const task = { turns: () => [] }; // its rollout is not looked at
       const { rows } = planMemory(config, model, { ...limits, task });
@@ -123,7 +123,7 @@ Deno.test("memory: whoever runs out of it halfway leaves nothing behind", async 
   const makers: Record<string, () => Disposable> = {
     decoder: () => new Decoder(stream, tinyConfig(), { head: "value", train: true }),
     optimizer: () => new AdamW(stream, decoder, adam),
-    learner: () => new Learner(stream, [decoder], 32),
+    passes: () => new Passes(stream, [decoder], 32),
     engine: () => new Engine(stream, decoder, sizes),
   };
   const { alloc } = Device.prototype, before = device.allocatedBytes;

@@ -4,8 +4,7 @@ import { UserError } from "../../src/base/errors.ts";
 import { solve } from "../../src/rollout/mod.ts";
 import { Random } from "../../src/base/mod.ts";
 import { Decoder, initialise, Model, Tokenizer } from "../../src/model/mod.ts";
-import { tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/mod.ts";
-import { tinyPrompts } from "../../src/tiny/mod.ts";
+import { tinyPrompts, tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/mod.ts";
 import { tinyConfig } from "../model/models.ts";
 
 Deno.test("solve: the default budgets are shortened to a model's positions, given ones are not", async () => {

@@ -45,7 +45,7 @@ Deno.test("engine: nothing about scheduling changes a token or a bit of a log-pr
     const sometimes = () => rand.uniform() < 0.5 ? rand.int(0, 4) : undefined;
     const engines: Partial<EngineOptions>[] = [
       ...[1, 3, 8, 20].map((maxSequences) => ({ maxSequences })),
-      ...[16, 32].map((block) => ({ block })),
+      ...[16, 32].map((block) => ({ blockSize: block })),
       ...[1, 5, 1024].map((prefillChunk) => ({ prefillChunk })),
       ...[1, 3, 8].map((stepsPerSync) => ({ stepsPerSync })),
     ];
@@ -233,7 +233,7 @@ Deno.test("engine: a cache with room for few sequences at a time gives the same 
       );
       for (const blocks of [least, least + 1, 2 * least]) {
         // Were a single block lost, the later ones of 21 sequences would find none.
-        const engine = { cacheTokens: 16 * blocks, block: 16 };
+        const engine = { cacheTokens: 16 * blocks, blockSize: 16 };
         const { outcomes } = await play(lab, decoder, plans, { engine, way });
         assertEquals(transcript(outcomes), expected, `${blocks} blocks`);
       }

@@ -1,6 +1,6 @@
 /**
  * Weights packed as bfloat16 are rounded once and widened exactly, so every op must give the very bits
- * that it gives with float32 weights that hold the rounded numbers.
+ * that it gives with float32 tokenWeights that hold the rounded numbers.
  */
 import { assertEquals, assertThrows } from "@std/assert";
 import {
@@ -25,7 +25,7 @@ function rounded(x: Float32Array): Float32Array<ArrayBuffer> {
   return out;
 }
 
-/** Downloads the results of `run` with bfloat16 weights, and with float32 weights rounded beforehand. */
+/** Downloads the results of `run` with bfloat16 tokenWeights, and with float32 tokenWeights rounded beforehand. */
 async function both(
   lab: Lab,
   run: (dtype: PackedWeight["dtype"]) => Record<string, Tensor>,
@@ -37,7 +37,7 @@ async function both(
 }
 
 for (const [M, N, K] of [[1, 1, 1], [1, 33, 70], [9, 31, 65], [29, 130, 40], [40, 70, 2100]]) {
-  Deno.test(`bf16 linear (${M}, ${N}, ${K}): the bits of float32 with rounded weights`, async () => {
+  Deno.test(`bf16 linear (${M}, ${N}, ${K}): the bits of float32 with rounded tokenWeights`, async () => {
     using lab = await Lab.open();
     await seeded(async (rand) => {
       const [w, x, dy] = [rand.normal(N * K), rand.normal(M * K), rand.normal(M * N)];
@@ -73,11 +73,11 @@ Deno.test("bf16 linear: ties go to even, large numbers to infinity, small ones k
   assertEquals([...out], expected);
 });
 
-Deno.test("bf16 head: log-probs, samples, losses and gradients of float32 with rounded weights", async () => {
+Deno.test("bf16 head: log-probs, samples, losses and gradients of float32 with rounded tokenWeights", async () => {
   using lab = await Lab.open();
   await seeded(async (rand) => {
     for (const [T, C, V] of [[1, 5, 3], [19, 20, 1100], [6, 33, 4200]]) {
-      const head = randomHead(rand, [T, C, V]), weights = lab.put(rand.normal(T));
+      const head = randomHead(rand, [T, C, V]), tokenWeights = lab.put(rand.normal(T));
       const targets = lab.put(rand.ints(T, 0, V)), ids = lab.put(rand.ints(2 * T, 0, 99), [T, 2]);
       await both(lab, (dtype) => {
         const w = dtype === "bf16" ? head.w : rounded(head.w);
@@ -98,14 +98,22 @@ Deno.test("bf16 head: log-probs, samples, losses and gradients of float32 with r
           seed: 7n,
         });
         const [stats, dh, dw] = [lab.zeros([stat.count]), lab.out([T, C]), lab.zeros([V, C])];
-        crossEntropyLoss(lab.stream, { ...on, stats, logprobs: scored, dh, dw, targets, weights });
+        crossEntropyLoss(lab.stream, {
+          ...on,
+          stats,
+          logprobs: scored,
+          dh,
+          dw,
+          targets,
+          tokenWeights,
+        });
         return { logprobs, entropy, sampled, scored, stats, dh, dw };
       });
     }
   });
 });
 
-Deno.test("bf16 weights take half the bytes; a type that is none is refused", async () => {
+Deno.test("bf16 tokenWeights take half the bytes; a type that is none is refused", async () => {
   using lab = await Lab.open();
   assertEquals(2 * packedBytes(lab.device, 33, 7, "bf16"), packedBytes(lab.device, 33, 7, "f32"));
   const dtype = "i32" as PackedWeight["dtype"];

@@ -75,7 +75,7 @@ testBf16(
       const [T, C, V] = [300, 40, 4400], head = randomHead(rand, [T, C, V], 2, "bf16");
       const h = putAs(lab, "bf16", head.h, [T, C]), w = packWeight(lab, head.w, V, C, "bf16");
       const targets = lab.put(rand.ints(T, 0, V));
-      const [weights, advantages, oldLogprobs] = [0, 1, 2].map(() =>
+      const [tokenWeights, advantages, oldLogprobs] = [0, 1, 2].map(() =>
         lab.put(rand.normal(T).map(Math.abs))
       );
       const run = async (workspaceBytes: number) => {
@@ -90,7 +90,7 @@ testBf16(
           klCoefficient: 0,
           klEstimator: 1,
         } as const;
-        const rows = { targets, weights, advantages, oldLogprobs };
+        const rows = { targets, tokenWeights, advantages, oldLogprobs };
         ppoLoss(lab.stream, { h, w, workspace, stats, logprobs, dh, dw, ...rows, options });
         return {
           stats: await lab.f32(stats),
@@ -146,8 +146,8 @@ testBf16("lm head: Qwen2.5's vocabulary in a workspace of one row of logits", as
 
     const expected = headLoss64(head, drawn, 1, crossEntropy64([1, 0.5, -1]));
     const dh = outAs(lab, "bf16", [T, C]), dw = lab.zeros([V, C]), stats = lab.zeros([stat.count]);
-    const weights = lab.put(Float32Array.of(1, 0.5, -1));
-    const loss = { h, w, workspace, stats, logprobs, dh, dw, targets: tokens, weights };
+    const tokenWeights = lab.put(Float32Array.of(1, 0.5, -1));
+    const loss = { h, w, workspace, stats, logprobs, dh, dw, targets: tokens, tokenWeights };
     crossEntropyLoss(lab.stream, loss);
     assertClose(await lab.f32(logprobs), expected.logprobs, logprobError("bf16", C), "logprobs");
     assertSameBits((await lab.f32(logprobs)).slice(0, 2), (await lab.f32(sampled)).slice(0, 2));

@@ -25,7 +25,7 @@ export interface HostHead {
   readonly V: number;
 }
 
-/** Normal hidden states and weights of a precision, with logits of standard deviation `spread`. */
+/** Normal hidden states and tokenWeights of a precision, with logits of standard deviation `spread`. */
 export function randomHead(
   rand: Rand,
   [T, C, V]: readonly number[],
@@ -56,10 +56,10 @@ export function putHead(
   lab: Lab,
   { h, w, T, C, V, dtype }: ReturnType<typeof randomHead>,
   rows = T,
-  weights: Precision = dtype,
+  tokenWeights: Precision = dtype,
 ) {
   const workspace = lab.alloc("u8", [Math.max(dtype === "f32" ? 0 : 64, rows * V * 4 + 3)]);
-  return { h: putAs(lab, dtype, h, [T, C]), w: packWeight(lab, w, V, C, weights), workspace };
+  return { h: putAs(lab, dtype, h, [T, C]), w: packWeight(lab, w, V, C, tokenWeights), workspace };
 }
 
 /** The scaled logits of row t. */
@@ -102,30 +102,32 @@ export type TokenLoss = (
 ) => { byLogprob: number; byEntropy: number; size: number };
 
 /** `-w log p`. */
-export function crossEntropy64(weights: ArrayLike<number>): TokenLoss {
+export function crossEntropy64(tokenWeights: ArrayLike<number>): TokenLoss {
   return (t, logp, entropy, stats) => {
-    stats[stat.loss] -= weights[t] * logp;
-    stats[stat.policy] -= weights[t] * logp;
-    stats[stat.entropy] += weights[t] * entropy;
-    stats[stat.weight] += weights[t];
-    return { byLogprob: -weights[t], byEntropy: 0, size: Math.abs(weights[t]) };
+    stats[stat.loss] -= tokenWeights[t] * logp;
+    stats[stat.policy] -= tokenWeights[t] * logp;
+    stats[stat.entropy] += tokenWeights[t] * entropy;
+    stats[stat.weight] += tokenWeights[t];
+    return { byLogprob: -tokenWeights[t], byEntropy: 0, size: Math.abs(tokenWeights[t]) };
   };
 }
 
 /** Per-token inputs of the PPO loss. */
 export interface PpoRows {
-  readonly weights: ArrayLike<number>;
+  readonly tokenWeights: ArrayLike<number>;
   readonly advantages: ArrayLike<number>;
   readonly oldLogprobs: ArrayLike<number>;
   readonly refLogprobs?: ArrayLike<number>;
-  readonly isWeights?: ArrayLike<number>;
+  readonly importanceWeights?: ArrayLike<number>;
 }
 
 /** The PPO objective of thinker.h for tokens with weight; other tokens count for nothing. */
 export function ppo64(rows: PpoRows, options: PpoLossOptions): TokenLoss {
   const { clipLow, clipHigh, entropyCoefficient, klCoefficient, klEstimator } = options;
   return (t, logp, entropy, stats) => {
-    const w = rows.weights[t], advantage = rows.advantages[t], is = rows.isWeights?.[t] ?? 1;
+    const w = rows.tokenWeights[t],
+      advantage = rows.advantages[t],
+      is = rows.importanceWeights?.[t] ?? 1;
     if (w === 0) return { byLogprob: 0, byEntropy: 0, size: 0 };
     const change = logp - rows.oldLogprobs[t], ratio = Math.exp(change);
     const limited = Math.min(Math.max(ratio, 1 - clipLow), 1 + clipHigh);

@@ -82,8 +82,8 @@ testPrecisions(
   },
 );
 
-/** Which loss to run on the device: cross-entropy of weights, or PPO of rows and options. */
-type Loss = { weights: Float32Array } | { rows: HostRows; options: PpoLossOptions };
+/** Which loss to run on the device: cross-entropy of tokenWeights, or PPO of rows and options. */
+type Loss = { tokenWeights: Float32Array } | { rows: HostRows; options: PpoLossOptions };
 type HostRows = { [name in keyof PpoRows]: Float32Array };
 
 interface Result {
@@ -112,8 +112,8 @@ async function lossOf(
     dh: outAs(lab, head.dtype, [T, C]),
     dw: lab.put(start.dw, [V, C]),
   };
-  if ("weights" in loss) {
-    crossEntropyLoss(lab.stream, { ...args, weights: lab.put(loss.weights) });
+  if ("tokenWeights" in loss) {
+    crossEntropyLoss(lab.stream, { ...args, tokenWeights: lab.put(loss.tokenWeights) });
   } else {
     const rows = Object.fromEntries(
       Object.entries(loss.rows).map(([name, data]) => [name, lab.put(data)]),
@@ -139,14 +139,14 @@ function ppoRows(rand: Rand, logprobs: Float64Array, withOptional: boolean): Hos
     oldLogprobs: old(0),
     ...withOptional && {
       refLogprobs: old(rand.int(0, 4)),
-      isWeights: Float32Array.from({ length: T }, () => 0.5 + rand.uniform()),
+      importanceWeights: Float32Array.from({ length: T }, () => 0.5 + rand.uniform()),
     },
-    weights: Float32Array.from({ length: T }, () => 0.2 + rand.uniform()),
+    tokenWeights: Float32Array.from({ length: T }, () => 0.2 + rand.uniform()),
   };
   // A token without weight counts for nothing, whatever its other numbers are.
   for (let t = 3; t < T; t += 5) {
     Object.values(rows).forEach((data) => data[t] = NaN);
-    rows.weights[t] = 0;
+    rows.tokenWeights[t] = 0;
   }
   return rows;
 }
@@ -168,8 +168,8 @@ const objectives: [string, Partial<PpoLossOptions>, boolean][] = [
     clipHigh: 0.28,
     entropyCoefficient: 0.3,
   }, false],
-  ["k1 and importance weights", { klCoefficient: 0.5, klEstimator: 1 }, true],
-  ["k2 and importance weights", { klCoefficient: 0.5, klEstimator: 2 }, true],
+  ["k1 and importance tokenWeights", { klCoefficient: 0.5, klEstimator: 1 }, true],
+  ["k2 and importance tokenWeights", { klCoefficient: 0.5, klEstimator: 2 }, true],
   ["k3, entropy bonus, temperature 0.8", {
     temperature: 0.8,
     entropyCoefficient: -0.1,
@@ -200,15 +200,15 @@ for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5,
       await seeded(async (rand) => {
         const head = randomHead(rand, shape, 2, dtype), targets = rand.ints(T, 0, V);
         const start = { stats: rand.normal(stat.count), dw: rand.normal(V * C, 0.1) };
-        const weights = Float32Array.from(
+        const tokenWeights = Float32Array.from(
           { length: T },
           (_, t) => t % 4 === 1 ? 0 : rand.uniform(),
         );
-        const expected = headLoss64(head, targets, 1, crossEntropy64(weights));
-        const whole = await lossOf(backend, head, targets, { weights }, start);
+        const expected = headLoss64(head, targets, 1, crossEntropy64(tokenWeights));
+        const whole = await lossOf(backend, head, targets, { tokenWeights }, start);
         assertLoss(head, whole, expected, start);
         for (const rows of [1, 7]) {
-          const actual = await lossOf(backend, head, targets, { weights }, start, { rows });
+          const actual = await lossOf(backend, head, targets, { tokenWeights }, start, { rows });
           assertLoss(head, actual, expected, start);
           for (const name of ["stats", "logprobs", "dh"] as const) {
             assertSameBits(actual[name], whole[name], `${name}, workspace of ${rows} rows`);
@@ -303,7 +303,7 @@ for (const temperature of [1, 0.8, 0.5, 1.1, 1.3]) {
         const logprobs = await lab.f32(sampled);
         assertSameBits(await lab.f32(scored), logprobs, "lm_head_logprobs");
         const rows = {
-          weights: new Float32Array(B).fill(1),
+          tokenWeights: new Float32Array(B).fill(1),
           advantages: rand.normal(B),
           oldLogprobs: logprobs.slice(),
         };
@@ -352,13 +352,13 @@ testBackends("lm head: wrong shapes, workspaces and targets are named", async (b
   lmHeadLogprobs(lab.stream, args);
   const message = "token 1 has target 6, but the vocabulary has 6 entries";
   await assertRejects(() => lab.stream.sync(), Error, message);
-  const weights = lab.put(Float32Array.of(1, 1)), stats = lab.zeros([stat.count]);
+  const tokenWeights = lab.put(Float32Array.of(1, 1)), stats = lab.zeros([stat.count]);
   crossEntropyLoss(lab.stream, {
     ...args,
     stats,
     dh: lab.out([2, 4]),
     dw: lab.zeros([6, 4]),
-    weights,
+    tokenWeights,
   });
   await assertRejects(() => lab.stream.sync(), Error, message);
 });

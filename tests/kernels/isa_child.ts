@@ -113,7 +113,7 @@ for (const dtype of ["f32", "bf16"] as const) {
     dh,
     dw,
     targets: tokens,
-    weights: lab.put(Float32Array.from({ length: T }, () => rand.uniform())),
+    tokenWeights: lab.put(Float32Array.from({ length: T }, () => rand.uniform())),
     advantages: random(T),
     oldLogprobs: sampled,
     refLogprobs: lab.put(rand.normal(T).map((x) => x - 5)),

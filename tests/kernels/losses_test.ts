@@ -17,9 +17,12 @@ for (const clip of [0.2, Infinity]) {
         for (const T of [1, 3, 17, 65, 1000]) {
           const [v, returns] = [rand.normal(T), rand.normal(T)];
           const old = v.map((x) => x + (rand.uniform() - 0.5));
-          const weights = Float32Array.from(v, () => rand.uniform() < 0.2 ? 0 : rand.uniform());
+          const tokenWeights = Float32Array.from(
+            v,
+            () => rand.uniform() < 0.2 ? 0 : rand.uniform(),
+          );
           const stats = lab.zeros([stat.count]), dvalues = lab.out([T]);
-          const [values, oldValues, R, w] = [v, old, returns, weights].map((a) => lab.put(a));
+          const [values, oldValues, R, w] = [v, old, returns, tokenWeights].map((a) => lab.put(a));
           const call = () =>
             valueLoss(lab.stream, {
               stats,
@@ -27,20 +30,20 @@ for (const clip of [0.2, Infinity]) {
               values,
               oldValues,
               returns: R,
-              weights: w,
+              tokenWeights: w,
               clip,
             });
           call();
           const c = Math.fround(clip);
           const term = (t: number, x: number) =>
-            weights[t] * clippedSquare(x, old[t], returns[t], c);
+            tokenWeights[t] * clippedSquare(x, old[t], returns[t], c);
           const slope = Array.from(v, (x, t) => (term(t, x + 1e-6) - term(t, x - 1e-6)) / 2e-6);
           assertClose(await lab.f32(dvalues), slope, 1e-6, "dvalues");
           let loss = 0, cut = 0;
           for (let t = 0; t < T; t++) {
             loss += term(t, v[t]);
             if (clippedSquare(v[t], old[t], returns[t], c) > 0.5 * (v[t] - returns[t]) ** 2) {
-              cut += weights[t];
+              cut += tokenWeights[t];
             }
           }
           const expected = new Float64Array(stat.count);
@@ -227,7 +230,15 @@ testBackends("whiten: the number of threads changes no bit", async (backend) => 
 testBackends("losses: a wrong shape is named", async (backend) => {
   using lab = await Lab.open({ backend });
   const [T3, T4, stats] = [lab.zeros([3]), lab.zeros([4]), lab.zeros([stat.count])];
-  const args = { stats, dvalues: T3, values: T3, oldValues: T3, returns: T4, weights: T3, clip: 1 };
+  const args = {
+    stats,
+    dvalues: T3,
+    values: T3,
+    oldValues: T3,
+    returns: T4,
+    tokenWeights: T3,
+    clip: 1,
+  };
   assertThrows(
     () => valueLoss(lab.stream, args),
     TypeError,

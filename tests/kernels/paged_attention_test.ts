@@ -165,7 +165,7 @@ testBackends("kv_copy_blocks: copies the named blocks whole and nothing else", a
     const host = [rand.normal(blocks * size), rand.normal(blocks * size)];
     const [k, v] = host.map((x) => lab.put(x, [blocks, size]));
     kvCopyBlocks(lab.stream, {
-      cache: { k, v, block },
+      cache: { k, v, blockSize: block },
       pairs: lab.put(Int32Array.from(pairs), [3, 2]),
       heads,
     });
@@ -184,7 +184,7 @@ testBackends("paged attention: wrong shapes, blocks and positions are named", as
   const heads = { H: 2, Hk: 1, D: 16 }, tile = lab.device.info.kvTile;
   const cache = (block: number): PagedCache => {
     const [k, v] = [lab.zeros([3, block * 16]), lab.zeros([3, block * 16])];
-    return { k, v, blockTables: lab.put(Int32Array.of(1, 2), [1, 2]), block };
+    return { k, v, blockTables: lab.put(Int32Array.of(1, 2), [1, 2]), blockSize: block };
   };
   const cosSin = lab.put(cosSinTable(P, 16), [P, 16]);
   const write = (block: number, position: number) => ({

@@ -58,7 +58,7 @@ export class PagedRun {
     this.#tables = Array.from({ length: sequences }, () => []);
     const blockTables = lab.alloc("i32", [sequences, maxBlocks]);
     const [k, v] = [shape, shape].map((s) => outAs(lab, dtype, s));
-    this.cache = { k, v, blockTables, block };
+    this.cache = { k, v, blockTables, blockSize: block };
   }
 
   /** Gives the sequence a new block and returns it. */
@@ -70,12 +70,15 @@ export class PagedRun {
 
   /** Lets `sequence` begin with the same blocks as `other`, as many as hold whole blocks of `positions`. */
   share(sequence: number, other: number, positions: number): void {
-    this.#tables[sequence] = this.#tables[other].slice(0, Math.floor(positions / this.cache.block));
+    this.#tables[sequence] = this.#tables[other].slice(
+      0,
+      Math.floor(positions / this.cache.blockSize),
+    );
   }
 
   /** The block of a sequence that holds the position. */
   blockOf(sequence: number, position: number): number {
-    return this.#tables[sequence][Math.floor(position / this.cache.block)];
+    return this.#tables[sequence][Math.floor(position / this.cache.blockSize)];
   }
 
   /** Writes and attends one batch; returns the outputs `(T, H D)` and the qkv rows afterwards. */

@@ -56,7 +56,7 @@ export function crossEntropy(rand: Rand, config: ModelConfig): Loss {
   return {
     async device(lab, decoder, hidden) {
       const tensors = policyTensors(lab, decoder, hidden);
-      const data = { targets: lab.put(targets), weights: lab.put(weights) };
+      const data = { targets: lab.put(targets), tokenWeights: lab.put(weights) };
       crossEntropyLoss(lab.stream, { ...tensors, ...data });
       const loss = (await lab.f32(tensors.stats))[stat.loss];
       return { dHidden: await lab.f32(tensors.dh), loss };
@@ -77,7 +77,7 @@ export function ppo(rand: Rand, config: ModelConfig): Loss {
   // Around the log-probability of a uniform guess, so that ratios fall on both sides of the clip.
   const around = (scale: number) => rand.normal(T, scale).map((x) => x - Math.log(config.vocab));
   const oldLogprobs = around(1), refLogprobs = around(0.5);
-  const isWeights = Float32Array.from({ length: T }, () => 0.5 + rand.uniform());
+  const importanceWeights = Float32Array.from({ length: T }, () => 0.5 + rand.uniform());
   const options = {
     temperature: 0.9,
     clipLow: 0.2,
@@ -92,11 +92,11 @@ export function ppo(rand: Rand, config: ModelConfig): Loss {
       ppoLoss(lab.stream, {
         ...tensors,
         targets: lab.put(targets),
-        weights: lab.put(weights),
+        tokenWeights: lab.put(weights),
         advantages: lab.put(advantages),
         oldLogprobs: lab.put(oldLogprobs),
         refLogprobs: lab.put(refLogprobs),
-        isWeights: lab.put(isWeights),
+        importanceWeights: lab.put(importanceWeights),
         options,
       });
       const loss = (await lab.f32(tensors.stats))[stat.loss];
@@ -111,7 +111,7 @@ export function ppo(rand: Rand, config: ModelConfig): Loss {
           advantage: advantages[t],
           oldLogprob: oldLogprobs[t],
           refLogprob: refLogprobs[t],
-          isWeight: isWeights[t],
+          isWeight: importanceWeights[t],
         };
         const { clipLow, clipHigh, entropyCoefficient, klCoefficient } = options;
         const coefficients = { clipLow, clipHigh, entropy: entropyCoefficient, kl: klCoefficient };
@@ -137,7 +137,7 @@ export function value(rand: Rand): Loss {
         values: y.view(0, [T]),
         oldValues: lab.put(data.old),
         returns: lab.put(data.returns),
-        weights: lab.put(data.weights),
+        tokenWeights: lab.put(data.weights),
         clip,
       });
       linearBackwardInput(lab.stream, { dx: dh, dy, w: head });

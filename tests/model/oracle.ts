@@ -102,7 +102,11 @@ export function crossEntropy(lab: Lab, decoder: Decoder, data: Arrays): Promise<
   return withPass(lab, decoder, data.ids, async (pass, backward) => {
     const args = headArgs(lab, decoder, pass);
     const { targets, weights } = data;
-    crossEntropyLoss(lab.stream, { ...args, targets: lab.put(targets), weights: lab.put(weights) });
+    crossEntropyLoss(lab.stream, {
+      ...args,
+      targets: lab.put(targets),
+      tokenWeights: lab.put(weights),
+    });
     backward(args.dh);
     return (await lab.f32(args.stats))[stat.loss];
   });
@@ -142,11 +146,11 @@ export function policyLoss(
     ppoLoss(lab.stream, {
       ...args,
       targets: lab.put(data.targets),
-      weights: lab.put(data.weights),
+      tokenWeights: lab.put(data.weights),
       advantages: lab.put(ppo.advantages),
       oldLogprobs: lab.put(ppo.old_logprobs),
       refLogprobs: lab.put(ppo.ref_logprobs),
-      isWeights: lab.put(ppo.is_weights),
+      importanceWeights: lab.put(ppo.is_weights),
       options: {
         temperature: 0.9,
         clipLow: 0.2,
@@ -183,7 +187,7 @@ export function criticLoss(lab: Lab, critic: Decoder, data: Arrays, ppo: Arrays)
       values: y.view(0, [T]),
       oldValues: lab.put(ppo.old_values),
       returns: lab.put(ppo.returns),
-      weights: lab.put(data.weights),
+      tokenWeights: lab.put(data.weights),
       clip: 0.4,
     });
     linearBackwardInput(lab.stream, { dx, dy, w: head });

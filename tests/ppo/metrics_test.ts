@@ -1,6 +1,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { rolloutMetrics, scored } from "../../src/ppo/mod.ts";
-import { accuracies, baseline, type Episode, meanOf, thinker } from "../../src/task/mod.ts";
+import { accuracies, baseline, type Episode, thinker } from "../../src/task/mod.ts";
+import { meanOf } from "../../src/base/mod.ts";
 import { standardError } from "../../src/rollout/mod.ts";
 import { madeEpisode } from "./toy.ts";
 

@@ -148,5 +148,5 @@ Deno.test("a run goes on with its own device, or on another GPU", () => {
   const refused = () => checkResumed(before, { ...before, device: "cpu" });
   assertThrows(refused, UserError, 'the run was started with another device ("cuda", now "cpu")');
   const wrong = () => parseTrainConfig({ ...presets.tiny, device: "gpu" }, "test");
-  assertThrows(wrong, UserError, '"device": gpu is no device: auto, cpu, cuda, or cuda:1');
+  assertThrows(wrong, UserError, "device: gpu is no device: auto, cpu, cuda, or cuda:1");
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Arena, Device } from "../../ffi/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 import type { Decoder } from "../../src/model/mod.ts";
-import { actionsOf, Learner, type Pack, pack, type Sample } from "../../src/ppo/mod.ts";
+import { actionsOf, type Pack, pack, Passes, type Sample } from "../../src/ppo/mod.ts";
 import { assertClose, assertSameBits, Lab, Rand, seeded, testBackends } from "../native.ts";
 import { rollOut, toyDecoder } from "./toy.ts";
 
@@ -34,7 +34,7 @@ function targets(lab: Lab, rand: Rand, n: number) {
   };
 }
 
-Deno.test("learner: log-probs of a training pass equal the sampler's bit by bit, however packed", async () => {
+Deno.test("passes: log-probs of a training pass equal the sampler's bit by bit, however packed", async () => {
   using lab = await Lab.open();
   using actor = toyDecoder(lab, "lm");
   for (const temperature of [1, 0.8]) {
@@ -42,10 +42,10 @@ Deno.test("learner: log-probs of a training pass equal the sampler's bit by bit,
     const sampled = samples.flatMap(({ episode }) => episode.segments.flatMap((s) => s.logprobs));
     const longest = Math.max(...samples.map(({ ids }) => ids.length));
     for (const packTokens of [longest, 2 * longest, 4096]) {
-      using learner = new Learner(lab.stream, [actor], packTokens);
+      using passes = new Passes(lab.stream, [actor], packTokens);
       const parts: number[] = [];
       for (const each of pack(samples, packTokens)) {
-        parts.push(...await learner.logprobs(actor, each, temperature));
+        parts.push(...await passes.logprobs(actor, each, temperature));
       }
       assert(sampled.length > 50);
       assertSameBits(
@@ -65,7 +65,7 @@ async function takeGradients(lab: Lab, decoder: Decoder): Promise<Float32Array> 
   return gradients;
 }
 
-Deno.test("learner: losses and gradients of a batch do not depend on how it is packed", () =>
+Deno.test("passes: losses and gradients of a batch do not depend on how it is packed", () =>
   seeded(async (rand) => {
     using lab = await Lab.open();
     using actor = toyDecoder(lab, "lm", rand.seed), critic = toyDecoder(lab, "value", rand.seed);
@@ -74,13 +74,13 @@ Deno.test("learner: losses and gradients of a batch do not depend on how it is p
     const samples = randomSamples(rand, lengths, actor.config.vocab);
     const n = samples.reduce((sum, sample) => sum + actionsOf(sample), 0);
     const all = targets(lab, rand, n);
-    const run = async (limit: number, decoder: Decoder, pass: (l: Learner, p: Pack) => void) => {
-      using learner = new Learner(lab.stream, [actor, critic], limit);
-      for (const each of pack(samples, limit)) pass(learner, each);
-      const { loss, policy, value, kl } = await learner.takeStats();
+    const run = async (limit: number, decoder: Decoder, pass: (l: Passes, p: Pack) => void) => {
+      using passes = new Passes(lab.stream, [actor, critic], limit);
+      for (const each of pack(samples, limit)) pass(passes, each);
+      const { loss, policy, value, kl } = await passes.takeStats();
       return { sums: [loss, policy, value, kl], gradients: await takeGradients(lab, decoder) };
     };
-    const losses: Record<string, [Decoder, (learner: Learner, each: Pack) => void]> = {
+    const losses: Record<string, [Decoder, (passes: Passes, each: Pack) => void]> = {
       crossEntropy: [actor, (l, each) => l.crossEntropy(actor, each, 1 / n)],
       policyLoss: [actor, (l, each) => l.policyLoss(actor, each, 1 / n, all, lossOptions)],
       valueLoss: [critic, (l, each) => l.valueLoss(critic, each, 1 / n, all, 0.2)],
@@ -96,16 +96,16 @@ Deno.test("learner: losses and gradients of a batch do not depend on how it is p
     }
   }));
 
-Deno.test("learner: values land at the places of their actions", () =>
+Deno.test("passes: values land at the places of their actions", () =>
   seeded(async (rand) => {
     using lab = await Lab.open();
     using critic = toyDecoder(lab, "value", rand.seed);
     const samples = randomSamples(rand, [9, 30, 2, 17], critic.config.vocab);
     const n = samples.reduce((sum, sample) => sum + actionsOf(sample), 0);
     const valuesOf = async (limit: number) => {
-      using learner = new Learner(lab.stream, [critic], limit);
+      using passes = new Passes(lab.stream, [critic], limit);
       const values = lab.out([n]);
-      for (const each of pack(samples, limit)) learner.values(critic, each, values);
+      for (const each of pack(samples, limit)) passes.values(critic, each, values);
       return await lab.f32(values);
     };
     const expected = await valuesOf(100);
@@ -114,7 +114,7 @@ Deno.test("learner: values land at the places of their actions", () =>
   }));
 
 testBackends(
-  "learner: full packs fit the memory set aside, and leave next to none",
+  "passes: full packs fit the memory set aside, and leave next to none",
   (backend) =>
     seeded(async (rand) => {
       using lab = await Lab.open({ backend });
@@ -126,7 +126,7 @@ testBackends(
         return arena;
       };
       for (const packTokens of [2, 7, 64, 250]) {
-        using learner = new Learner(lab.stream, [actor, critic], packTokens);
+        using passes = new Passes(lab.stream, [actor, critic], packTokens);
         const pairs = Array<number>(Math.floor(packTokens / 2)).fill(2);
         for (const lengths of [[packTokens], pairs]) {
           const samples = randomSamples(rand, lengths, actor.config.vocab);
@@ -134,11 +134,11 @@ testBackends(
           assertEquals([more.length, each.tokens >= packTokens - 1], [0, true]);
           const n = each.rows.length;
           const all = targets(lab, rand, n);
-          learner.policyLoss(actor, each, 1 / n, all, lossOptions);
-          learner.crossEntropy(actor, each, 1 / n);
-          learner.valueLoss(critic, each, 1 / n, all, 0.2);
-          learner.values(critic, each, lab.out([n]));
-          await learner.logprobs(actor, each, 1);
+          passes.policyLoss(actor, each, 1 / n, all, lossOptions);
+          passes.crossEntropy(actor, each, 1 / n);
+          passes.valueLoss(critic, each, 1 / n, all, 0.2);
+          passes.values(critic, each, lab.out([n]));
+          await passes.logprobs(actor, each, 1);
         }
       }
       // Set aside are as many sequences and actions as tokens.
@@ -147,19 +147,19 @@ testBackends(
     }),
 );
 
-Deno.test("learner: a sample longer than a pack is refused with one line that says what to set", async () => {
+Deno.test("passes: a sample longer than a pack is refused with one line that says what to set", async () => {
   using lab = await Lab.open({ threads: 1 });
   using actor = toyDecoder(lab, "lm");
-  using learner = new Learner(lab.stream, [actor], 20);
+  using passes = new Passes(lab.stream, [actor], 20);
   const samples = randomSamples(new Rand(1), [10, 21, 10], actor.config.vocab);
   const packs = pack(samples, 20);
   assertEquals(packs.map(({ tokens }) => tokens), [10, 21, 10]);
-  await learner.logprobs(actor, packs[0], 1);
+  await passes.logprobs(actor, packs[0], 1);
   const error = await assertRejects(
-    () => learner.logprobs(actor, packs[1], 1),
+    () => passes.logprobs(actor, packs[1], 1),
     UserError,
     "a sequence of 21 tokens does not fit into a pack of 20",
   );
   assertEquals(error.hint, "set ppo.packTokens to at least 21");
-  await learner.logprobs(actor, packs[2], 1);
+  await passes.logprobs(actor, packs[2], 1);
 });

@@ -41,7 +41,7 @@ export interface PolicyTargets {
   /** Log-probs of the reference policy, for a KL term. */
   readonly refLogprobs?: Tensor;
   /** Importance weights. */
-  readonly isWeights?: Tensor;
+  readonly importanceWeights?: Tensor;
 }
 
 /** Per-action inputs of the value loss, over the whole batch: `(N)` float32 each. */
@@ -59,17 +59,17 @@ export type LossStats = Readonly<Record<Exclude<keyof typeof stat, "count">, num
 const workspaceBytes = 256 * 2 ** 20;
 
 /** What of a model decides how much memory its passes take. */
-export type LearnerModel = Pick<Decoder, "config" | "recompute" | "dtype">;
+export type TrainedModel = Pick<Decoder, "config" | "recompute" | "dtype">;
 
 /**
- * The memory of a {@linkcode Learner}: activations and what stands beside them, tiles of logits, what the
+ * The memory of a {@linkcode Passes}: activations and what stands beside them, tiles of logits, what the
  * losses count. Each fits the largest of the models.
  */
-export function learnerSpecs(
-  models: readonly LearnerModel[],
+export function passSpecs(
+  models: readonly TrainedModel[],
   packTokens: number,
 ): TensorSpecs<"arena" | "workspace" | "stats"> {
-  const most = (bytes: (model: LearnerModel) => number) => Math.max(...models.map(bytes));
+  const most = (bytes: (model: TrainedModel) => number) => Math.max(...models.map(bytes));
   return {
     arena: ["u8", most((model) => packBytes(model, packTokens))],
     workspace: [
@@ -83,25 +83,25 @@ export function learnerSpecs(
 }
 
 /** The rows of a pass that predict the n actions of a pack. */
-function rowSpecs({ config: { hidden: C }, dtype }: LearnerModel, n: number) {
+function rowSpecs({ config: { hidden: C }, dtype }: TrainedModel, n: number) {
   return { index: ["i32", n], rows: [dtype, n, C] } satisfies TensorSpecs;
 }
 
 /** What a loss of the policy reads and writes. */
-function policySpecs({ config: { hidden: C }, dtype }: LearnerModel, n: number) {
+function policySpecs({ config: { hidden: C }, dtype }: TrainedModel, n: number) {
   return {
     targets: ["i32", n],
-    weights: ["f32", n],
+    tokenWeights: ["f32", n],
     logprobs: ["f32", n],
     drows: [dtype, n, C],
   } satisfies TensorSpecs;
 }
 
 /** What the value loss reads and writes. The head works in float32: other rows need a copy. */
-function valueSpecs({ config: { hidden: C }, dtype }: LearnerModel, n: number) {
+function valueSpecs({ config: { hidden: C }, dtype }: TrainedModel, n: number) {
   const copied = dtype === "f32" ? 0 : n;
   return {
-    weights: ["f32", n],
+    tokenWeights: ["f32", n],
     values: ["f32", n, 1],
     dvalues: ["f32", n, 1],
     wide: ["f32", copied, C],
@@ -111,7 +111,7 @@ function valueSpecs({ config: { hidden: C }, dtype }: LearnerModel, n: number) {
 }
 
 /** Bytes of arena that a pack of T tokens takes: its pass, and what stands beside it for its actions. */
-function packBytes(model: LearnerModel, T: number): number {
+function packBytes(model: TrainedModel, T: number): number {
   const { config, recompute, dtype } = model;
   const loss = Math.max(arenaBytes(policySpecs(model, T)), arenaBytes(valueSpecs(model, T)));
   return activationBytes(config, T, { recompute, dtype, train: true }) +
@@ -119,7 +119,7 @@ function packBytes(model: LearnerModel, T: number): number {
 }
 
 /** Runs packs of up to `packTokens` tokens through models of one shape. */
-export class Learner implements Disposable {
+export class Passes implements Disposable {
   readonly #stream: Stream;
   readonly #arena: Arena;
   readonly #workspace: Tensor;
@@ -137,7 +137,7 @@ export class Learner implements Disposable {
   constructor(stream: Stream, decoders: readonly Decoder[], packTokens: number) {
     this.#stream = stream;
     this.#packTokens = packTokens;
-    const { arena, ...specs } = learnerSpecs(decoders, packTokens);
+    const { arena, ...specs } = passSpecs(decoders, packTokens);
     using stack = new DisposableStack();
     this.#arena = stack.use(stream.device.arena(specBytes({ arena })));
     ({ workspace: this.#workspace, stats: this.#stats } =
@@ -182,7 +182,7 @@ export class Learner implements Disposable {
       advantages: part(all.advantages),
       oldLogprobs: part(all.oldLogprobs),
       refLogprobs: all.refLogprobs && part(all.refLogprobs),
-      isWeights: all.isWeights && part(all.isWeights),
+      importanceWeights: all.importanceWeights && part(all.importanceWeights),
     };
     this.#policy(actor, pack, weight, (args) => {
       ppoLoss(this.#stream, { ...args, ...targets, options });
@@ -197,14 +197,14 @@ export class Learner implements Disposable {
     const t = arenaTensors(this.#arena, valueSpecs(critic, n));
     const wide = this.#as(rows, t.wide);
     linearForward(stream, { y: t.values, x: wide, w: critic.params.head });
-    stream.fill(t.weights, weight);
+    stream.fill(t.tokenWeights, weight);
     valueLoss(stream, {
       stats: this.#stats,
       dvalues: t.dvalues.view(0, [n]),
       values: t.values.view(0, [n]),
       oldValues: all.oldValues.view(pack.offset, [n]),
       returns: all.returns.view(pack.offset, [n]),
-      weights: t.weights,
+      tokenWeights: t.tokenWeights,
       clip,
     });
     linearBackwardInput(stream, { dx: t.dwide, dy: t.dvalues, w: critic.params.head });
@@ -225,13 +225,13 @@ export class Learner implements Disposable {
     decoder: Decoder,
     pack: Pack,
     weight: number,
-    loss: (args: LmHead & HeadGradients & { targets: Tensor; weights: Tensor }) => void,
+    loss: (args: LmHead & HeadGradients & { targets: Tensor; tokenWeights: Tensor }) => void,
   ): void {
     const n = pack.rows.length;
     const { pass, rows, index } = this.#forward(decoder, pack, true);
     const { drows, ...t } = arenaTensors(this.#arena, policySpecs(decoder, n));
     this.#stream.upload(t.targets, pack.targets);
-    this.#stream.fill(t.weights, weight);
+    this.#stream.fill(t.tokenWeights, weight);
     loss({
       ...this.#head(decoder, rows),
       ...t,
