@@ -1,83 +1,178 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in parts of a few minutes: bench/gpu.sh PART...
+# Everything that needs a GPU, on a machine that may have no network and little time:
 #
-#   build     kernels for sm_80 and sm_90a; registers and spills against the committed report
-#   test      the op tests on backend cuda
-#   sanitize  compute-sanitizer, memcheck and racecheck, on small shapes
-#   exact     bit-equality: rows, batches, tiles and orders, packed and paged, sampling and training
-#   train     a tiny training run; every step's log-prob gap must be 0
-#   kernels   each kernel's share of its bound, beside cuBLAS, SDPA and a PyTorch PPO loss
-#   decode    decoding of random-weight 1.5B and 7B models, beside transformers with a static cache
-#   step      one whole PPO step at 1.5B
+#   bench/gpu.sh [--budget MINUTES] [--rehearse] [first|second|PART...]
 #
-# Without arguments: all of them in this order. Needs CUDA's nvcc (and compute-sanitizer for `sanitize`),
-# Deno (DENO names another binary than `deno`), and for the peers Python with torch and transformers
-# (PYTHON names another interpreter than `python3`). The last lines are one short table; results are kept
-# in bench/results with the GPU's name.
+# Parts run in the order of their value, each under a limit of its own; one that does not fit into what is
+# left of the budget (default: none) is skipped, and says so.
+#
+# first, up to 9 minutes on an H200:
+#   probe          what the chip's instructions do: layouts, rounding, mma against wgmma; copy bandwidth
+#   exact          bit-equality: rows, batches, tiles and orders, packed and paged, sampling and training
+#   train          a short training run; every step's log-prob gap must be 0
+#   kernels        each kernel's share of its bound
+#   decode         decoding of random-weight 1.5B and 7B models
+#   step           one whole PPO step at 1.5B
+#   test           the op tests
+# second:
+#   peers-kernels  cuBLASLt, cuDNN, FlashAttention and a PyTorch PPO loss at the sizes of `kernels`
+#   peers-decode   transformers with a static cache
+#   memcheck       every op once under compute-sanitizer
+#   racecheck      the same, looking for races
+#
+# Results are appended to results.jsonl in $OUT (default: bench/results/gpu-<name>), a line for each case as
+# soon as it is measured; log and summary.txt lie beside it. With a bundle (bench/gpu/bundle.sh) nothing else
+# is needed; without one Deno (DENO names another binary than `deno`), nvcc and g++. Peers need Python with
+# torch and transformers (PYTHON names another interpreter than `python3`), memcheck and racecheck
+# compute-sanitizer. --rehearse runs everything on the emulator, at sizes of no interest. The exit code is 1
+# if a part failed. docs/gpu.md says more.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-DENO=${DENO:-deno} PYTHON=${PYTHON:-python3}
-parts=(build test sanitize exact train kernels decode step)
-small=(tests/kernels/linear_test.ts tests/kernels/layers_test.ts tests/kernels/attention_test.ts
-  tests/kernels/paged_attention_test.ts tests/kernels/losses_test.ts tests/kernels/optimizer_test.ts)
-summary=()
 
-gpu_name() { nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1 | tr -cs '[:alnum:]\n' - | sed 's/-*$//'; }
-task() { "$DENO" task "$@"; }
-tests() { THINKER_TEST_BACKENDS=cuda "$DENO" test -A "$@"; }
+first=(probe exact train kernels decode step test)
+second=(peers-kernels peers-decode memcheck racecheck)
+# Seconds after which a part is stopped, and fewer than which it is not worth starting.
+declare -A limit=([build]=600 [probe]=60 [exact]=150 [train]=120 [kernels]=120 [decode]=150 [step]=150 [test]=180
+  [peers-kernels]=240 [peers-decode]=240 [memcheck]=120 [racecheck]=120)
+declare -A least=([build]=60 [probe]=15 [exact]=40 [train]=40 [kernels]=30 [decode]=40 [step]=70 [test]=60
+  [peers-kernels]=60 [peers-decode]=60 [memcheck]=20 [racecheck]=20)
 
-part_build() { task build --device cuda && task kernels:report; }
-part_test() { THINKER_TEST_BACKENDS=cuda task test tests/kernels tests/ffi; }
-part_sanitize() {
-  local tool status=0
-  for tool in memcheck racecheck; do
-    THINKER_TEST_BACKENDS=cuda compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all \
-      "$DENO" test -A "${small[@]}" || status=1
-  done
-  return $status
-}
-part_exact() { tests --filter='/bit|on-policy|order|threads|depend/' tests/kernels; }
-part_train() {
-  local out gap
-  out=$(mktemp -d)/run
-  task train --device cuda --steps 5 --out "$out" || return 1
-  gap=$("$DENO" eval 'const lines = Deno.readTextFileSync(Deno.args[0]).trim().split("\n").map((l) => JSON.parse(l));
-    const gaps = lines.flatMap((l) => l["rollout/logprob_gap_max"] ?? []);
-    console.log(gaps.length > 0 && gaps.every((g) => g === 0) ? "0" : gaps.join(" ") || "missing");' "$out/metrics.jsonl")
-  printf 'log-prob gap of every step: %s\n' "$gap"
-  [[ $gap == 0 ]]
-}
-# A part that is measured: our numbers, then the peer's beside them where there is Python.
-measured() {
-  local part=$1 out
-  out=bench/results/gpu-$(gpu_name)-$part.json
-  "$DENO" run -A bench/gpu/main.ts "$part" --out "$out" || return 1
-  if [[ $part != step ]] && "$PYTHON" -c 'import torch' 2>/dev/null; then
-    "$PYTHON" bench/peers/gpu_peer.py "$out"
-  fi
-}
-part_kernels() { measured kernels; }
-part_decode() { measured decode; }
-part_step() { measured step; }
-
-[[ $# -gt 0 ]] || set -- "${parts[@]}"
-for part in "$@"; do
-  if [[ " ${parts[*]} " != *" $part "* ]]; then
-    printf 'error: %s is no part\nhint: %s\n' "$part" "${parts[*]}" >&2
-    exit 1
-  fi
-done
-if ! command -v nvidia-smi >/dev/null; then
-  printf 'error: no CUDA device: no NVIDIA driver is installed\n' >&2
+fail() {
+  printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
   exit 1
-fi
-failed=0
-for part in "$@"; do
-  printf '\n== %s\n' "$part"
-  begin=$SECONDS result=ok
-  "part_$part" || { result=FAILED failed=1; }
-  summary+=("$(printf '%-9s %-6s %4d s' "$part" "$result" $((SECONDS - begin)))")
+}
+
+budget='' DEVICE=cuda MICRO='' parts=()
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --budget)
+      [[ ${2:-} =~ ^[0-9]{1,5}$ ]] || fail "--budget: ${2:-nothing} is no number of minutes" 'for example --budget 9'
+      budget=$2
+      shift
+      ;;
+    --rehearse) DEVICE=emu MICRO=1 ;;
+    first) parts+=("${first[@]}") ;;
+    second) parts+=("${second[@]}") ;;
+    *)
+      [[ " ${first[*]} ${second[*]} " == *" $1 "* ]] || fail "$1 is no part" "first second ${first[*]} ${second[*]}"
+      parts+=("$1")
+      ;;
+  esac
+  shift
 done
-printf '\n%s, commit %s\n' "$(gpu_name)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
-printf '%s\n' "${summary[@]}"
+[[ ${#parts[@]} -gt 0 ]] || parts=("${first[@]}" "${second[@]}")
+
+if [[ $DEVICE == emu ]]; then
+  gpu='CUDA emulator' driver=none
+else
+  command -v nvidia-smi >/dev/null || fail 'no CUDA device: no NVIDIA driver is installed' '--rehearse tries everything without one'
+  IFS=, read -r gpu driver < <(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -n 1)
+  driver=${driver# }
+fi
+# The folder may have been copied into another repository, or have none.
+if [[ $(git rev-parse --show-toplevel 2>/dev/null) == "$PWD" ]]; then
+  commit=$(git describe --always --dirty=+)
+else
+  commit=$(cat bench/gpu/bundle/commit 2>/dev/null || echo unknown)
+fi
+OUT=${OUT:-bench/results/gpu-${gpu// /-}}
+mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd) && TEMP=$(mktemp -d) || exit 1
+export DEVICE MICRO OUT TEMP
+DENO=${DENO:-deno} PYTHON=${PYTHON:-python3} NATIVE=$TEMP/native
+begin=$SECONDS child='' running=''
+
+# The log outlives a signal to the whole group, so that the summary is in it.
+exec > >(trap '' TERM INT HUP; exec tee -a "$OUT/log") 2>&1
+logger=$!
+record() { printf '{"part":"%s",%s}\n' "$1" "$2" >>"$OUT/results.jsonl"; }
+# What another run was writing when it was killed.
+[[ -s $OUT/results.jsonl && -n $(tail -c 1 "$OUT/results.jsonl") ]] && sed -i '$d' "$OUT/results.jsonl"
+date=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+record run "\"gpu\":\"$gpu\",\"driver\":\"$driver\",\"commit\":\"$commit\",\"date\":\"$date\""
+printf '%s, driver %s, commit %s, %s\n' "$gpu" "$driver" "$commit" "$date"
+
+# The results are the truth; this is what they come to.
+summarise() {
+  timeout -k 1 10 "$DENO" run -A --no-check --lock=bench/gpu/deno.lock bench/gpu/summary.ts "$OUT/results.jsonl" \
+    >"$OUT/summary.txt.new" 2>/dev/null && mv "$OUT/summary.txt.new" "$OUT/summary.txt"
+}
+# At the end, and whenever the run is cut off.
+finish() {
+  local status=$?
+  trap '' TERM INT HUP
+  if [[ -n $child ]]; then
+    kill -TERM "$child" 2>/dev/null
+    wait "$child"
+    record "$running" '"result":"cut off"'
+  fi
+  summarise
+  rm -rf "$TEMP"
+  printf '\n'
+  cat "$OUT/summary.txt" 2>/dev/null
+  exec >&- 2>&-
+  wait "$logger"
+  exit $status
+}
+trap finish EXIT
+trap 'exit 143' TERM HUP
+trap 'exit 130' INT
+
+failed=0
+# run_part PART COMMAND...: the command under the part's limit, or under what is left of the budget.
+run_part() {
+  local part=$1 seconds=${limit[$1]} start=$SECONDS status result
+  shift
+  if [[ -n $budget ]]; then
+    local left=$((60 * budget - (SECONDS - begin) - 5)) # some seconds are the summary's
+    if [[ $left -lt ${least[$part]} ]]; then
+      printf '\n== %s: skipped, %d s of the budget are left and it needs %d\n' "$part" $((left > 0 ? left : 0)) \
+        "${least[$part]}"
+      record "$part" '"result":"skipped","reason":"no time left"'
+      return
+    fi
+    [[ $left -ge $seconds ]] || seconds=$left
+  fi
+  printf '\n== %s, at most %d s\n' "$part" "$seconds"
+  timeout -k 5 "$seconds" "$@" &
+  child=$! running=$part
+  wait "$child"
+  status=$?
+  child=''
+  case $status in
+    0) result=ok ;;
+    75) result=skipped ;; # what the part needs is not there; it has said what
+    124 | 137) result="stopped after $seconds s" failed=1 ;;
+    *) result=FAILED failed=1 ;;
+  esac
+  record "$part" "\"result\":\"$result\",\"seconds\":$((SECONDS - start))"
+  [[ $part == build ]] || summarise
+}
+
+# Whether a program or library finds all that it is linked to.
+links() { ! ldd "$1" 2>&1 | grep -q 'not found'; }
+unpack() {
+  if command -v xz >/dev/null; then
+    tar -xJf "$1" -C "$2"
+  else
+    "$PYTHON" -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$1" "$2"
+  fi
+}
+
+if [[ -f bench/gpu/bundle/bundle.tar.xz ]]; then
+  sha256sum --quiet -c bench/gpu/bundle/sources.sha256 ||
+    fail 'the bundle was made from other sources' 'make it again: bench/gpu/bundle.sh'
+  unpack bench/gpu/bundle/bundle.tar.xz "$TEMP" || fail 'the bundle cannot be unpacked' 'it needs xz, or Python 3'
+  DENO=$TEMP/deno
+  export DENO_DIR=$TEMP/deno_dir
+fi
+"$DENO" --version >/dev/null 2>&1 || fail "Deno does not start: $DENO" 'make a bundle (docs/gpu.md), or name a binary with DENO'
+export DENO PYTHON
+if [[ -d $TEMP/$DEVICE ]] && links "$TEMP/$DEVICE/every_op" && links "$TEMP/$DEVICE/libthinker.so"; then
+  NATIVE=$TEMP/$DEVICE
+else
+  run_part build "$DENO" run -A --no-check --lock=bench/gpu/deno.lock bench/gpu/native.ts --device "$DEVICE" "$NATIVE"
+  [[ -x $NATIVE/every_op ]] || fail 'there are no kernels to run' 'see what the build said'
+fi
+export NATIVE THINKER_LIB=$NATIVE/libthinker.so
+for part in "${parts[@]}"; do run_part "$part" bash bench/gpu/part.sh "$part"; done
 exit $failed

@@ -1,0 +1,76 @@
+/**
+ * Decoding of random-weight models: tokens a second against the bound of the bytes that a step must read.
+ *
+ * @module
+ */
+import type { ModelConfig } from "../../src/model/mod.ts";
+import { median } from "../harness.ts";
+import { DecodeBench, decodeCost, qwen15b, qwen7b, randomDecoder } from "../models.ts";
+import type { Workbench } from "../workbench.ts";
+import type { Gpu } from "./peaks.ts";
+import type { Measured, Peer, Recorder } from "./record.ts";
+import { microModel } from "./shapes.ts";
+
+/** Sequences that decode together, and the tokens that each has in its cache. */
+interface DecodeCase {
+  readonly op: string;
+  readonly shape: string;
+  readonly batch: number;
+  readonly context: number;
+  readonly peer?: Peer;
+}
+
+const contexts = [1024, 4096];
+
+/** What is decoded, by model. transformers is asked for few of them: it takes minutes for the others. */
+export function decodeCases(micro: boolean): [config: ModelConfig, cases: DecodeCase[]][] {
+  const models = micro ? { micro: microModel } : { "Qwen2.5-1.5B": qwen15b, "Qwen2.5-7B": qwen7b };
+  const sizes = micro
+    ? [[2, 70]]
+    : [1, 64, 256].flatMap((batch) => contexts.map((context) => [batch, context]));
+  return Object.entries(models).map(([model, config]) => [
+    config,
+    sizes.map(([batch, context]): DecodeCase => ({
+      op: `decode ${model}`,
+      shape: `batch ${batch}, context ${context}`,
+      batch,
+      context,
+      ...(batch <= 64 && context === contexts[0]
+        ? { peer: { case: "generate", model, batch, context } }
+        : {}),
+    })),
+  ]);
+}
+
+/** Decodes every case that the filter lets through. */
+export async function decode(
+  bench: Workbench,
+  gpu: Gpu,
+  recorder: Recorder,
+  { micro, only }: { micro: boolean; only: string },
+): Promise<void> {
+  const { device, stream } = bench;
+  for (const [config, all] of decodeCases(micro)) {
+    const cases = all.filter(({ op }) => op.includes(only));
+    if (cases.length === 0) continue;
+    using decoder = randomDecoder(device, stream, config, { train: false });
+    for (const each of cases) {
+      const { batch, context, op, shape } = each;
+      const cost = decodeCost(config, batch, context, { weights: "bf16", cache: "bf16" });
+      // The cost counts the packed weights and the cache; the master weights are allocated already.
+      if (device.allocatedBytes + 1.2 * cost.bytes > 0.9 * device.info.memoryBytes) {
+        recorder.write({ op, shape, skipped: "needs more memory than this GPU has" });
+        continue;
+      }
+      await recorder.measure(each, async (): Promise<Measured> => {
+        using decoding = new DecodeBench(device, stream, decoder, { batch, context });
+        await decoding.round(); // records the graph
+        const times: number[] = [];
+        for (let round = 0; round < (micro ? 1 : 5); round++) times.push(await decoding.round());
+        const seconds = median(times);
+        const bound = Math.max(cost.bytes / gpu.bandwidth, cost.flops / gpu.flops);
+        return { seconds, rate: batch / seconds, unit: "tokens/s", share: bound / seconds };
+      });
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Results of a GPU run: one line of JSON each, appended as soon as it is there, so that a run which is cut
+ * off keeps what it measured.
+ *
+ * @module
+ */
+import { reason } from "../../src/errors.ts";
+import { JsonlWriter } from "../../src/run/jsonl.ts";
+import { formatShare } from "../report.ts";
+
+/** What was measured of a case. */
+export interface Measured {
+  readonly seconds: number;
+  /** FLOPs, bytes or tokens a second. */
+  readonly rate?: number;
+  readonly unit?: "FLOP/s" | "B/s" | "tokens/s";
+  /** Share of the bound. */
+  readonly share?: number;
+  /** Largest difference between a token's log-prob while sampling and while training. */
+  readonly gap?: number;
+}
+
+/** What a peer has to do for the same work: the name and arguments of its case. */
+export type Peer = Readonly<Record<string, string | number>>;
+
+/** One line of the results. A case that was not measured says why. */
+export interface Line extends Partial<Measured> {
+  readonly part: string;
+  readonly op: string;
+  readonly shape: string;
+  readonly error?: string;
+  readonly skipped?: string;
+}
+
+/** A line for people. */
+export function formatLine(line: Line): string {
+  const { op, shape, seconds, rate, unit, share, gap, error, skipped } = line;
+  const cells = [op.padEnd(32), shape.padEnd(28)];
+  if (error !== undefined) cells.push(`ERROR: ${error}`);
+  if (skipped !== undefined) cells.push(`skipped: ${skipped}`);
+  if (seconds !== undefined) cells.push(`${(1e6 * seconds).toFixed(1)} µs`.padStart(14));
+  if (rate !== undefined) {
+    const scaled = unit === "tokens/s" ? [rate, unit] as const : [rate / 1e12, `T${unit}`] as const;
+    cells.push(`${scaled[0].toPrecision(3)} ${scaled[1]}`.padStart(16));
+  }
+  if (share !== undefined) cells.push(`${formatShare(share)} of bound`);
+  if (gap !== undefined) cells.push(`log-prob gap ${gap}`);
+  return cells.join("  ");
+}
+
+/** Prints and appends the lines of one part. */
+export class Recorder implements Disposable {
+  readonly #part: string;
+  readonly #file: JsonlWriter | undefined;
+  /** Cases that threw. */
+  failed = 0;
+
+  /** Without a path the lines are printed only. */
+  constructor(part: string, path?: string) {
+    this.#part = part;
+    this.#file = path ? new JsonlWriter(path) : undefined;
+  }
+
+  /** Keeps a line. */
+  write(line: Omit<Line, "part">): void {
+    const whole = { part: this.#part, ...line };
+    console.log(formatLine(whole));
+    this.#file?.write(whole);
+  }
+
+  /** Measures a case and keeps what came out. An error is a line too: the next case is still wanted. */
+  async measure(
+    { op, shape }: { op: string; shape: string },
+    body: () => Promise<Measured>,
+  ): Promise<void> {
+    let measured: Measured | { error: string };
+    try {
+      measured = await body();
+    } catch (error) {
+      this.failed++;
+      measured = { error: reason(error) };
+    }
+    this.write({ op, shape, ...measured });
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.#file?.close();
+  }
+}
