@@ -66,7 +66,9 @@ if [[ $DEVICE == emu ]]; then
   gpu='CUDA emulator' driver=none
 else
   command -v nvidia-smi >/dev/null || fail 'no CUDA device: no NVIDIA driver is installed' '--rehearse tries everything without one'
-  IFS=, read -r gpu driver < <(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -n 1)
+  found=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>&1) ||
+    fail "no CUDA device: ${found%%$'\n'*}" "mend the driver"
+  IFS=, read -r gpu driver <<<"$found"
   driver=${driver# }
 fi
 # The folder may have been copied into another repository, or have none.
@@ -77,7 +79,7 @@ else
 fi
 OUT=${OUT:-bench/results/gpu-${gpu// /-}}
 mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd) && TEMP=$(mktemp -d) || exit 1
-export DEVICE MICRO OUT TEMP
+export DEVICE MICRO OUT TEMP NO_COLOR=1
 DENO=${DENO:-deno} PYTHON=${PYTHON:-python3} NATIVE=$TEMP/native
 begin=$SECONDS child='' running=''
 
@@ -99,6 +101,7 @@ summarise() {
 # At the end, and whenever the run is cut off.
 finish() {
   local status=$?
+  [[ $BASHPID == "$$" ]] || exit # a copy of this shell, cut off before it became a part
   trap '' TERM INT HUP
   if [[ -n $child ]]; then
     kill -TERM "$child" 2>/dev/null
@@ -118,7 +121,8 @@ trap 'exit 143' TERM HUP
 trap 'exit 130' INT
 
 failed=0
-# run_part PART COMMAND...: the command under the part's limit, or under what is left of the budget.
+# run_part PART COMMAND...: the command under the part's limit, or under what is left of the budget. Its
+# status is 1 if there was no time left for it.
 run_part() {
   local part=$1 seconds=${limit[$1]} start=$SECONDS status result
   shift
@@ -128,7 +132,7 @@ run_part() {
       printf '\n== %s: skipped, %d s of the budget are left and it needs %d\n' "$part" $((left > 0 ? left : 0)) \
         "${least[$part]}"
       record "$part" '"result":"skipped","reason":"no time left"'
-      return
+      return 1
     fi
     [[ $left -ge $seconds ]] || seconds=$left
   fi
@@ -145,7 +149,8 @@ run_part() {
     *) result=FAILED failed=1 ;;
   esac
   record "$part" "\"result\":\"$result\",\"seconds\":$((SECONDS - start))"
-  [[ $part == build ]] || summarise
+  summarise
+  return 0
 }
 
 # Whether a program or library finds all that it is linked to.
@@ -170,8 +175,9 @@ export DENO PYTHON
 if [[ -d $TEMP/$DEVICE ]] && links "$TEMP/$DEVICE/every_op" && links "$TEMP/$DEVICE/libthinker.so"; then
   NATIVE=$TEMP/$DEVICE
 else
-  run_part build "$DENO" run -A --no-check --lock=bench/gpu/deno.lock bench/gpu/native.ts --device "$DEVICE" "$NATIVE"
-  [[ -x $NATIVE/every_op ]] || fail 'there are no kernels to run' 'see what the build said'
+  if run_part build "$DENO" run -A --no-check --lock=bench/gpu/deno.lock bench/gpu/native.ts --device "$DEVICE" "$NATIVE"; then
+    [[ -x $NATIVE/every_op ]] || fail 'there are no kernels to run' 'see what the build said'
+  fi
 fi
 export NATIVE THINKER_LIB=$NATIVE/libthinker.so
 for part in "${parts[@]}"; do run_part "$part" bash bench/gpu/part.sh "$part"; done

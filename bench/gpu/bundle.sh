@@ -21,6 +21,6 @@ native cuda
 THINKER_MARCH=x86-64-v3 native emu
 git ls-files kernels bench/gpu/probe bench/gpu/deno.lock tests/kernels/emu/every_op.cpp | xargs sha256sum >$bundle/sources.sha256
 git describe --always --dirty=+ >$bundle/commit
-tar -C "$staging" -cf - . | xz -T0 -6 >$bundle/bundle.tar.xz
+tar -C "$staging" -cf - . | xz -T0 -3 >$bundle/bundle.tar.xz
 tree=$(git ls-files -z | xargs -0 cat | wc -c)
 printf '%s: %d MB, and the tree has %d MB\n' $bundle/bundle.tar.xz $(($(stat -c %s $bundle/bundle.tar.xz) / 1000000)) $((tree / 1000000))

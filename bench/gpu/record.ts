@@ -32,13 +32,18 @@ export interface Line extends Partial<Measured> {
   readonly skipped?: string;
 }
 
+/** `12.3 µs`, or seconds where there are some. */
+export function formatSeconds(seconds: number): string {
+  return seconds < 1 ? `${(1e6 * seconds).toFixed(1)} µs` : `${seconds.toFixed(2)} s`;
+}
+
 /** A line for people. */
 export function formatLine(line: Line): string {
   const { op, shape, seconds, rate, unit, share, gap, error, skipped } = line;
   const cells = [op.padEnd(32), shape.padEnd(28)];
   if (error !== undefined) cells.push(`ERROR: ${error}`);
   if (skipped !== undefined) cells.push(`skipped: ${skipped}`);
-  if (seconds !== undefined) cells.push(`${(1e6 * seconds).toFixed(1)} µs`.padStart(14));
+  if (seconds !== undefined) cells.push(formatSeconds(seconds).padStart(12));
   if (rate !== undefined) {
     const scaled = unit === "tokens/s" ? [rate, unit] as const : [rate / 1e12, `T${unit}`] as const;
     cells.push(`${scaled[0].toPrecision(3)} ${scaled[1]}`.padStart(16));

@@ -5,7 +5,7 @@
  * @module
  */
 import { readJsonl } from "../../src/run/jsonl.ts";
-import { formatLine, type Line } from "./record.ts";
+import { formatLine, formatSeconds, type Line } from "./record.ts";
 
 /** Any line of the results. */
 interface Row extends Partial<Line> {
@@ -32,7 +32,7 @@ function peersOf(row: Row, rows: readonly Row[]): string {
       error !== undefined || seconds === undefined
         ? `${peer}: ${error}`
         : row.seconds === undefined
-        ? `${peer} ${(1e6 * seconds).toFixed(1)} µs`
+        ? `${peer} ${formatSeconds(seconds)}`
         : `${peer} ${(seconds / row.seconds).toFixed(2)}`
     ).join("; ");
 }

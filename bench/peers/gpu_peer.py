@@ -288,7 +288,7 @@ def main(part, cases, results):
     ours = {
         (row["op"], row["shape"]): row["seconds"]
         for row in rows(results)
-        if row.get("part") == part and "seconds" in row
+        if row.get("part") == part and "op" in row and "seconds" in row
     }
     with open(results, "a", buffering=1) as file:
 
