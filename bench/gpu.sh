@@ -106,8 +106,8 @@ finish() {
   if [[ -n $child ]]; then
     kill -TERM "$child" 2>/dev/null
     wait "$child"
-    record "$running" '"result":"cut off"'
   fi
+  [[ -z $running ]] || record "$running" '"result":"cut off"'
   summarise
   rm -rf "$TEMP"
   printf '\n'
@@ -137,18 +137,19 @@ run_part() {
     [[ $left -ge $seconds ]] || seconds=$left
   fi
   printf '\n== %s, at most %d s\n' "$part" "$seconds"
+  running=$part
   timeout -k 5 "$seconds" "$@" &
-  child=$! running=$part
+  child=$!
   wait "$child"
   status=$?
-  child=''
+  child='' running=''
   case $status in
     0) result=ok ;;
     75) result=skipped ;; # what the part needs is not there; it has said what
     124 | 137) result="stopped after $seconds s" failed=1 ;;
     *) result=FAILED failed=1 ;;
   esac
-  record "$part" "\"result\":\"$result\",\"seconds\":$((SECONDS - start))"
+  record "$part" "\"result\":\"$result\",\"seconds\":$((SECONDS - start)),\"exit\":$status"
   summarise
   return 0
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ModelConfig } from "../../src/model/mod.ts";
+import type { Decoder, ModelConfig } from "../../src/model/mod.ts";
 import { median } from "../harness.ts";
 import { DecodeBench, decodeCost, qwen15b, qwen7b, randomDecoder } from "../models.ts";
 import type { Workbench } from "../workbench.ts";
@@ -49,28 +49,39 @@ export async function decode(
   recorder: Recorder,
   { micro, only }: { micro: boolean; only: string },
 ): Promise<void> {
-  const { device, stream } = bench;
   for (const [config, all] of decodeCases(micro)) {
     const cases = all.filter(({ op }) => op.includes(only));
     if (cases.length === 0) continue;
-    using decoder = randomDecoder(device, stream, config, { train: false });
-    for (const each of cases) {
-      const { batch, context, op, shape } = each;
-      const cost = decodeCost(config, batch, context, { weights: "bf16", cache: "bf16" });
-      // The cost counts the packed weights and the cache; the master weights are allocated already.
-      if (device.allocatedBytes + 1.2 * cost.bytes > 0.9 * device.info.memoryBytes) {
-        recorder.write({ op, shape, skipped: "needs more memory than this GPU has" });
-        continue;
-      }
-      await recorder.measure(each, async (): Promise<Measured> => {
-        using decoding = new DecodeBench(device, stream, decoder, { batch, context });
-        await decoding.round(); // records the graph
-        const times: number[] = [];
-        for (let round = 0; round < (micro ? 1 : 5); round++) times.push(await decoding.round());
-        const seconds = median(times);
-        const bound = Math.max(cost.bytes / gpu.bandwidth, cost.flops / gpu.flops);
-        return { seconds, rate: batch / seconds, unit: "tokens/s", share: bound / seconds };
-      });
+    try {
+      using decoder = randomDecoder(bench.device, bench.stream, config, { train: false });
+      for (const each of cases) await decodeOne(bench, gpu, recorder, decoder, each, micro);
+    } catch (error) {
+      recorder.fail({ op: cases[0].op, shape: "the model" }, error);
     }
   }
+}
+
+async function decodeOne(
+  { device, stream }: Workbench,
+  gpu: Gpu,
+  recorder: Recorder,
+  decoder: Decoder,
+  { op, shape, batch, context }: DecodeCase,
+  micro: boolean,
+): Promise<void> {
+  const precision = { weights: "bf16", cache: "bf16" } as const;
+  const cost = decodeCost(decoder.config, batch, context, precision);
+  // The cost counts the packed weights and the cache; the master weights are allocated already.
+  if (device.allocatedBytes + 1.2 * cost.bytes > 0.9 * device.info.memoryBytes) {
+    return recorder.write({ op, shape, skipped: "needs more memory than this GPU has" });
+  }
+  await recorder.measure({ op, shape }, async (): Promise<Measured> => {
+    using decoding = new DecodeBench(device, stream, decoder, { batch, context });
+    await decoding.round(); // records the graph
+    const times: number[] = [];
+    for (let round = 0; round < (micro ? 1 : 5); round++) times.push(await decoding.round());
+    const seconds = median(times);
+    const bound = Math.max(cost.bytes / gpu.bandwidth, cost.flops / gpu.flops);
+    return { seconds, rate: batch / seconds, unit: "tokens/s", share: bound / seconds };
+  });
 }

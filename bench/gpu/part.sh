@@ -3,7 +3,7 @@
 # $OUT/results.jsonl. Exit code 75: what the part needs is not there.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
-results=$OUT/results.jsonl
+results=$OUT/results.jsonl PART=$1
 
 deno_run() { "$DENO" run -A --no-check --lock=bench/gpu/deno.lock "$@"; }
 measured() { deno_run bench/gpu/main.ts "$1" --device "$DEVICE" ${MICRO:+--micro} --append "$results"; }
@@ -25,7 +25,17 @@ tests() {
     mapfile -t files < <(grep -L 'Deno\.Command\|execPath' tests/kernels/*_test.ts tests/ffi/*_test.ts)
   fi
   THINKER_TEST_BACKENDS=$DEVICE "$DENO" test -A --no-check --lock=bench/gpu/deno.lock --reporter=dot \
-    --filter="/^$DEVICE.*$1/" "${files[@]}" | tee "$TEMP/tests" && grep -q '[1-9][0-9]* passed' "$TEMP/tests"
+    --filter="/^$DEVICE.*$1/" "${files[@]}" | tee "$TEMP/tests" && grep -q '[1-9][0-9]* passed' "$TEMP/tests" && return
+  # Each failed test and what it said.
+  awk -v part="$PART" '
+    /^ FAILURES/ { exit }
+    / => / { name = $0; sub(/ => .*/, "", name) }
+    /^error: / && name != "" {
+      gsub(/[\\"]/, "\\\\&"); gsub(/[\\"]/, "\\\\&", name)
+      printf "{\"part\":\"%s\",\"op\":\"%s\",\"shape\":\"\",\"error\":\"%s\"}\n", part, name, substr($0, 8)
+      name = ""
+    }' "$TEMP/tests" >>"$results"
+  return 1
 }
 # Every op once, under a tool of compute-sanitizer. The emulator's own checks are always on.
 sanitized() {
@@ -39,11 +49,11 @@ sanitized() {
   fi
 }
 
-case $1 in
+case $PART in
   probe) "$NATIVE/probe" | tee -a "$results" ;;
   exact) tests '(bit|on-policy|order|threads|depend)' ;;
-  train | kernels | decode | step) measured "$1" ;;
+  train | kernels | decode | step) measured "$PART" ;;
   test) tests '' ;;
-  peers-kernels | peers-decode) peers "${1#peers-}" ;;
-  memcheck | racecheck) sanitized "$1" ;;
+  peers-kernels | peers-decode) peers "${PART#peers-}" ;;
+  memcheck | racecheck) sanitized "$PART" ;;
 esac

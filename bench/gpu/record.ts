@@ -73,19 +73,22 @@ export class Recorder implements Disposable {
     this.#file?.write(whole);
   }
 
+  /** Keeps what was thrown instead of a result. */
+  fail({ op, shape }: { op: string; shape: string }, error: unknown): void {
+    this.failed++;
+    this.write({ op, shape, error: reason(error) });
+  }
+
   /** Measures a case and keeps what came out. An error is a line too: the next case is still wanted. */
   async measure(
     { op, shape }: { op: string; shape: string },
     body: () => Promise<Measured>,
   ): Promise<void> {
-    let measured: Measured | { error: string };
     try {
-      measured = await body();
+      this.write({ op, shape, ...await body() });
     } catch (error) {
-      this.failed++;
-      measured = { error: reason(error) };
+      this.fail({ op, shape }, error);
     }
-    this.write({ op, shape, ...measured });
   }
 
   /** Closes the file. */
