@@ -24,8 +24,8 @@ LIMIT = 90  # seconds of one peer, compilation included
 SKIPPED = 75  # exit code: nothing could be done here, which is not a failure
 
 
-def uniform(*shape, dtype=None):
-    return torch.empty(shape, device=DEVICE, dtype=dtype or torch.bfloat16).uniform_(-0.05, 0.05)
+def uniform(*shape):
+    return torch.empty(shape, device=DEVICE, dtype=torch.bfloat16).uniform_(-0.05, 0.05)
 
 
 def recorded(call, calls):

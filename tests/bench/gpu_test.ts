@@ -134,7 +134,15 @@ Deno.test("gpu lock: it holds what the run imports, in the project's versions", 
   const files = stdout.trim().split("\n");
   assert(files.length > 10, stdout);
   // Without --frozen Deno would add to the lock what is missing there.
-  const args = ["test", "--no-run", "--no-check", "--cached-only", "--frozen", `--lock=${lock}`, ...files];
+  const args = [
+    "test",
+    "--no-run",
+    "--no-check",
+    "--cached-only",
+    "--frozen",
+    `--lock=${lock}`,
+    ...files,
+  ];
   const { code, stderr } = await run(Deno.execPath(), args);
   assertEquals(code, 0, stderr);
   const [own, whole] = await Promise.all(
