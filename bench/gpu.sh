@@ -34,7 +34,7 @@ second=(peers-kernels peers-decode memcheck racecheck)
 # Seconds after which a part is stopped, and fewer than which it is not worth starting.
 declare -A limit=([build]=600 [probe]=60 [exact]=150 [train]=120 [kernels]=120 [decode]=150 [step]=150 [test]=180
   [peers-kernels]=240 [peers-decode]=240 [memcheck]=120 [racecheck]=120)
-declare -A least=([build]=60 [probe]=15 [exact]=40 [train]=40 [kernels]=30 [decode]=40 [step]=70 [test]=60
+declare -A least=([build]=30 [probe]=15 [exact]=40 [train]=40 [kernels]=30 [decode]=40 [step]=70 [test]=60
   [peers-kernels]=60 [peers-decode]=60 [memcheck]=20 [racecheck]=20)
 
 fail() {
@@ -81,7 +81,7 @@ OUT=${OUT:-bench/results/gpu-${gpu// /-}}
 mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd) && TEMP=$(mktemp -d) || exit 1
 export DEVICE MICRO OUT TEMP NO_COLOR=1
 DENO=${DENO:-deno} PYTHON=${PYTHON:-python3} NATIVE=$TEMP/native
-begin=$SECONDS child='' running=''
+begin=$SECONDS child='' running='' unbuilt=''
 
 # The log outlives a signal to the whole group, so that the summary is in it.
 exec > >(trap '' TERM INT HUP; exec tee -a "$OUT/log") 2>&1
@@ -122,19 +122,19 @@ trap 'exit 130' INT
 
 failed=0
 # run_part PART COMMAND...: the command under the part's limit, or under what is left of the budget. Its
-# status is 1 if there was no time left for it.
+# status is 1 if it was skipped.
 run_part() {
-  local part=$1 seconds=${limit[$1]} start=$SECONDS status result
+  local part=$1 seconds=${limit[$1]} start=$SECONDS status result left why=$unbuilt
   shift
   if [[ -n $budget ]]; then
-    local left=$((60 * budget - (SECONDS - begin) - 5)) # some seconds are the summary's
-    if [[ $left -lt ${least[$part]} ]]; then
-      printf '\n== %s: skipped, %d s of the budget are left and it needs %d\n' "$part" $((left > 0 ? left : 0)) \
-        "${least[$part]}"
-      record "$part" '"result":"skipped","reason":"no time left"'
-      return 1
-    fi
+    left=$((60 * budget - (SECONDS - begin) - 5)) # some seconds are the summary's
+    [[ $left -ge ${least[$part]} ]] || why="$((left > 0 ? left : 0)) s of the budget are left and it needs ${least[$part]}"
     [[ $left -ge $seconds ]] || seconds=$left
+  fi
+  if [[ -n $why ]]; then
+    printf '\n== %s: skipped, %s\n' "$part" "$why"
+    record "$part" "\"result\":\"skipped\",\"reason\":\"$why\""
+    return 1
   fi
   printf '\n== %s, at most %d s\n' "$part" "$seconds"
   running=$part
@@ -178,6 +178,8 @@ if [[ -d $TEMP/$DEVICE ]] && links "$TEMP/$DEVICE/every_op" && links "$TEMP/$DEV
 else
   if run_part build "$DENO" run -A --no-check --lock=bench/gpu/deno.lock bench/gpu/native.ts --device "$DEVICE" "$NATIVE"; then
     [[ -x $NATIVE/every_op ]] || fail 'there are no kernels to run' 'see what the build said'
+  else
+    unbuilt='its kernels are not built'
   fi
 fi
 export NATIVE THINKER_LIB=$NATIVE/libthinker.so

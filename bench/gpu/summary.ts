@@ -70,7 +70,8 @@ export function summarise(rows: readonly Row[]): string {
       lines.push("", `${row.gpu}, driver ${row.driver}, commit ${row.commit}, ${row.date}`);
     } else if (row.result !== undefined && row.op === undefined) {
       const time = row.seconds === undefined ? "" : `${row.seconds} s`.padStart(6);
-      lines.push(`${row.part.padEnd(14)} ${time.padStart(6)}  ${row.result}`);
+      const reason = row.reason === undefined ? "" : `: ${row.reason}`;
+      lines.push(`${row.part.padEnd(14)} ${time.padStart(6)}  ${row.result}${reason}`);
     }
   }
   return lines.join("\n");
