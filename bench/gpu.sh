@@ -71,17 +71,21 @@ else
   IFS=, read -r gpu driver <<<"$found"
   driver=${driver# }
 fi
-# The folder may have been copied into another repository, or have none.
+bundle=bench/gpu/bundle
+# The folder may have been copied into another repository, or have none; then the bundle knows the commit.
 if [[ $(git rev-parse --show-toplevel 2>/dev/null) == "$PWD" ]]; then
   commit=$(git describe --always --dirty=+)
+elif [[ -f $bundle/commit ]]; then
+  commit=$(<$bundle/commit)
+  sha256sum --status -c $bundle/files.sha256 2>/dev/null || commit=${commit%+}+
 else
-  commit=$(cat bench/gpu/bundle/commit 2>/dev/null || echo unknown)
+  commit=unknown
 fi
 OUT=${OUT:-bench/results/gpu-${gpu// /-}}
 mkdir -p "$OUT" && OUT=$(cd "$OUT" && pwd) && TEMP=$(mktemp -d) || exit 1
 export DEVICE MICRO OUT TEMP NO_COLOR=1
 DENO=${DENO:-deno} PYTHON=${PYTHON:-python3} NATIVE=$TEMP/native
-begin=$SECONDS child='' running='' unbuilt=''
+begin=$SECONDS running='' unbuilt=''
 
 # The log outlives a signal to the whole group, so that the summary is in it.
 exec > >(trap '' TERM INT HUP; exec tee -a "$OUT/log") 2>&1
@@ -103,11 +107,14 @@ finish() {
   local status=$?
   [[ $BASHPID == "$$" ]] || exit # a copy of this shell, cut off before it became a part
   trap '' TERM INT HUP
-  if [[ -n $child ]]; then
-    kill -TERM "$child" 2>/dev/null
-    wait "$child"
+  if [[ -n $running ]]; then
+    if [[ $! != "$before" ]]; then # it has been started
+      kill -TERM $! 2>/dev/null
+      wait $!
+      kill -KILL -- -$! 2>/dev/null # what is left of its group
+    fi
+    record "$running" '"result":"cut off"'
   fi
-  [[ -z $running ]] || record "$running" '"result":"cut off"'
   summarise
   rm -rf "$TEMP"
   printf '\n'
@@ -136,13 +143,12 @@ run_part() {
     record "$part" "\"result\":\"skipped\",\"reason\":\"$why\""
     return 1
   fi
+  running=$part before=$!
   printf '\n== %s, at most %d s\n' "$part" "$seconds"
-  running=$part
   timeout -k 5 "$seconds" "$@" &
-  child=$!
-  wait "$child"
+  wait $!
   status=$?
-  child='' running=''
+  running=''
   case $status in
     0) result=ok ;;
     75) result=skipped ;; # what the part needs is not there; it has said what
@@ -164,10 +170,11 @@ unpack() {
   fi
 }
 
-if [[ -f bench/gpu/bundle/bundle.tar.xz ]]; then
-  sha256sum --quiet -c bench/gpu/bundle/sources.sha256 ||
-    fail 'the bundle was made from other sources' 'make it again: bench/gpu/bundle.sh'
-  unpack bench/gpu/bundle/bundle.tar.xz "$TEMP" || fail 'the bundle cannot be unpacked' 'it needs xz, or Python 3'
+if [[ -f $bundle/bundle.tar.xz ]]; then
+  # What was compiled, and the packages.
+  grep -E '  (kernels/|bench/gpu/probe/|bench/gpu/deno.lock|tests/kernels/emu/every_op)' $bundle/files.sha256 |
+    sha256sum --quiet -c || fail 'the bundle was made from other sources' 'make it again: bench/gpu/bundle.sh'
+  unpack $bundle/bundle.tar.xz "$TEMP" || fail 'the bundle cannot be unpacked' 'it needs xz, or Python 3'
   DENO=$TEMP/deno
   export DENO_DIR=$TEMP/deno_dir
 fi

@@ -3,8 +3,8 @@
 # both, and nvcc: bench/gpu/bundle.sh (DENO names another binary than `deno`).
 #
 # bundle.tar.xz holds Deno, the npm packages of the run's own lock (the project's names packages of tests that
-# nobody runs there, 235 MB), and the native side for CUDA and for the emulator. `commit` and `sources.sha256`
-# say what it was made from.
+# nobody runs there, 235 MB), and the native side for CUDA and for the emulator. `commit` and `files.sha256` say
+# what it was made from.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 DENO=${DENO:-deno} bundle=bench/gpu/bundle
@@ -19,7 +19,7 @@ cp "$("$DENO" eval 'console.log(Deno.execPath())')" "$staging/deno"
 native() { "$DENO" run -A --no-check --lock=bench/gpu/deno.lock bench/gpu/native.ts --device "$1" "$staging/$1"; }
 native cuda
 THINKER_MARCH=x86-64-v3 native emu
-git ls-files kernels bench/gpu/probe bench/gpu/deno.lock tests/kernels/emu/every_op.cpp | xargs sha256sum >$bundle/sources.sha256
+git ls-files -z | xargs -0 sha256sum >$bundle/files.sha256
 git describe --always --dirty=+ >$bundle/commit
 tar -C "$staging" -cf - . | xz -T0 -3 >$bundle/bundle.tar.xz
 tree=$(git ls-files -z | xargs -0 cat | wc -c)
