@@ -115,10 +115,13 @@ finish() {
     fi
     record "$running" '"result":"cut off"'
   fi
-  summarise
+  if summarise; then
+    printf '\n'
+    cat "$OUT/summary.txt"
+  else
+    printf '\nno summary could be made of %s\n' "$OUT/results.jsonl"
+  fi
   rm -rf "$TEMP"
-  printf '\n'
-  cat "$OUT/summary.txt" 2>/dev/null
   exec >&- 2>&-
   wait "$logger"
   exit $status
