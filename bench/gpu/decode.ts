@@ -9,7 +9,7 @@ import { DecodeBench, decodeCost, qwen15b, qwen7b, randomDecoder } from "../mode
 import type { Workbench } from "../workbench.ts";
 import type { Gpu } from "./peaks.ts";
 import type { Measured, Peer, Recorder } from "./record.ts";
-import { microModel } from "./shapes.ts";
+import { microShapes } from "./sizes.ts";
 
 /** Sequences that decode together, and the tokens that each has in its cache. */
 interface DecodeCase {
@@ -24,7 +24,9 @@ const contexts = [1024, 4096];
 
 /** What is decoded, by model. transformers is asked for few of them: it takes minutes for the others. */
 export function decodeCases(micro: boolean): [config: ModelConfig, cases: DecodeCase[]][] {
-  const models = micro ? { micro: microModel } : { "Qwen2.5-1.5B": qwen15b, "Qwen2.5-7B": qwen7b };
+  const models = micro
+    ? { micro: microShapes.model }
+    : { "Qwen2.5-1.5B": qwen15b, "Qwen2.5-7B": qwen7b };
   const sizes = micro
     ? [[2, 70]]
     : [1, 64, 256].flatMap((batch) => contexts.map((context) => [batch, context]));
@@ -53,7 +55,7 @@ export async function decode(
     const cases = all.filter(({ op }) => op.includes(only));
     if (cases.length === 0) continue;
     try {
-      using decoder = randomDecoder(bench.device, bench.stream, config, { train: false });
+      using decoder = randomDecoder(bench.stream, config, { train: false });
       for (const each of cases) await decodeOne(bench, gpu, recorder, decoder, each, micro);
     } catch (error) {
       recorder.fail({ op: cases[0].op, shape: "the model" }, error);
@@ -76,7 +78,7 @@ async function decodeOne(
     return recorder.write({ op, shape, skipped: "needs more memory than this GPU has" });
   }
   await recorder.measure({ op, shape }, async (): Promise<Measured> => {
-    using decoding = new DecodeBench(device, stream, decoder, { batch, context });
+    using decoding = new DecodeBench(stream, decoder, { batch, context });
     await decoding.round(); // records the graph
     const times: number[] = [];
     for (let round = 0; round < (micro ? 1 : 5); round++) times.push(await decoding.round());

@@ -20,8 +20,8 @@ import { gpuCases } from "./cases.ts";
 import { decode, decodeCases } from "./decode.ts";
 import { type Gpu, gpuOf } from "./peaks.ts";
 import { type Measured, Recorder } from "./record.ts";
-import { kernelShapes, stepSizes } from "./shapes.ts";
-import { ppoStep } from "./step.ts";
+import { fullShapes, microShapes } from "./sizes.ts";
+import { fullStep, microStep, ppoStep } from "./step.ts";
 import { trainShortly } from "./train.ts";
 
 const schema = z.object({
@@ -38,7 +38,9 @@ async function kernels(
   recorder: Recorder,
   { micro, only }: Options,
 ): Promise<void> {
-  for (const each of gpuCases(kernelShapes(micro)).filter(({ op }) => op.includes(only))) {
+  for (
+    const each of gpuCases(micro ? microShapes : fullShapes).filter(({ op }) => op.includes(only))
+  ) {
     await recorder.measure(each, async (): Promise<Measured> => {
       try {
         const runner = await Runner.prepare(bench, each, micro ? 0 : 0.05);
@@ -63,7 +65,7 @@ async function step(
   recorder: Recorder,
   { micro }: Options,
 ): Promise<void> {
-  const sizes = stepSizes(micro);
+  const sizes = micro ? microStep : fullStep;
   const { seconds, parts, trained, generated } = await ppoStep(bench, sizes);
   // Actor and critic: forward and backward of every token, and the critic's first pass.
   const { flops } = trainingCost(sizes.model, trained.sequences, trained.length);
@@ -85,7 +87,7 @@ async function step(
 /** One line of JSON for each case that a peer can do too. */
 function printCases({ micro }: Options): void {
   const cases = {
-    kernels: gpuCases(kernelShapes(micro)),
+    kernels: gpuCases(micro ? microShapes : fullShapes),
     decode: decodeCases(micro).flatMap(([, cases]) => cases),
   };
   for (const [part, all] of Object.entries(cases)) {

@@ -8,7 +8,8 @@
  */
 import { Command } from "@cliffy/command";
 import { libraryPath } from "../../ffi/mod.ts";
-import { UserError } from "../../src/errors.ts";
+import { UserError } from "../../src/base/mod.ts";
+import { reportFailure } from "../../cli/failure.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const includes = (...dirs: string[]) => dirs.map((dir) => `-I${root}kernels/${dir}`);
@@ -63,9 +64,7 @@ if (import.meta.main) {
       try {
         await buildNative(device === "emu" ? "emu" : "cuda", dir);
       } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        console.error(`error: ${error.message}${error.hint ? `\nhint: ${error.hint}` : ""}`);
-        Deno.exit(1);
+        Deno.exit(reportFailure(error));
       }
     })
     .parse(Deno.args);

@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { reason } from "../../src/errors.ts";
-import { JsonlWriter } from "../../src/run/jsonl.ts";
+import { JsonlWriter, reason } from "../../src/base/mod.ts";
 import { formatShare } from "../report.ts";
 
 /** What was measured of a case. */

@@ -34,18 +34,21 @@ export const fullShapes: GpuShapes = {
   coldBytes: 256e6,
 };
 
+/** As small as the bfloat16 kernels allow. */
+const microModel: ModelConfig = {
+  ...qwen05b,
+  hidden: 64,
+  ffn: 128,
+  layers: 2,
+  heads: 2,
+  kvHeads: 1,
+  vocab: 300,
+  maxPositions: 256,
+};
+
 /** Sizes of no interest, in seconds even on the emulator. */
 export const microShapes: GpuShapes = {
-  model: {
-    ...qwen05b,
-    hidden: 64,
-    ffn: 128,
-    layers: 2,
-    heads: 2,
-    kvHeads: 1,
-    vocab: 300,
-    maxPositions: 256,
-  },
+  model: microModel,
   tokens: 64,
   length: 32,
   lossRows: 16,

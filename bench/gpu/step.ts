@@ -12,6 +12,7 @@ import { PpoTrainer } from "../../src/ppo/mod.ts";
 import { presets } from "../../src/setup/mod.ts";
 import { baseline, Task, TrailingAccuracy } from "../../src/task/mod.ts";
 import { randomDecoder } from "../models.ts";
+import { fullShapes, microShapes } from "./sizes.ts";
 import { fillRandom, type Workbench } from "../workbench.ts";
 
 /** How large the step is. Every episode spends its whole budget: random weights hardly ever stop. */
@@ -24,6 +25,26 @@ export interface StepSizes {
   readonly packTokens: number;
   readonly maxSequences: number;
 }
+
+/** A step at 1.5B that one GPU holds. */
+export const fullStep: StepSizes = {
+  model: fullShapes.model,
+  questions: 16,
+  samples: 16,
+  budget: 1024,
+  packTokens: 16_384,
+  maxSequences: 256,
+};
+
+/** Sizes of no interest, for the emulator. */
+export const microStep: StepSizes = {
+  model: microShapes.model,
+  questions: 2,
+  samples: 2,
+  budget: 6,
+  packTokens: 128,
+  maxSequences: 4,
+};
 
 /** What a step took. */
 export interface StepTimes {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readJsonl } from "../../src/run/jsonl.ts";
+import { readJsonl } from "../../src/base/mod.ts";
 import { formatLine, formatSeconds, type Line } from "./record.ts";
 
 /** Any line of the results. */

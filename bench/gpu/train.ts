@@ -4,11 +4,10 @@
  * @module
  */
 import type { Backend } from "../../ffi/mod.ts";
-import { type TrainConfig, trainConfigSchema } from "../../src/run/config.ts";
-import { presets } from "../../src/run/presets.ts";
-import { train } from "../../src/run/train.ts";
+import { presets, type TrainConfig, trainConfigSchema } from "../../src/setup/mod.ts";
+import { train } from "../../src/train/mod.ts";
 import type { Recorder } from "./record.ts";
-import { microModel } from "./shapes.ts";
+import { microShapes } from "./sizes.ts";
 
 /** The tiny preset with a warm start that is long enough for answers of all kinds. */
 function runConfig(device: Backend, micro: boolean): TrainConfig {
@@ -22,7 +21,7 @@ function runConfig(device: Backend, micro: boolean): TrainConfig {
       ppo,
     });
   }
-  const { hidden, ffn, layers, heads, kvHeads, headDim, maxPositions } = microModel;
+  const { hidden, ffn, layers, heads, kvHeads, headDim, maxPositions } = microShapes.model;
   return trainConfigSchema.parse({
     ...run,
     shape: { hidden, ffn, layers, heads, kvHeads, headDim, maxPositions },
@@ -32,7 +31,7 @@ function runConfig(device: Backend, micro: boolean): TrainConfig {
     evalProblems: 2,
     engine: { maxSequences: 16, cacheTokens: 16 * 256, prefillChunk: 512, stepsPerSync: 4 },
     warmstart: { ...warmstart, steps: 2, batch: 2 },
-    ppo: { ...ppo, prompts: 4, samples: 4, packTokens: 1024 },
+    ppo: { ...ppo, questions: 4, samples: 4, packTokens: 1024 },
   });
 }
 
