@@ -96,7 +96,7 @@ function addTokensCommand() {
       "a model distilled from R1",
       "thinker model add-tokens models/DeepSeek-R1-Distill-Qwen-1.5B",
     )
-    .action(async (_options: Record<string, unknown>, dir: string) => {
+    .action(async (_options: unknown, dir: string) => {
       await withoutNetwork();
       const { tokens, rows } = await addTokens(dir);
       for (const { token, id, added } of tokens) {

@@ -13,7 +13,7 @@ export function modelImportCommand() {
     .description("Make a model folder from a GGUF file (llama.cpp's format).")
     .arguments("<file:string> <dir:string>")
     .example("a quantised Llama", "thinker model import SmolLM2-135M-Instruct.Q4_1.gguf smollm2")
-    .action(async (_options: Record<string, unknown>, file: string, dir: string) => {
+    .action(async (_options: unknown, file: string, dir: string) => {
       await withoutNetwork();
       const { config, formats } = await importGguf(file, dir);
       const stored = Object.entries(formats).map(([format, n]) => `${n} ${format}`).join(", ");

@@ -22,7 +22,7 @@ export interface ModelConfig {
   readonly layers: number;
   /** Number of query heads (H). */
   readonly heads: number;
-  /** Number of key/value heads (G); divides `heads`. */
+  /** Number of key/value heads (Hk); divides `heads`. */
   readonly kvHeads: number;
   /** Width of one head (D); even, because RoPE rotates pairs. */
   readonly headDim: number;
