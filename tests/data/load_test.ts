@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { published } from "../published.ts";
 import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
 import { UserError } from "../../src/base/errors.ts";
 import { loadProblems, problemSchema } from "../../src/data/mod.ts";
@@ -208,19 +209,11 @@ Deno.test("problemSchema: refuses what is no problem", () => {
   }
 });
 
-const shared = new URL("../../../shared/data/", import.meta.url);
-const present = (() => {
-  try {
-    return Deno.statSync(shared).isDirectory;
-  } catch {
-    return false;
-  }
-})();
-if (!present) console.log("skipped: no published data sets beside the project (../shared/data)");
+const sets = published("eval/math500.jsonl");
 
 Deno.test({
   name: "loadProblems: the published data sets",
-  ignore: !present,
+  ignore: sets.ignore,
   fn: async () => {
     const sizes: Record<string, number> = {
       "eval/math500.jsonl": 500,
@@ -231,11 +224,11 @@ Deno.test({
       "train/orz_57k_sample.json": 1785,
     };
     for (const [name, size] of Object.entries(sizes)) {
-      const { problems, skipped } = await loadProblems(new URL(name, shared).pathname);
+      const { problems, skipped } = await loadProblems(published(name).path);
       assertEquals([problems.length, skipped.length], [size, 0], name);
       assertEquals(new Set(problems.map(({ id }) => id)).size, size, name);
     }
-    const { problems } = await loadProblems(new URL("train/orz_57k_sample.json", shared).pathname);
+    const { problems } = await loadProblems(published("train/orz_57k_sample.json").path);
     assertEquals([problems[0].id, problems[0].answer], ["orz_57k_sample/0", "n = 4"]);
   },
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { published } from "../published.ts";
 import { dirname } from "node:path";
 import { loadProblems } from "../../src/data/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
@@ -179,20 +180,19 @@ Deno.test("the table of sources: every benchmark with its size, every checksum w
   }
 });
 
-const shared = new URL("../../../shared/data", import.meta.url).pathname;
-const present = await Deno.stat(shared).then(() => true, () => false);
-if (!present) console.log("skipped: no published data sets beside the project (../shared/data)");
+const sets = published("eval");
 
 Deno.test({
   name: "importSet: the published benchmarks, all of them",
-  ignore: !present,
+  ignore: sets.ignore,
   fn: () =>
     withFolder(async (dir, hub) => {
+      const folder = dirname(sets.path);
       for (const source of dataSources.filter(({ folder }) => folder === "eval")) {
-        const set = await importSet(source, shared, optionsFor(dir, hub));
+        const set = await importSet(source, folder, optionsFor(dir, hub));
         assertEquals(set?.rows, source.rows, source.name);
         const [mine, theirs] = await Promise.all(
-          [set!.path, await findFile(source, shared)].map((path) => loadProblems(path!)),
+          [set!.path, await findFile(source, folder)].map((path) => loadProblems(path!)),
         );
         assertEquals(mine, theirs);
       }

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { published } from "../published.ts";
 import { UserError } from "../../src/base/errors.ts";
 import type { EpisodeSample } from "../../src/train/mod.ts";
 import { readJsonl, readMetrics } from "../../src/base/mod.ts";
@@ -87,24 +88,16 @@ Deno.test("train: settings that cannot work are refused before there is a folder
   }
 });
 
-const published = new URL("../../../shared/data/train/", import.meta.url);
 for (const name of ["gsm8k_train.jsonl", "orz_57k_sample.json"]) {
-  const { pathname } = new URL(name, published);
-  let there = true;
-  try {
-    Deno.statSync(pathname);
-  } catch {
-    there = false;
-    console.log(`rows: ${name} is not on this machine, its test is skipped`);
-  }
+  const { path, ignore } = published(`train/${name}`);
   Deno.test({
     name: `rows: one step on ${name}`,
-    ignore: !there,
+    ignore,
     fn: async () => {
       await using dir = await TempDir.make();
       const run = `${dir.path}/run`;
       const notes: string[] = [];
-      await train(overRows(pathname, { evalProblems: 10 }), {
+      await train(overRows(path, { evalProblems: 10 }), {
         out: run,
         onNote: (text) => notes.push(text),
       });
