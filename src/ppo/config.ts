@@ -24,60 +24,60 @@ export type KlEstimator = typeof klEstimators[number];
 
 /** Hyper-parameters of PPO (Thinker, arXiv 2505.21097; defaults of Open-Reasoner-Zero). */
 export interface PpoConfig {
-  /** Questions per rollout; default 128. */
+  /** Questions per rollout. */
   readonly questions: number;
-  /** Episodes per question; default 64. */
+  /** Episodes per question. */
   readonly samples: number;
-  /** How advantages are estimated; only `gae` (the default) uses a critic. */
+  /** How advantages are estimated; only `gae` uses a critic. */
   readonly estimator: Estimator;
-  /** The policy's learning rate after warm-up; default 1e-6. */
+  /** The policy's learning rate after warm-up. */
   readonly actorLr: number;
-  /** The critic's learning rate after warm-up; default 5e-6. */
+  /** The critic's learning rate after warm-up. */
   readonly criticLr: number;
-  /** Steps over which both learning rates rise linearly, constant afterwards; default 50. */
+  /** Steps over which both learning rates rise linearly, constant afterwards. */
   readonly warmupSteps: number;
-  /** AdamW's decay rates of the two moments; default 0.9 and 0.95. */
+  /** AdamW's decay rates of the two moments. */
   readonly betas: readonly [number, number];
-  /** AdamW's decoupled weight decay, of matrices only; default 0. */
+  /** AdamW's decoupled weight decay, of matrices only. */
   readonly weightDecay: number;
-  /** Gradients are scaled down to this L2 norm over all parameters; default 1. */
+  /** Gradients are scaled down to this L2 norm over all parameters. */
   readonly gradNorm: number;
-  /** The probability ratio is clipped to [1 - clipLow, 1 + clipHigh]; default 0.2. */
+  /** The probability ratio is clipped to [1 - clipLow, 1 + clipHigh]. */
   readonly clipLow: number;
-  /** The upper bound of the same clip, apart as in DAPO (arXiv 2503.14476); default 0.2. */
+  /** The upper bound of the same clip, apart as in DAPO (arXiv 2503.14476). */
   readonly clipHigh: number;
   /** How far a value may move from the one at rollout time before the critic's loss is clipped. */
   readonly valueClip: number;
-  /** Discount per token, 0 to 1; default 1. */
+  /** Discount per token. */
   readonly gamma: number;
-  /** GAE's trade of bias for variance, 0 to 1; default 1: returns without bootstrapping. */
+  /** GAE's trade of bias for variance; 1: returns without bootstrapping. */
   readonly lambda: number;
   /**
-   * Factor by which the next stage's value flows back over a stage border; 0 (the default) makes
-   * every stage its own credit-assignment unit.
+   * Factor by which the next stage's value flows back over a stage border; 0 makes every
+   * stage its own credit-assignment unit.
    */
   readonly stageDiscount: number;
-  /** Weight of the entropy bonus; default 0. */
+  /** Weight of the entropy bonus. */
   readonly entropyCoefficient: number;
-  /** Weight of the KL to the policy before PPO, default 0; above 0 a frozen copy of it is kept. */
+  /** Weight of the KL to the policy before PPO; above 0 a frozen copy of it is kept. */
   readonly klCoefficient: number;
   /**
    * Schulman's estimators of that KL per token, with d = log π - log π_reference: k1 = d, k2 = d² / 2,
-   * k3 (the default) = exp(-d) - 1 + d.
+   * k3 = exp(-d) - 1 + d.
    */
   readonly klEstimator: KlEstimator;
   /**
    * Cap of truncated importance weights, which correct for log-probs that differ between rollout and
-   * training; null (the default): none. The built-in kernels need none: their gap is 0.
+   * training; null: none. The built-in kernels need none: their gap is 0.
    */
   readonly importanceCap: number | null;
-  /** Sampling temperature, which the loss applies too; default 1. */
+  /** Sampling temperature, which the loss applies too. */
   readonly temperature: number;
-  /** Critic updates per rollout: so many mini-batches, each trained on once; default 12. */
+  /** Critic updates per rollout: so many mini-batches, each trained on once. */
   readonly criticMiniBatches: number;
-  /** Policy updates per rollout; default 1, which keeps them on-policy. */
+  /** Policy updates per rollout; 1 keeps them on-policy. */
   readonly actorMiniBatches: number;
-  /** Most tokens that go through a model at a time: it bounds activation memory; default 16384. */
+  /** Most tokens that go through a model at a time: it bounds activation memory. */
   readonly packTokens: number;
 }
 

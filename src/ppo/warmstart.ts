@@ -19,7 +19,7 @@ export interface WarmstartConfig {
   readonly batch: number;
   /** Peak learning rate: reached linearly over a twentieth of the steps, then a cosine to a tenth. */
   readonly lr: number;
-  /** How often scripted turns are right, 0 to 1, by stage. */
+  /** How often scripted turns are right, by stage. */
   readonly skill: Readonly<Record<string, number>>;
 }
 

@@ -36,48 +36,58 @@ export type Offload = typeof offloads[number];
 export interface TrainConfig {
   /** The preset that the rest started from. */
   readonly preset: PresetName;
-  /** Name of the task: `thinker` (default, four stages), `baseline` (the plain question), or one of your own. */
+  /**
+   * Name of the task: `thinker` (four stages), `thinker-fast` (the first of them alone), `baseline` (the
+   * plain question), or one of your own.
+   */
   readonly task: string;
   /** The task's own settings; what is left out has the task's default. */
   readonly taskSettings: Readonly<Record<string, unknown>>;
-  /** Seed of everything random; default 1. */
+  /** Seed of everything random. */
   readonly seed: number;
   /**
-   * Where to compute: `cpu`, `cuda` (`cuda:1` is the second GPU), or `auto` (default), the GPU where there
-   * is one. `emu`, an emulated GPU, is for tests.
+   * Where to compute: `cpu`, `cuda` (`cuda:1` is the second GPU), or `auto`, the GPU where there is
+   * one. `emu`, an emulated GPU, is for tests.
    */
   readonly device: DeviceChoice;
   /**
-   * The repository on the hub that `model` is to be downloaded from; null (default): the run needs no
-   * model from elsewhere.
+   * The repository on the hub that `model` is to be downloaded from; null: the run needs no model
+   * from elsewhere.
    */
   readonly repository: string | null;
   /**
-   * A model folder to start from; null (default): a small model made here and warm-started, where there
+   * A model folder to start from; null: a small model made here and warm-started, where there
    * is no `repository`.
    */
   readonly model: string | null;
-  /** Shape of the model made here: widths in floats per token, lengths in tokens. */
+  /** Shape of the model made here. */
   readonly shape: {
+    /** Width of the residual stream. */
     readonly hidden: number;
+    /** Width inside the feed-forward part. */
     readonly ffn: number;
+    /** Decoder layers. */
     readonly layers: number;
+    /** Query heads. */
     readonly heads: number;
+    /** Key/value heads; `heads` is a multiple of it. */
     readonly kvHeads: number;
+    /** Width of a head. */
     readonly headDim: number;
+    /** Longest sequence in tokens. */
     readonly maxPositions: number;
   };
-  /** A file of problems; null (default): generated arithmetic, for a model made here only. */
+  /** A file of problems; null: generated arithmetic, for a model made here only. */
   readonly data: string | null;
-  /** Wording of the stages: `tiny` (default), `default` (the task's own), or a file. */
+  /** Wording of the stages: `tiny`, `default` (the task's own), or a file. */
   readonly prompts: string;
-  /** Most action tokens of each stage, by name; default: the task's own. */
+  /** Most action tokens of each stage, by stage; one that is left out has the task's own. */
   readonly budgets: Readonly<Record<string, number>>;
   /** Tokens; problems whose first prompt is longer are left out and counted. */
   readonly promptLimit: number;
   /** PPO steps. */
   readonly steps: number;
-  /** Stop once so many action tokens went through the policy loss; null (default): no such limit. */
+  /** Stop once so many action tokens went through the policy loss; null: no such limit. */
   readonly tokens: number | null;
   /** Steps from one evaluation to the next. */
   readonly evalEvery: number;
@@ -85,16 +95,13 @@ export interface TrainConfig {
   readonly saveEvery: number;
   /** Held-out problems of an evaluation. */
   readonly evalProblems: number;
-  /** Dialogues of each step that go into episodes.jsonl; default 4. */
+  /** Dialogues of each step that go into episodes.jsonl. */
   readonly keepEpisodes: number;
-  /**
-   * Keep only each layer's input for the backward pass and compute the rest anew: less memory;
-   * default false.
-   */
+  /** Keep only each layer's input for the backward pass and compute the rest anew: less memory. */
   readonly recompute: boolean;
   /**
    * What the matrix products read, in rollouts and in training alike: `f32`, or `bf16`, half the memory
-   * traffic; null (the default): f32 on a CPU, bf16 on a GPU. The optimizer works on float32 either way.
+   * traffic; null: f32 on a CPU, bf16 on a GPU. The optimizer works on float32 either way.
    */
   readonly weightDtype: Precision | null;
   /**
@@ -102,21 +109,25 @@ export interface TrainConfig {
    * refuses others.
    */
   readonly parallel: {
-    /** GPUs, each with its share of the questions; default 1. */
+    /** GPUs, each with its share of the questions. */
     readonly ranks: number;
     /**
-     * What each rank holds a part of only: nothing (default), the optimizer's float32 weights and moments,
+     * What each rank holds a part of only: nothing, the optimizer's float32 weights and moments,
      * or the gradients too (stages 0, 1 and 2 of ZeRO, arXiv 1910.02054).
      */
     readonly shard: Sharding;
-    /** Whether float32 weights and moments lie in host memory (`optimizer`); default `none`. */
+    /** Whether float32 weights and moments lie in host memory (`optimizer`). */
     readonly offload: Offload;
   };
-  /** The rollout engine's memory and pace; meanings and defaults as in `EngineOptions`. */
+  /** The rollout engine's memory and pace. */
   readonly engine: {
+    /** Sequences that decode at the same time. */
     readonly maxSequences: number;
+    /** Tokens of the KV cache, over all sequences. */
     readonly cacheTokens: number;
+    /** Most prompt tokens read in one step. */
     readonly prefillChunk: number;
+    /** Decode steps between two looks at the results. */
     readonly stepsPerSync: number;
   };
   /** Supervised training before PPO, of a model made here. */

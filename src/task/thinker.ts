@@ -12,9 +12,9 @@ import type { Mode, Next, RewardContext, Segment, StageSpec, TaskSpec } from "./
 
 /** Settings of the Thinker task. */
 export interface ThinkerSettings {
-  /** Weight of the log-probability term in the summary's reward; default 1e-3. 0 leaves correctness alone. */
+  /** Weight of the log-probability term in the summary's reward; 0 leaves correctness alone. */
   readonly summaryCoefficient: number;
-  /** Whether that term is the sum (the default) or the mean of the tokens' log-probabilities. */
+  /** Whether that term is the sum or the mean of the tokens' log-probabilities. */
   readonly summaryReduce: "sum" | "mean";
 }
 
