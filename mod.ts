@@ -40,6 +40,7 @@ export {
   type HostArray,
   openDevice,
   type Precision,
+  precisions,
   type Storage,
   type Stream,
   type Tensor,
@@ -115,8 +116,27 @@ export {
   Tokenizer,
   type YarnScaling,
 } from "./src/model/mod.ts";
-export { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from "./src/ppo/mod.ts";
+export {
+  type Estimator,
+  estimators,
+  type KlEstimator,
+  klEstimators,
+  type PpoConfig,
+  ppoSchema,
+  type WarmstartConfig,
+  warmstartSchema,
+} from "./src/ppo/mod.ts";
 export * from "./src/task/mod.ts";
 export { tinyPrompts } from "./src/tiny/mod.ts";
-export { type PresetName, presets, type TrainConfig, trainConfigSchema } from "./src/setup/mod.ts";
+export {
+  type Offload,
+  offloads,
+  type PresetName,
+  presetNames,
+  presets,
+  type Sharding,
+  shardings,
+  type TrainConfig,
+  trainConfigSchema,
+} from "./src/setup/mod.ts";
 export { type ReportRow, train, type TrainOptions, type TrainResults } from "./src/train/mod.ts";
