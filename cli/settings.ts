@@ -56,8 +56,7 @@ function parsed(value: string): unknown {
 }
 
 function readConfig(file: string): Record<string, unknown> {
-  const hint =
-    "it must be a JSON object; see src/setup/config.ts, or config.json of any run folder";
+  const hint = "it must be a JSON object; see docs/config.md, or config.json of any run folder";
   const content = readJson(file, hint);
   if (!isObject(content)) throw new UserError(`${file} is not a JSON object`, { hint });
   return content;

@@ -1,33 +1,20 @@
 import { assertEquals } from "@std/assert";
 import { dirname, join, normalize } from "node:path";
 
-/**
- * Who may import whom, floor by floor: a room may enter the rooms of its own row, always by their `mod.ts`.
- * ARCHITECTURE.md shows this table.
- */
-const table: Readonly<Record<string, string>> = {
-  base: "",
-  report: "",
-  ffi: "base",
-  grade: "base",
-  hub: "base",
-  model: "base ffi",
-  task: "base grade",
-  data: "base grade",
-  engine: "base ffi model",
-  datasets: "base data hub",
-  tiny: "base data model task",
-  rollout: "base engine grade model task",
-  ppo: "base data engine ffi grade model rollout task",
-  setup: "base engine ffi model ppo task tiny",
-  eval: "base data engine ffi grade model report rollout setup task",
-  train: "base data engine ffi grade model ppo report rollout setup task tiny",
-};
+const root = join(import.meta.dirname!, "..");
+
+/** Who may import whom, floor by floor: the rooms of ARCHITECTURE.md, each with those that it enters. */
+const table: Readonly<Record<string, string>> = Object.fromEntries(
+  Array.from(
+    Deno.readTextFileSync(join(root, "ARCHITECTURE.md"))
+      .matchAll(/^\| `(\w+)` *\|[^|]*\| ([\w –]*?) *\|$/gm),
+    ([, room, enters]) => [room, enters === "–" ? "" : enters],
+  ),
+);
 
 /** Doors beside `mod.ts`: programs that `deno task` runs for every start must not load a whole room. */
 const sideDoors = ["ffi/cache.ts"];
 
-const root = join(import.meta.dirname!, "..");
 const roomOf = (path: string) => {
   const [first, second, ...rest] = path.split("/");
   return first === "src" && rest.length > 0 ? second : first;

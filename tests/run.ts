@@ -16,7 +16,7 @@ import { join, relative, resolve, sep } from "node:path";
 const NATIVE = ["ffi", "kernels", "model", "engine", "ppo", "e2e", "cli"];
 
 /** Where examples stand, besides those marked `ignore` because they need a trained model. */
-const DOCUMENTED = ["mod.ts", "src", "ffi", "README.md", "ARCHITECTURE.md"];
+const DOCUMENTED = ["mod.ts", "src", "ffi", "README.md", "ARCHITECTURE.md", "docs"];
 
 /** Test files that share one child process. */
 interface Group {

@@ -1,9 +1,6 @@
 /**
- * Data: where problems come from. Files in JSONL or in the JSON layouts of Open-Reasoner-Zero
- * ({@linkcode loadProblems}), and arithmetic generated on the spot with worked solutions
- * ({@linkcode trainProblem}, {@linkcode heldOut}) for training a very small model without a download.
- *
- * Everything random comes from a seeded {@linkcode Random}, whose state fits in a checkpoint.
+ * Problems from files: JSONL, the JSON layouts of Open-Reasoner-Zero and other published ones, parquet
+ * ({@linkcode loadProblems}). Sums that are made on the spot are the toy's.
  *
  * @module
  */
