@@ -12,7 +12,7 @@
 import { exists, UserError } from "../src/base/mod.ts";
 import { cacheDir } from "./cache.ts";
 import { runProgram } from "./child.ts";
-import { cpuSources, cudaSources, driverSources, emuSources, type SourceFile } from "./sources.ts";
+import { type SourceFile, sources } from "./sources.ts";
 
 /**
  * Backends that this build knows how to compile. `emu` is a test instrument: the CUDA kernels on an
@@ -47,25 +47,24 @@ export async function libraryPath(backend: Backend, options: BuildOptions = {}):
 }
 
 /** What can be built: a backend, or the library that tells whether there is a driver. */
-type Target = Backend | "driver";
+type Target = keyof typeof sources;
 
 /** The path of a library in the cache, built first if it is not there. */
 async function builtLibrary(backend: Target, options: BuildOptions): Promise<string> {
-  const [sources, toolchain] = await {
-    cpu: async () => [cpuSources, await cpuToolchain()] as const,
-    cuda: async () => [cudaSources, await cudaToolchain()] as const,
-    emu: async () => [emuSources, await emuToolchain()] as const,
-    driver: async () => [driverSources, await driverToolchain()] as const,
-  }[backend]();
-  const key = await hash([
-    backend,
-    toolchain.identity,
-    ...sources.flatMap((s) => [s.name, s.text]),
-  ]);
+  const toolchain = await toolchains[backend]();
+  const texts = sources[backend].flatMap((s) => [s.name, s.text]);
+  const key = await hash([backend, toolchain.identity, ...texts]);
   const path = `${cacheDir()}/${key}/libthinker_${backend}.so`;
-  if (!await exists(path)) await buildLocked(path, backend, sources, toolchain, options);
+  if (!await exists(path)) await buildLocked(path, backend, toolchain, options);
   return path;
 }
+
+const toolchains: Readonly<Record<Target, () => Promise<Toolchain>>> = {
+  cpu: cpuToolchain,
+  cuda: cudaToolchain,
+  emu: emuToolchain,
+  driver: driverToolchain,
+};
 
 function cpuToolchain(): Promise<Toolchain> {
   const link = ["-shared", "-fopenmp"];
@@ -164,7 +163,6 @@ async function cudaToolchain(): Promise<Toolchain> {
 async function buildLocked(
   path: string,
   backend: Target,
-  sources: readonly SourceFile[],
   toolchain: Toolchain,
   options: BuildOptions,
 ): Promise<void> {
@@ -178,7 +176,7 @@ async function buildLocked(
   );
   const temporary = await Deno.makeTempDir({ dir, prefix: "build-" });
   try {
-    const log = await build(temporary, backend, sources, toolchain);
+    const log = await build(temporary, backend, toolchain);
     if (toolchain.log) await Deno.writeTextFile(`${path}.log`, log);
     await Deno.rename(`${temporary}/library.so`, path);
   } finally {
@@ -189,11 +187,11 @@ async function buildLocked(
 async function build(
   dir: string,
   backend: Target,
-  sources: readonly SourceFile[],
   toolchain: Toolchain,
 ): Promise<string> {
-  for (const source of sources) await Deno.writeTextFile(`${dir}/${source.name}`, source.text);
-  const units = sources.filter((s) => /\.(cpp|cu)$/.test(s.name)).map((s) => s.name);
+  const files: readonly SourceFile[] = sources[backend];
+  for (const { name, text } of files) await Deno.writeTextFile(`${dir}/${name}`, text);
+  const units = files.map(({ name }) => name).filter((name) => /\.(cpp|cu)$/.test(name));
   const objects = units.map((name) => `${dir}/${name}.o`);
   const queue = units.keys(), said: string[] = [];
   let failed = false;

@@ -10,7 +10,7 @@
 import { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 import { Library, NativeError, type Symbols } from "./library.ts";
 import { Allocation, Arena, leaks } from "./memory.ts";
-import { LOST } from "./symbols.ts";
+import { tkStatus } from "./generated/symbols.ts";
 import { type DType, type Precision, type Tensor, tensorBytes } from "./tensor.ts";
 import { type Call, describeCall, summary, Trail } from "./trail.ts";
 
@@ -118,7 +118,7 @@ export class Device implements Disposable {
   check(op: string, status: number, args: object = {}): void {
     if (status === 0) return;
     const message = `${describeCall(op, args)}: ${this.library.lastError()}`;
-    if (status !== LOST || this.info?.sync) throw new NativeError(message);
+    if (status !== tkStatus.lost || this.info?.sync) throw new NativeError(message);
     throw new NativeError(`${message}; ${this.trail}`, {
       hint: "with THINKER_CUDA_SYNC=1 in the environment the kernel that fails is named",
     });

@@ -5,7 +5,7 @@
  */
 
 import { reason, UserError } from "../src/base/mod.ts";
-import { ABI_VERSION, symbols } from "./symbols.ts";
+import { ABI_VERSION, symbols } from "./generated/symbols.ts";
 
 /** The typed functions of the ABI. */
 export type Symbols = Deno.DynamicLibrary<typeof symbols>["symbols"];

@@ -10,6 +10,7 @@ export { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 export { type ProgramResult, runProgram } from "./child.ts";
 export { backendOf, type DeviceChoice, hasDriver, isDeviceChoice, openDevice } from "./choose.ts";
 export * from "./device.ts";
+export { tkStat as stat } from "./generated/symbols.ts";
 export { Library, NativeError } from "./library.ts";
 export { Allocation, Arena } from "./memory.ts";
 export {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { tkDtype } from "./generated/symbols.ts";
+
 /** Element types of device tensors; "u8" is raw bytes (packed weights, workspaces). */
 export type DType = "f32" | "bf16" | "i32" | "u8";
 
@@ -23,7 +25,7 @@ export function tensorBytes(dtype: DType, shape: readonly number[]): number {
 /** The ABI's number of a dtype (enum tk_dtype). */
 export function dtypeCode(dtype: DType): number {
   if (dtype === "u8") throw new Error("raw bytes have no ABI dtype");
-  return { f32: 0, bf16: 1, i32: 2 }[dtype];
+  return tkDtype[dtype];
 }
 
 /** Memory that tensors point into; closing it invalidates them all. */

@@ -6,6 +6,7 @@
  */
 
 import type { Stream } from "../device.ts";
+import { tkStat } from "../generated/symbols.ts";
 import { dtypeCode, expectTensor, type Tensor } from "../tensor.ts";
 import type { PackedWeight } from "./linear.ts";
 
@@ -18,21 +19,6 @@ export interface LmHead {
   /** Raw bytes. */
   readonly workspace: Tensor;
 }
-
-/** Slots of the statistics that losses accumulate (enum tk_stat). */
-export const stat = {
-  loss: 0,
-  policy: 1,
-  entropy: 2,
-  kl: 3,
-  klRef: 4,
-  clipped: 5,
-  weight: 6,
-  gapMax: 7,
-  value: 8,
-  valueClipped: 9,
-  count: 16,
-} as const;
 
 function expectHead(op: string, { h, w, workspace }: LmHead): number {
   expectTensor(op, "h", h, h.dtype, [-1, w.K]);
@@ -167,7 +153,7 @@ export function decodeAdvance(
 
 /** Outputs that both policy losses share. */
 export interface HeadGradients {
-  /** `(stat.count)`, accumulated. */
+  /** `(tkStat.count)`, accumulated. */
   readonly stats: Tensor;
   /** `(T)`, overwritten. */
   readonly logprobs: Tensor;
@@ -179,7 +165,7 @@ export interface HeadGradients {
 
 function expectGradients(op: string, args: LmHead & HeadGradients): number {
   const T = expectHead(op, args);
-  expectTensor(op, "stats", args.stats, "f32", [stat.count]);
+  expectTensor(op, "stats", args.stats, "f32", [tkStat.count]);
   expectTensor(op, "logprobs", args.logprobs, "f32", [T]);
   expectTensor(op, "dh", args.dh, args.h.dtype, args.h.shape);
   expectTensor(op, "dw", args.dw, "f32", [args.w.N, args.w.K]);

@@ -5,8 +5,8 @@
  */
 
 import type { Stream } from "../device.ts";
+import { tkStat } from "../generated/symbols.ts";
 import { expectTensor, type Tensor } from "../tensor.ts";
-import { stat } from "./head.ts";
 
 /**
  * Clipped value loss `sum w 0.5 max((v - R)^2, (clip(v, old - c, old + c) - R)^2)`. Overwrites
@@ -32,7 +32,7 @@ export function valueLoss(
   expectTensor("value_loss", "oldValues", oldValues, "f32", [T]);
   expectTensor("value_loss", "returns", returns, "f32", [T]);
   expectTensor("value_loss", "tokenWeights", tokenWeights, "f32", [T]);
-  expectTensor("value_loss", "stats", stats, "f32", [stat.count]);
+  expectTensor("value_loss", "stats", stats, "f32", [tkStat.count]);
   const { device } = stream;
   const status = device.symbols.tk_value_loss(
     stream.handle,

@@ -29,7 +29,10 @@ extern "C" {
 #endif
 
 #define TK_API __attribute__((visibility("default")))
-#define TK_ABI_VERSION 3
+// Marks what waits for a stream: callers run it beside their main thread.
+#define TK_WAITS TK_API
+// A hash of all other code of this file, written by `deno task generate`.
+#define TK_ABI_VERSION 1041093569
 
 enum tk_status { TK_OK = 0, TK_ERROR = 1, TK_LOST = 2 };
 enum tk_dtype { TK_F32 = 0, TK_BF16 = 1, TK_I32 = 2 };
@@ -54,11 +57,11 @@ TK_API int32_t tk_memory_free(uint64_t device, uint64_t address);
 TK_API int32_t tk_stream_create(uint64_t device, void* stream_out);
 TK_API int32_t tk_stream_destroy(uint64_t stream);
 // Blocks until everything enqueued so far has run; reports the first execution error.
-TK_API int32_t tk_stream_sync(uint64_t stream);
+TK_WAITS int32_t tk_stream_sync(uint64_t stream);
 // The host buffer is consumed before the call returns.
 TK_API int32_t tk_upload(uint64_t stream, uint64_t dst, const void* src, uint64_t bytes);
 // Waits for the stream, then copies: the host buffer is complete when the call returns.
-TK_API int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes);
+TK_WAITS int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes);
 TK_API int32_t tk_copy(uint64_t stream, uint64_t dst, uint64_t src, uint64_t bytes);
 // Writes the 32-bit pattern `count` times.
 TK_API int32_t tk_fill(uint64_t stream, uint64_t dst, uint32_t pattern, uint64_t count);
@@ -132,7 +135,6 @@ TK_API int32_t tk_rope_kv_write(uint64_t stream, uint64_t qkv, uint64_t position
                                 uint64_t k_cache, uint64_t v_cache, uint64_t block_tables, uint64_t row_seq,
                                 int32_t T, int32_t H, int32_t Hk, int32_t D, int32_t P, int32_t block,
                                 int32_t max_blocks, int32_t dtype);
-// Bytes of k_cache (and of v_cache) per block of one layer: block * Hk * D * sizeof(dtype).
 // Copies blocks inside one layer's cache: pairs(n, 2) int32 = (source, destination).
 TK_API int32_t tk_kv_copy_blocks(uint64_t stream, uint64_t k_cache, uint64_t v_cache, uint64_t pairs,
                                  int32_t n, int32_t Hk, int32_t D, int32_t block, int32_t dtype);

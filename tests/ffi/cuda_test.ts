@@ -1,7 +1,7 @@
 /** The CUDA library builds, loads on a machine without a driver, and says so. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { libraryPath } from "../../ffi/mod.ts";
-import { ABI_VERSION } from "../../ffi/symbols.ts";
+import { ABI_VERSION } from "../../ffi/generated/symbols.ts";
 
 function hasNvcc(): boolean {
   try {

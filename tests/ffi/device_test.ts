@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, Library, libraryPath, NativeError, rmsnormForward } from "../../ffi/mod.ts";
-import { ABI_VERSION, symbols } from "../../ffi/symbols.ts";
+import { ABI_VERSION, symbols } from "../../ffi/generated/symbols.ts";
 import { UserError } from "../../src/base/errors.ts";
 import { Lab, testBackends } from "../native.ts";
 

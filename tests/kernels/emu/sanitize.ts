@@ -5,11 +5,11 @@
  *
  * @module
  */
-import { emuSources } from "../../../ffi/sources.ts";
+import { sources } from "../../../ffi/sources.ts";
 import { compile, link, type Mode, runProgram } from "./programs.ts";
 
 const kernels = new URL("../../../kernels/cuda/", import.meta.url).pathname;
-const units = emuSources.filter(({ name }) => name.endsWith(".cu")).map(({ name }) =>
+const units = sources.emu.filter(({ name }) => name.endsWith(".cu")).map(({ name }) =>
   `${kernels}${name}`
 );
 units.push(`${import.meta.dirname}/every_op.cpp`);
