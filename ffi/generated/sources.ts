@@ -68,6 +68,7 @@ import emuLaunchH from "../../kernels/emu/launch.h" with { type: "text" };
 import emuPtxEmuH from "../../kernels/emu/ptx_emu.h" with { type: "text" };
 import emuStreamH from "../../kernels/emu/stream.h" with { type: "text" };
 import emuTypesH from "../../kernels/emu/types.h" with { type: "text" };
+import includeAbiH from "../../kernels/include/abi.h" with { type: "text" };
 import includeThinkerH from "../../kernels/include/thinker.h" with { type: "text" };
 
 /** The files of kernels/cpu/. */
@@ -156,5 +157,6 @@ export const emu = [
 
 /** The files of kernels/include/. */
 export const include = [
+  { name: "abi.h", text: includeAbiH },
   { name: "thinker.h", text: includeThinkerH },
 ];

@@ -14,8 +14,6 @@
 namespace tk {
 
 namespace {
-std::mutex last_error_mutex;
-std::string last_error;
 constexpr size_t kAlignment = 64;
 
 // Physical memory, or the part of it that this process's container may use.
@@ -30,11 +28,6 @@ double memory_bytes() {
   return bytes;
 }
 }  // namespace
-
-void set_last_error(const std::string& message) {
-  const std::lock_guard<std::mutex> lock(last_error_mutex);
-  last_error = message;
-}
 
 Stream::Stream(Device& device) : device_(device), worker_([this] { run(device_.threads); }) {
   device_.streams.push_back(this);
@@ -149,15 +142,6 @@ struct Event {
   std::chrono::steady_clock::time_point time;
 };
 
-void write_u64(void* out, uint64_t value) {
-  require(out != nullptr, "the out buffer is null");
-  std::memcpy(out, &value, sizeof value);
-}
-template <class T>
-uint64_t handle(T* object) {
-  return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(object));
-}
-
 }  // namespace
 }  // namespace tk
 
@@ -167,12 +151,7 @@ extern "C" {
 
 int32_t tk_abi_version(void) { return TK_ABI_VERSION; }
 
-int32_t tk_last_error(void* buffer, int32_t capacity) {
-  if (!buffer || capacity < 1) return 1;
-  const std::lock_guard<std::mutex> lock(last_error_mutex);
-  std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity), "%s", last_error.c_str());
-  return 0;
-}
+int32_t tk_last_error(void* buffer, int32_t capacity) { return copy_last_error(buffer, capacity); }
 
 int32_t tk_device_open(int32_t index, int32_t threads, void* device_out) {
   return guarded([&] {

@@ -11,13 +11,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <stdexcept>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "thinker.h"
+#include "abi.h"
 
 namespace tk {
 
@@ -67,32 +65,6 @@ class Stream {
   std::thread worker_;
 };
 
-void set_last_error(const std::string& message);
-
-// Runs the body of an ABI function: exceptions become status 1 and the last error.
-template <class F>
-int32_t guarded(F&& body) {
-  try {
-    body();
-    return 0;
-  } catch (const std::exception& e) {
-    set_last_error(e.what());
-  } catch (...) {
-    set_last_error("unknown native error");
-  }
-  return 1;
-}
-
-inline void require(bool ok, const char* message) {
-  if (!ok) throw std::invalid_argument(message);
-}
-
-template <class T>
-T* pointer(uint64_t address) {
-  return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
-}
-inline float* f32(uint64_t address) { return pointer<float>(address); }
-inline int32_t* i32(uint64_t address) { return pointer<int32_t>(address); }
 inline Stream& stream_of(uint64_t handle) {
   require(handle != 0, "stream handle is 0");
   return *pointer<Stream>(handle);
@@ -115,8 +87,6 @@ template <class F>
 int32_t launch(uint64_t stream, F&& op) {
   return launch(stream, TK_F32, std::forward<F>(op));
 }
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Scratch memory of the calling thread, grown on demand and kept: 64-byte aligned, uninitialised.
 // Slots are separate buffers, so that an op and a helper that it calls never share one.

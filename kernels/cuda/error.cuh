@@ -8,12 +8,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "abi.h"
+
 namespace tk {
 
-// The first error that ended the GPU's context. All contexts of the process count as one.
-struct ContextLost : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+// Whether an error has ended the GPU's context. All contexts of the process count as one.
 inline std::atomic<bool> context_lost{false};
 
 // Whether every kernel is waited for: THINKER_CUDA_SYNC=1.
@@ -52,7 +51,7 @@ inline void require_context() {
   const std::string message = kernel + "CUDA: " + cudaGetErrorString(status);
   if (!ends_context(status)) throw std::runtime_error(message);
   if (context_lost.exchange(true)) require_context();
-  throw ContextLost(message + "; the GPU context is lost");
+  throw DeviceLost(message + "; the GPU context is lost");
 }
 
 inline void check(cudaError_t status) {

@@ -111,6 +111,4 @@ void with_flag(bool flag, F&& body) {
 // Whether rows of C elements at these addresses (or'ed together) are whole, aligned packs.
 inline bool whole_packs(int32_t C, uint64_t addresses) { return C % kPack == 0 && addresses % 16 == 0; }
 
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace tk

@@ -6,27 +6,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <mutex>
+#include <utility>
 
 namespace tk {
 
 namespace {
 
-std::mutex last_error_mutex;
-std::string last_error;
-
-template <class T>
-uint64_t handle(T* object) {
-  return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(object));
-}
 // A handle that the CUDA runtime itself gave out.
 template <class H>
 H native(uint64_t handle) {
   return reinterpret_cast<H>(static_cast<uintptr_t>(handle));
-}
-void write_u64(void* out, uint64_t value) {
-  require(out != nullptr, "the out buffer is null");
-  std::memcpy(out, &value, sizeof value);
 }
 
 [[noreturn]] void no_device(const std::string& reason) { throw std::runtime_error("no CUDA device: " + reason); }
@@ -59,11 +48,6 @@ __global__ void fill_kernel(uint32_t* dst, uint32_t pattern, uint64_t count) {
 }
 
 }  // namespace
-
-void set_last_error(const std::string& message) {
-  const std::lock_guard<std::mutex> lock(last_error_mutex);
-  last_error = message;
-}
 
 Staging::Staging() {
   check(cudaMallocHost(reinterpret_cast<void**>(&memory_), 2 * kHalf));
@@ -141,12 +125,7 @@ extern "C" {
 
 int32_t tk_abi_version(void) { return TK_ABI_VERSION; }
 
-int32_t tk_last_error(void* buffer, int32_t capacity) {
-  if (!buffer || capacity < 1) return 1;
-  const std::lock_guard<std::mutex> lock(last_error_mutex);
-  std::snprintf(static_cast<char*>(buffer), static_cast<size_t>(capacity), "%s", last_error.c_str());
-  return 0;
-}
+int32_t tk_last_error(void* buffer, int32_t capacity) { return copy_last_error(buffer, capacity); }
 
 int32_t tk_device_open(int32_t index, int32_t, void* device_out) {
   return guarded([&] {

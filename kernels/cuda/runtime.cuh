@@ -2,15 +2,11 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <exception>
-#include <stdexcept>
-#include <string>
-#include <utility>
 #include <vector>
 
+#include "abi.h"
 #include "fault.cuh"
 #include "gpu.cuh"
-#include "thinker.h"
 
 namespace tk {
 
@@ -20,36 +16,6 @@ constexpr int kKvTile = 64;
 // Reductions over a whole buffer use this many blocks on every GPU: the number of partial sums, and so
 // the bits of the result, do not depend on the chip.
 constexpr int kReduceBlocks = 1024;
-
-void set_last_error(const std::string& message);
-
-// Runs the body of an ABI function: exceptions become a status and the last error.
-template <class F>
-int32_t guarded(F&& body) {
-  try {
-    body();
-    return TK_OK;
-  } catch (const ContextLost& e) {
-    set_last_error(e.what());
-    return TK_LOST;
-  } catch (const std::exception& e) {
-    set_last_error(e.what());
-  } catch (...) {
-    set_last_error("unknown native error");
-  }
-  return TK_ERROR;
-}
-
-inline void require(bool ok, const char* message) {
-  if (!ok) throw std::invalid_argument(message);
-}
-
-template <class T>
-T* pointer(uint64_t address) {
-  return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
-}
-inline float* f32(uint64_t address) { return pointer<float>(address); }
-inline int32_t* i32(uint64_t address) { return pointer<int32_t>(address); }
 
 struct Device {
   int index;
