@@ -1,18 +1,33 @@
 // Written by `deno task generate`. Do not edit.
 
+import cpuAdamwCpp from "../../kernels/cpu/adamw.cpp" with { type: "text" };
 import cpuAttendH from "../../kernels/cpu/attend.h" with { type: "text" };
-import cpuAttentionCpp from "../../kernels/cpu/attention.cpp" with { type: "text" };
+import cpuAttentionH from "../../kernels/cpu/attention.h" with { type: "text" };
+import cpuAttentionBackwardCpp from "../../kernels/cpu/attention_backward.cpp" with { type: "text" };
+import cpuAttentionForwardCpp from "../../kernels/cpu/attention_forward.cpp" with { type: "text" };
+import cpuAttentionPagedCpp from "../../kernels/cpu/attention_paged.cpp" with { type: "text" };
+import cpuDecodeCpp from "../../kernels/cpu/decode.cpp" with { type: "text" };
+import cpuEmbeddingCpp from "../../kernels/cpu/embedding.cpp" with { type: "text" };
 import cpuGemmCpp from "../../kernels/cpu/gemm.cpp" with { type: "text" };
 import cpuGemmH from "../../kernels/cpu/gemm.h" with { type: "text" };
 import cpuHeadCpp from "../../kernels/cpu/head.cpp" with { type: "text" };
+import cpuHeadH from "../../kernels/cpu/head.h" with { type: "text" };
+import cpuHeadLossCpp from "../../kernels/cpu/head_loss.cpp" with { type: "text" };
+import cpuKvCacheCpp from "../../kernels/cpu/kv_cache.cpp" with { type: "text" };
 import cpuLanesH from "../../kernels/cpu/lanes.h" with { type: "text" };
-import cpuLayersCpp from "../../kernels/cpu/layers.cpp" with { type: "text" };
 import cpuLinearCpp from "../../kernels/cpu/linear.cpp" with { type: "text" };
 import cpuLossesCpp from "../../kernels/cpu/losses.cpp" with { type: "text" };
-import cpuOptimizerCpp from "../../kernels/cpu/optimizer.cpp" with { type: "text" };
+import cpuNormH from "../../kernels/cpu/norm.h" with { type: "text" };
+import cpuPartitionH from "../../kernels/cpu/partition.h" with { type: "text" };
+import cpuQkNormCpp from "../../kernels/cpu/qk_norm.cpp" with { type: "text" };
+import cpuRmsnormCpp from "../../kernels/cpu/rmsnorm.cpp" with { type: "text" };
+import cpuRopeCpp from "../../kernels/cpu/rope.cpp" with { type: "text" };
+import cpuRowsCpp from "../../kernels/cpu/rows.cpp" with { type: "text" };
 import cpuRuntimeCpp from "../../kernels/cpu/runtime.cpp" with { type: "text" };
 import cpuRuntimeH from "../../kernels/cpu/runtime.h" with { type: "text" };
+import cpuSampleCpp from "../../kernels/cpu/sample.cpp" with { type: "text" };
 import cpuSimdH from "../../kernels/cpu/simd.h" with { type: "text" };
+import cpuSwigluCpp from "../../kernels/cpu/swiglu.cpp" with { type: "text" };
 import cudaAdamwCu from "../../kernels/cuda/adamw.cu" with { type: "text" };
 import cudaAttentionCu from "../../kernels/cuda/attention.cu" with { type: "text" };
 import cudaAttentionCuh from "../../kernels/cuda/attention.cuh" with { type: "text" };
@@ -33,6 +48,7 @@ import cudaHeadCuh from "../../kernels/cuda/head.cuh" with { type: "text" };
 import cudaHeadLossCu from "../../kernels/cuda/head_loss.cu" with { type: "text" };
 import cudaHeadLossCuh from "../../kernels/cuda/head_loss.cuh" with { type: "text" };
 import cudaHeadTileCuh from "../../kernels/cuda/head_tile.cuh" with { type: "text" };
+import cudaKvCacheCu from "../../kernels/cuda/kv_cache.cu" with { type: "text" };
 import cudaLinearCu from "../../kernels/cuda/linear.cu" with { type: "text" };
 import cudaLinearCuh from "../../kernels/cuda/linear.cuh" with { type: "text" };
 import cudaLinearWeightGradCu from "../../kernels/cuda/linear_weight_grad.cu" with { type: "text" };
@@ -73,19 +89,34 @@ import includeThinkerH from "../../kernels/include/thinker.h" with { type: "text
 
 /** The files of kernels/cpu/. */
 export const cpu = [
+  { name: "adamw.cpp", text: cpuAdamwCpp },
   { name: "attend.h", text: cpuAttendH },
-  { name: "attention.cpp", text: cpuAttentionCpp },
+  { name: "attention.h", text: cpuAttentionH },
+  { name: "attention_backward.cpp", text: cpuAttentionBackwardCpp },
+  { name: "attention_forward.cpp", text: cpuAttentionForwardCpp },
+  { name: "attention_paged.cpp", text: cpuAttentionPagedCpp },
+  { name: "decode.cpp", text: cpuDecodeCpp },
+  { name: "embedding.cpp", text: cpuEmbeddingCpp },
   { name: "gemm.cpp", text: cpuGemmCpp },
   { name: "gemm.h", text: cpuGemmH },
   { name: "head.cpp", text: cpuHeadCpp },
+  { name: "head.h", text: cpuHeadH },
+  { name: "head_loss.cpp", text: cpuHeadLossCpp },
+  { name: "kv_cache.cpp", text: cpuKvCacheCpp },
   { name: "lanes.h", text: cpuLanesH },
-  { name: "layers.cpp", text: cpuLayersCpp },
   { name: "linear.cpp", text: cpuLinearCpp },
   { name: "losses.cpp", text: cpuLossesCpp },
-  { name: "optimizer.cpp", text: cpuOptimizerCpp },
+  { name: "norm.h", text: cpuNormH },
+  { name: "partition.h", text: cpuPartitionH },
+  { name: "qk_norm.cpp", text: cpuQkNormCpp },
+  { name: "rmsnorm.cpp", text: cpuRmsnormCpp },
+  { name: "rope.cpp", text: cpuRopeCpp },
+  { name: "rows.cpp", text: cpuRowsCpp },
   { name: "runtime.cpp", text: cpuRuntimeCpp },
   { name: "runtime.h", text: cpuRuntimeH },
+  { name: "sample.cpp", text: cpuSampleCpp },
   { name: "simd.h", text: cpuSimdH },
+  { name: "swiglu.cpp", text: cpuSwigluCpp },
 ];
 
 /** The files of kernels/cuda/. */
@@ -110,6 +141,7 @@ export const cuda = [
   { name: "head_loss.cu", text: cudaHeadLossCu },
   { name: "head_loss.cuh", text: cudaHeadLossCuh },
   { name: "head_tile.cuh", text: cudaHeadTileCuh },
+  { name: "kv_cache.cu", text: cudaKvCacheCu },
   { name: "linear.cu", text: cudaLinearCu },
   { name: "linear.cuh", text: cudaLinearCuh },
   { name: "linear_weight_grad.cu", text: cudaLinearWeightGradCu },

@@ -1,14 +1,17 @@
 // attend.h: the online softmax over tiles of keys, which training, prefill and decode share.
+//
+// Keys are visited in tiles of 16 in order: a running maximum, a running sum, and an output that is rescaled
+// when the maximum moves. Every path calls attend_tile on the same tiles, so a query's output has the same bits
+// on all of them.
 #pragma once
 #include <algorithm>
 #include <limits>
 
-#include "simd.h"
+#include "attention.h"
 
 namespace tk {
 
-constexpr int kTile = kLanes;    // keys per step of the online softmax
-constexpr int kQueries = 8;      // queries that share the loads of a tile; divides kTile
+constexpr int kQueries = 8;  // queries that share the loads of a tile; divides kTile
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 
 // One query row on its way through the key tiles.
@@ -107,6 +110,17 @@ template <bool Fetch, int R = kQueries>
 void attend(int rows, Query* query, const int* valid, const Tile& tile, int64_t v_stride, int D, float scale) {
   if (rows == R) return attend_tile<R, Fetch>(query, valid, tile, v_stride, D, scale);
   if constexpr (R > 1) attend<Fetch, R - 1>(rows, query, valid, tile, v_stride, D, scale);
+}
+
+// Rows of x (n, stride) as tiles (ceil(n / 16), D, 16), missing lanes zero.
+inline void transpose_tiles(float* tiles, const float* x, int64_t stride, int64_t n, int D) {
+  const int64_t whole = n / kTile * kTile;
+  for (int64_t j = 0; j < whole; j += kTile)
+    for (int d = 0; d < D; d += kTile) transpose16(tiles + j * D + d * kTile, kTile, x + j * stride + d, stride);
+  for (int64_t j = whole; j < ceil_div(n, kTile) * kTile; ++j) {
+    float* out = tiles + whole * D + j % kTile;
+    for (int d = 0; d < D; ++d) out[d * kTile] = j < n ? x[j * stride + d] : 0.0f;
+  }
 }
 
 inline void start(Query& query, const float* q, float* o, int D) {

@@ -4,6 +4,9 @@
 
 namespace tk {
 
+// Columns that one thread works on when an op is split over columns: whole cache lines.
+constexpr int64_t kColumnBlock = 64;
+
 // Sixteen elements, or the n that are left at the end of a row. Missing lanes load as zero.
 struct WholeVector {
   f32x16 load(const float* p) const { return f32x16::load(p); }

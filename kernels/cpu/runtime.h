@@ -111,5 +111,8 @@ class ThreadScratch {
 
 // Below this many floating-point operations a parallel region costs more than it saves.
 constexpr double kSerialFlops = 1e5;
+inline double elements(int64_t rows, int64_t columns) {
+  return static_cast<double>(rows) * static_cast<double>(columns);
+}
 
 }  // namespace tk

@@ -1,4 +1,4 @@
-// optimizer.cpp: gradient norm and AdamW over flat float32 buffers, each one pass over memory.
+// adamw.cpp: gradient norm and AdamW over flat float32 buffers, each one pass over memory.
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -1,0 +1,33 @@
+// decode.cpp: the bookkeeping between two decode steps.
+#include <algorithm>
+#include <string>
+
+#include "runtime.h"
+
+using namespace tk;
+
+extern "C" {
+
+int32_t tk_decode_advance(uint64_t stream, uint64_t tokens, uint64_t positions, uint64_t remaining, uint64_t out_tokens,
+                          uint64_t out_logprobs, uint64_t out_count, uint64_t sampled, uint64_t sampled_logprobs,
+                          uint64_t stop_ids, int32_t stops, int32_t B, int32_t capacity) {
+  return launch(stream, [=] {
+    const int32_t* stop = i32(stop_ids);
+    for (int64_t b = 0; b < B; ++b) {
+      int32_t& position = i32(positions)[b];
+      if (position < 0) continue;
+      const int32_t token = i32(sampled)[b];
+      if (i32(out_count)[b] >= capacity)
+        throw std::out_of_range("row " + std::to_string(b) + " has no room for more than " + std::to_string(capacity) +
+                                " tokens");
+      const int64_t at = b * capacity + i32(out_count)[b]++;
+      i32(out_tokens)[at] = token;
+      f32(out_logprobs)[at] = f32(sampled_logprobs)[b];
+      i32(tokens)[b] = token;
+      ++position;
+      if (--i32(remaining)[b] <= 0 || std::find(stop, stop + stops, token) != stop + stops) position = -1;
+    }
+  });
+}
+
+}  // extern "C"
