@@ -97,9 +97,8 @@ function logprobs(rows: number, sizes: Sizes): Case {
     ...cost(rows, sizes),
     setup(bench) {
       const next = head(bench, rows, sizes), targets = bench.randomInts(rows, sizes.model.vocab);
-      const logprobs = bench.alloc("f32", rows), entropy = bench.alloc("f32", rows);
-      return () =>
-        lmHeadLogprobs(bench.stream, { ...next(), logprobs, entropy, targets, temperature: 1 });
+      const logprobs = bench.alloc("f32", rows);
+      return () => lmHeadLogprobs(bench.stream, { ...next(), logprobs, targets, temperature: 1 });
     },
   });
 }

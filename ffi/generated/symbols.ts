@@ -3,7 +3,7 @@
 const i32 = "i32", u32 = "u32", u64 = "u64", f32 = "f32", buffer = "buffer";
 
 /** The version that a library must report: a hash of the code of thinker.h. */
-export const ABI_VERSION = 1041093569;
+export const ABI_VERSION = 269828844;
 
 /** Values of an enum of thinker.h, which says what they mean. */
 export const tkStatus = {
@@ -81,7 +81,7 @@ export const symbols = {
   tk_gather_rows: { parameters: [u64, u64, u64, u64, i32, i32, i32], result: i32 },
   tk_scatter_add_rows: { parameters: [u64, u64, u64, u64, i32, i32, i32], result: i32 },
   tk_cast: { parameters: [u64, u64, u64, i32, i32, i32], result: i32 },
-  tk_lm_head_logprobs: { parameters: [u64, u64, u64, u64, u64, u64, f32, i32, i32, i32, u64, u64, i32, i32], result: i32 },
+  tk_lm_head_logprobs: { parameters: [u64, u64, u64, u64, u64, f32, i32, i32, i32, u64, u64, i32, i32], result: i32 },
   tk_lm_head_sample: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, u64, u64, i32, i32], result: i32 },
   tk_decode_advance: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32], result: i32 },
   tk_cross_entropy_loss: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, u64, u64, i32, i32], result: i32 },

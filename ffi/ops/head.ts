@@ -26,21 +26,19 @@ function expectHead(op: string, { h, w, workspace }: LmHead): number {
   return h.shape[0];
 }
 
-/** `logprobs(T)` of the targets under softmax(logits / temperature), and the entropies `(T)`. */
+/** `logprobs(T)` of the targets under softmax(logits / temperature). */
 export function lmHeadLogprobs(
   stream: Stream,
-  args: LmHead & { logprobs: Tensor; entropy?: Tensor; targets: Tensor; temperature: number },
+  args: LmHead & { logprobs: Tensor; targets: Tensor; temperature: number },
 ): void {
-  const { logprobs, entropy, targets, temperature, h, w, workspace } = args;
+  const { logprobs, targets, temperature, h, w, workspace } = args;
   const T = expectHead("lm_head_logprobs", args);
   expectTensor("lm_head_logprobs", "targets", targets, "i32", [T]);
   expectTensor("lm_head_logprobs", "logprobs", logprobs, "f32", [T]);
-  if (entropy) expectTensor("lm_head_logprobs", "entropy", entropy, "f32", [T]);
   const { device } = stream;
   const status = device.symbols.tk_lm_head_logprobs(
     stream.handle,
     logprobs.address,
-    entropy?.address ?? 0n,
     h.address,
     w.data.address,
     targets.address,

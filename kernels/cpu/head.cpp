@@ -5,8 +5,8 @@ using namespace tk;
 
 extern "C" {
 
-int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t entropy, uint64_t h, uint64_t packed,
-                            uint64_t targets, float inv_temperature, int32_t T, int32_t C, int32_t V, uint64_t workspace,
+int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t h, uint64_t packed, uint64_t targets,
+                            float inv_temperature, int32_t T, int32_t C, int32_t V, uint64_t workspace,
                             uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
   return guarded([&] {
     check_head(C, V, workspace_bytes, dtype, w_dtype);
@@ -17,9 +17,7 @@ int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t entropy
         for_rows(rows, V, [&](int64_t r) {
           float* z = head.logits + r * V;
           scale_row(z, V, inv_temperature);
-          const Partition p = partition_of(z, V);
-          f32(logprobs)[t + r] = z[i32(targets)[t + r]] - p.lse();
-          if (entropy) f32(entropy)[t + r] = p.entropy();
+          f32(logprobs)[t + r] = z[i32(targets)[t + r]] - partition_of(z, V).lse();
         });
       });
     });

@@ -1,4 +1,4 @@
-// head.cu: log-probs and entropies of given tokens under an LM head.
+// head.cu: log-probs of given tokens under an LM head.
 //
 // FLOPs 2 T C V; bytes 2 V C for the weights once a launch, 12 for each row and vocabulary tile. The logits
 // stay in registers. Bound: the tensor cores from some 300 rows on, the weights' way through memory below.
@@ -25,21 +25,19 @@ __global__ void __launch_bounds__(kRowThreads) check_targets_kernel(const int32_
 
 // One warp a row: merges its partial sums.
 __global__ void __launch_bounds__(kRowThreads)
-    score_rows(float* logprobs, float* entropy, const Partial* partials, int tiles, const float* target_logits,
-               const int32_t* targets, int rows, int V) {
+    score_rows(float* logprobs, const Partial* partials, int tiles, const float* target_logits, const int32_t* targets,
+               int rows, int V) {
   const int row = static_cast<int>(blockIdx.x) * (kRowThreads / 32) + static_cast<int>(threadIdx.x) / 32;
   if (row >= rows) return;
   const Partial total = merge_tiles(partials + static_cast<int64_t>(row) * tiles, tiles);
   if (threadIdx.x % 32 != 0) return;
   const bool known = targets[row] >= 0 && targets[row] < V;
   logprobs[row] = known ? target_logits[row] - log_sum(total) : NAN;
-  if (entropy) entropy[row] = entropy_of(total);
 }
 
 // One block a row of float32 logits.
 __global__ void __launch_bounds__(kRowThreads)
-    score_rows_f32(float* logprobs, float* entropy, const float* logits, const int32_t* targets, int V,
-                   float inv_temperature) {
+    score_rows_f32(float* logprobs, const float* logits, const int32_t* targets, int V, float inv_temperature) {
   GPU_DYN_SMEM(shared);
   Partial* tiles = reinterpret_cast<Partial*>(shared);
   const int row = static_cast<int>(blockIdx.x);
@@ -50,7 +48,6 @@ __global__ void __launch_bounds__(kRowThreads)
   if (threadIdx.x != 0) return;
   const bool known = targets[row] >= 0 && targets[row] < V;
   logprobs[row] = known ? __fmul_rn(z[targets[row]], inv_temperature) - log_sum(total) : NAN;
-  if (entropy) entropy[row] = entropy_of(total);
 }
 
 }  // namespace
@@ -78,9 +75,9 @@ void check_targets(Stream& stream, const int32_t* targets, int T, int V) {
 
 using namespace tk;
 
-extern "C" int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t entropy, uint64_t h, uint64_t packed,
-                                       uint64_t targets, float inv_temperature, int32_t T, int32_t C, int32_t V,
-                                       uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
+extern "C" int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t h, uint64_t packed, uint64_t targets,
+                                       float inv_temperature, int32_t T, int32_t C, int32_t V, uint64_t workspace,
+                                       uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
   return launch(stream, [&](Stream& s) {
     const Head head = make_head(h, packed, T, C, V, workspace_bytes, dtype, w_dtype);
     if (T == 0) return;
@@ -91,19 +88,18 @@ extern "C" int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint6
     float* target_logits = head.is_f32 ? nullptr : s.scratch.get<float>(static_cast<size_t>(chunk));
     for (int t = 0; t < T; t += chunk) {
       const int rows = std::min(chunk, T - t);
-      float* entropies = entropy ? f32(entropy) + t : nullptr;
       if (head.is_f32) {
         head.logits_f32(s.queue, f32(workspace), t, rows);
         launch_tile("score_rows_f32", score_rows_f32, rows, kRowThreads, partial_bytes(V), s.queue,
-                    f32(logprobs) + t, entropies, static_cast<const float*>(f32(workspace)),
+                    f32(logprobs) + t, static_cast<const float*>(f32(workspace)),
                     static_cast<const int32_t*>(i32(targets) + t), V, inv_temperature);
         continue;
       }
       Partial* partials = pointer<Partial>(workspace);
       launch_head(s.queue, head.product(t, rows, 0, V, {inv_temperature, nullptr}),
                   ScoreTile{partials, i32(targets) + t, target_logits});
-      LAUNCH(score_rows, static_cast<unsigned>((rows + 7) / 8), kRowThreads, 0, s.queue, f32(logprobs) + t, entropies,
-             partials, tiles, target_logits, i32(targets) + t, rows, V);
+      LAUNCH(score_rows, static_cast<unsigned>((rows + 7) / 8), kRowThreads, 0, s.queue, f32(logprobs) + t, partials,
+             tiles, target_logits, i32(targets) + t, rows, V);
     }
   });
 }

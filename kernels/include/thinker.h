@@ -32,7 +32,7 @@ extern "C" {
 // Marks what waits for a stream: callers run it beside their main thread.
 #define TK_WAITS TK_API
 // A hash of all other code of this file, written by `deno task generate`.
-#define TK_ABI_VERSION 1041093569
+#define TK_ABI_VERSION 269828844
 
 enum tk_status { TK_OK = 0, TK_ERROR = 1, TK_LOST = 2 };
 enum tk_dtype { TK_F32 = 0, TK_BF16 = 1, TK_I32 = 2 };
@@ -166,10 +166,10 @@ TK_API int32_t tk_cast(uint64_t stream, uint64_t dst, uint64_t src, int32_t n, i
 
 // ---- LM head: the (T, V) logits never exist; tiles live in the workspace ---------------------------
 
-// log p(target) under softmax(h w^T * inv_temperature), and its entropy. entropy optional.
-TK_API int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t entropy, uint64_t h, uint64_t packed,
-                                   uint64_t targets, float inv_temperature, int32_t T, int32_t C, int32_t V,
-                                   uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype);
+// log p(target) under softmax(h w^T * inv_temperature).
+TK_API int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t h, uint64_t packed, uint64_t targets,
+                                   float inv_temperature, int32_t T, int32_t C, int32_t V, uint64_t workspace,
+                                   uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype);
 // Samples one token a row. sampling(B, 3) float32 = temperature (0: greedy), top_p, top_k (0: all).
 // The random number depends on (seed, sequence id, position) alone: Philox4x32-10. sequence_ids(B, 2)
 // int32 = low and high word. The log-prob is that of the distribution the token was drawn from

@@ -79,15 +79,12 @@ export function logSoftmax64(z: Float64Array): Float64Array {
   return z.map((x) => x - lse);
 }
 
-/** log-probs of the targets and entropies `(T)`. */
+/** log-probs of the targets `(T)`. */
 export function logprobs64(head: HostHead, targets: ArrayLike<number>, temperature: number) {
-  const logprobs = new Float64Array(head.T), entropy = new Float64Array(head.T);
-  for (let t = 0; t < head.T; t++) {
-    const logp = logSoftmax64(logits64(head, t, temperature));
-    logprobs[t] = logp[targets[t]];
-    entropy[t] = -logp.reduce((sum, x) => sum + Math.exp(x) * x, 0);
-  }
-  return { logprobs, entropy };
+  return Float64Array.from(
+    { length: head.T },
+    (_, t) => logSoftmax64(logits64(head, t, temperature))[targets[t]],
+  );
 }
 
 /**

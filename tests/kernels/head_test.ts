@@ -33,12 +33,10 @@ async function logprobsOf(
   options: { rows?: number; threads?: number } = {},
 ) {
   using lab = await Lab.open({ backend, ...options });
-  const [logprobs, bare, entropy] = [lab.out([head.T]), lab.out([head.T]), lab.out([head.T])];
+  const logprobs = lab.out([head.T]);
   const args = { ...putHead(lab, head, options.rows), targets: lab.put(targets), temperature };
-  lmHeadLogprobs(lab.stream, { ...args, logprobs, entropy });
-  lmHeadLogprobs(lab.stream, { ...args, logprobs: bare });
-  assertSameBits(await lab.f32(bare), await lab.f32(logprobs), "logprobs without entropy");
-  return { logprobs: await lab.f32(logprobs), entropy: await lab.f32(entropy) };
+  lmHeadLogprobs(lab.stream, { ...args, logprobs });
+  return await lab.f32(logprobs);
 }
 
 for (const V of [1, 5, 33, 513, 1100]) {
@@ -50,8 +48,7 @@ for (const V of [1, 5, 33, 513, 1100]) {
         for (const temperature of [1, 0.7]) {
           const expected = logprobs64(head, targets, temperature);
           const all = await logprobsOf(backend, head, targets, temperature);
-          assertClose(all.logprobs, expected.logprobs, logprobError(dtype, 24), "logprobs");
-          assertClose(all.entropy, expected.entropy, 5e-6, "entropy");
+          assertClose(all, expected, logprobError(dtype, 24), "logprobs");
           const variants = [[37, 1, 1], [37, 5, 3], [37, 40, 1], [1, 1, 2], [9, 4, 2]];
           for (const [T, rows, threads] of variants) {
             const some = { ...head, h: head.h.slice(0, T * head.C), T };
@@ -60,8 +57,7 @@ for (const V of [1, 5, 33, 513, 1100]) {
               threads,
             });
             const what = `T = ${T}, workspace of ${rows} rows, ${threads} threads`;
-            assertSameBits(actual.logprobs, all.logprobs.slice(0, T), `logprobs, ${what}`);
-            assertSameBits(actual.entropy, all.entropy.slice(0, T), `entropy, ${what}`);
+            assertSameBits(actual, all.slice(0, T), `logprobs, ${what}`);
           }
         }
       });
@@ -76,8 +72,7 @@ testPrecisions(
       const head = randomHead(rand, [20, 8, 700], 100, dtype), targets = rand.ints(20, 0, 700);
       const expected = logprobs64(head, targets, 1),
         actual = await logprobsOf(backend, head, targets, 1);
-      assertClose(actual.logprobs, expected.logprobs, logprobError(dtype, 8), "logprobs");
-      assertClose(actual.entropy.map((x) => x + 300), expected.entropy.map((x) => x + 300), 1e-6);
+      assertClose(actual, expected, logprobError(dtype, 8), "logprobs");
     });
   },
 );
@@ -216,7 +211,7 @@ for (const shape of [[1, 3, 5], [37, 24, 33], [300, 16, 40], [19, 24, 1100], [5,
         }
         for (const [, options, withOptional] of objectives) {
           const settings = { ...plain, ...options };
-          const { logprobs } = logprobs64(head, targets, settings.temperature);
+          const logprobs = logprobs64(head, targets, settings.temperature);
           const rows = ppoRows(rand, logprobs, withOptional);
           const loss = ppo64(rows, settings);
           const actual = await lossOf(backend, head, targets, { rows, options: settings }, start);
@@ -236,7 +231,7 @@ for (const [name, options, withOptional] of sloped) {
       await seeded(async (rand) => {
         const head = randomHead(rand, [12, 3, 7]), { T, C, V } = head, targets = rand.ints(T, 0, V);
         const settings = { ...plain, ...options };
-        const { logprobs } = logprobs64(head, targets, settings.temperature);
+        const logprobs = logprobs64(head, targets, settings.temperature);
         const rows = ppoRows(rand, logprobs, withOptional);
         const total = (h: ArrayLike<number>, w: ArrayLike<number>) =>
           headLoss64({ ...head, h, w }, targets, settings.temperature, ppo64(rows, settings))
@@ -263,7 +258,7 @@ for (const [name, options, withOptional] of sloped) {
 testPrecisions("ppo_loss: every bit is the same on 1, 2 and 3 threads", async (backend, dtype) => {
   await seeded(async (rand) => {
     const head = randomHead(rand, [70, 40, 600], 2, dtype), targets = rand.ints(70, 0, 600);
-    const rows = ppoRows(rand, logprobs64(head, targets, 1).logprobs, true);
+    const rows = ppoRows(rand, logprobs64(head, targets, 1), true);
     const start = { stats: new Float32Array(stat.count), dw: new Float32Array(600 * 40) };
     const loss = { rows, options: { ...plain, klCoefficient: 0.1, entropyCoefficient: 0.1 } };
     const expected = await lossOf(backend, head, targets, loss, start, { threads: 2, rows: 33 });

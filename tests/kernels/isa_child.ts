@@ -97,11 +97,10 @@ for (const dtype of ["f32", "bf16"] as const) {
     positions: lab.put(rand.ints(T, 0, 1000)),
     seed: 1234567890123456789n,
   });
-  const [logprobs, entropy] = [lab.out([T]), lab.out([T])];
+  const logprobs = lab.out([T]);
   lmHeadLogprobs(stream, {
     ...putHead(lab, head, T, dtype),
     logprobs,
-    entropy,
     targets: tokens,
     temperature: 0.7,
   });
@@ -126,7 +125,7 @@ for (const dtype of ["f32", "bf16"] as const) {
       klEstimator: 3,
     },
   });
-  const named = { tokens, sampled, logprobs, entropy, ppo_stats: stats, ppo_dh: dh, ppo_dw: dw };
+  const named = { tokens, sampled, logprobs, ppo_stats: stats, ppo_dh: dh, ppo_dw: dw };
   await print(Object.fromEntries(Object.entries(named).map(([k, v]) => [`${k}_${dtype}`, v])));
 }
 

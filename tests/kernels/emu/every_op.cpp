@@ -114,7 +114,7 @@ void head(int32_t t) {
   const uint64_t w = packed(V, C, t), h = activations(T * C, t), targets = ints(T, V), logprobs = zeros(T);
   const uint64_t bytes = 1 << 20, workspace = memory(bytes), dh = activations(T * C, t), dw = zeros(V * C);
   const uint64_t weights = floats(T, 0.0f, 1.0f), stats = zeros(TK_STAT_COUNT), tokens = zeros(T);
-  RUN(tk_lm_head_logprobs(stream, logprobs, zeros(T), h, w, targets, 1.0f, T, C, V, workspace, bytes, t, t));
+  RUN(tk_lm_head_logprobs(stream, logprobs, h, w, targets, 1.0f, T, C, V, workspace, bytes, t, t));
   for (const std::vector<float>& row : {std::vector<float>{1.0f, 1.0f, 0.0f}, std::vector<float>{0.7f, 0.9f, 20.0f}}) {
     std::vector<float> sampling;
     for (int i = 0; i < T; ++i) sampling.insert(sampling.end(), row.begin(), row.end());
