@@ -13,7 +13,7 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** What each library is made of. The emulator compiles CUDA's files; a driver's is only asked whether there is one. */
+/** The files of each library. The emulator compiles CUDA's, `driver` tells whether NVIDIA's driver is there. */
 export const sources = {
   cpu: [...include, ...cpu],
   cuda: [...include, ...cuda],
