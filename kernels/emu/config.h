@@ -96,7 +96,8 @@ struct Config {
     }
     workers = value("WORKERS") ? std::atoi(value("WORKERS")) : 0;
     if (workers < 1) workers = static_cast<int>(std::thread::hardware_concurrency());
-    if (kSanitized || workers < 1) workers = 1;
+    // Both keep lists of memory for the length of a launch, without a lock.
+    if (kSanitized || interblock || workers < 1) workers = 1;
   }
 
  private:
