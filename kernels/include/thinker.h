@@ -20,7 +20,7 @@
 //
 // Exactness contract: the bits of an output row depend on the row's inputs and on the reduction
 // length only, never on the number of rows, on the thread count or on which of two ops (training or
-// decode) computed it. See ARCHITECTURE.md, "Numerics".
+// decode) computed it. See docs/numerics.md.
 #pragma once
 #include <stdint.h>
 
