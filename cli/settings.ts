@@ -21,21 +21,24 @@ export function layConfig(
   assignments: readonly string[] = [],
 ): TrainConfig {
   // Start and settings have been checked: what does not fit comes from the file or an assignment.
-  const said = file ? readConfig(file) : {};
-  const base = merge(start, said);
-  const parse = (value: unknown, where: string) =>
-    fitConfig(parseTrainConfig(value, where), builtinTasks, where);
-  const laid = merge(base, settings);
-  // Another task has other settings.
-  if (laid.task !== start.task) laid.taskSettings = said.taskSettings ?? {};
-  const config = parse(laid, file ?? "options");
+  const layers = [file ? readConfig(file) : {}, settings];
+  const lay = (over: readonly Record<string, unknown>[], where: string) => {
+    const laid = over.reduce(merge, start as object) as Record<string, unknown>;
+    // Another task has other settings: those of the start are not among them.
+    if (laid.task !== start.task) {
+      const own = over.map(({ taskSettings }) => ({ taskSettings }));
+      laid.taskSettings = own.reduce(merge, { taskSettings: {} }).taskSettings;
+    }
+    return fitConfig(parseTrainConfig(laid, where), builtinTasks, where);
+  };
+  const config = lay(layers, file ?? "options");
   if (assignments.length === 0) return config;
-  return parse(assignments.map(assignment).reduce(merge, config), "--set");
+  return lay([...layers, ...assignments.map(assignment)], "--set");
 }
 
 /** `a.b=1` as `{ a: { b: 1 } }`. */
 function assignment(text: string): Record<string, unknown> {
-  const [, path, value] = text.match(/^([\w+.-]+)=(.*)$/s) ?? [];
+  const [, path, value] = text.match(/^([\w.-]+)=(.*)$/s) ?? [];
   if (path === undefined) {
     throw new UserError(`--set: "${text}" is no key=value`, {
       hint: "write a dotted path and a value, for example --set ppo.clipHigh=0.28",

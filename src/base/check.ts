@@ -40,7 +40,7 @@ export function check<T>(
     const near = closest(key, names);
     throw new UserError(`${where}: unknown key "${[...path, key].join(".")}"`, {
       hint: near === undefined
-        ? `known here: ${names.join(", ")}`
+        ? `known here: ${names.join(", ") || "none"}`
         : `did you mean "${[...path, near].join(".")}"?`,
       cause,
     });
@@ -57,8 +57,13 @@ function keysAt(schema: unknown, path: readonly PropertyKey[]): string[] {
   return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
 }
 
-/** The candidate that `word` most likely stands for; none where all differ in more than half of it. */
+/**
+ * The candidate that `word` most likely stands for: the only one that begins with it, or the nearest; none
+ * where all differ in more than half of it.
+ */
 function closest(word: string, candidates: readonly string[]): string | undefined {
+  const begun = candidates.filter((name) => name.toLowerCase().startsWith(word.toLowerCase()));
+  if (begun.length === 1) return begun[0];
   const scored = candidates
     .map((name) => ({ name, far: editDistance(word.toLowerCase(), name.toLowerCase()) }))
     .filter(({ name, far }) => 2 * far <= Math.max(name.length, word.length))

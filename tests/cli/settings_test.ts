@@ -1,0 +1,30 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { layConfig } from "../../cli/settings.ts";
+import { UserError } from "../../src/base/errors.ts";
+import { presets } from "../../src/setup/presets.ts";
+
+Deno.test("a config is laid from file, options and assignments; another task has other settings", () => {
+  const { tiny } = presets;
+  const lay = (...assignments: string[]) => layConfig(tiny, undefined, {}, assignments);
+  assertEquals(lay("taskSettings.summaryCoefficient=0.5").taskSettings, {
+    summaryCoefficient: 0.5,
+    summaryReduce: "sum",
+  });
+  assertEquals(lay("task=baseline").taskSettings, {});
+  assertEquals(layConfig(tiny, undefined, { task: "baseline" }, ["steps=3"]).taskSettings, {});
+  assertEquals(lay("task=thinker-fast", "taskSettings.summaryReduce=mean").taskSettings, {
+    summaryCoefficient: 1e-3,
+    summaryReduce: "mean",
+  });
+  const refuses = (assignments: string[], message: string, hint: string) => {
+    const error = assertThrows(() => lay(...assignments), UserError, message);
+    assertStringIncludes(error.hint!, hint);
+  };
+  refuses(
+    ["task=baseline", "taskSettings.x=1"],
+    '--set: taskSettings: unknown key "x"',
+    "here: none",
+  );
+  refuses(["taskSettings.summaryCoef=1"], "--set", '"summaryCoefficient"');
+  refuses(["task=foo"], '--set: there is no task "foo"', "thinker");
+});
