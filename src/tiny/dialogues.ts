@@ -58,6 +58,15 @@ export async function scriptedBatch(
 }
 
 /**
+ * Checks that every stage of a task has a script, its own or the toy's.
+ *
+ * @throws {UserError} for the first stage that nobody wrote one for.
+ */
+export function checkScripts(task: Task): void {
+  for (const { name } of task.stages) scriptOf(task, name);
+}
+
+/**
  * Plays one episode with scripted turns. `stop` is the token that ends them.
  *
  * @throws {UserError} for a stage that nobody wrote a script for.

@@ -23,7 +23,7 @@ import {
   type TrainConfig,
 } from "../setup/mod.ts";
 import type { TaskSpec } from "../task/mod.ts";
-import { tinyVocabSize } from "../tiny/mod.ts";
+import { checkScripts, tinyVocabSize } from "../tiny/mod.ts";
 import { type Checkpoint, RunFolder } from "./folder.ts";
 import { openProblems, type ProblemSource } from "./problems.ts";
 
@@ -86,6 +86,7 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   const bandwidth = await measureBandwidth(stream);
   const actor = scope.use(openActor(stream, source, tokenizer));
   const problems = await openProblems(config, tasks.all);
+  if (latest === null && config.model === null) tasks.compared.forEach(checkScripts);
   const { maxTokens, stop } = tasks;
   const engine = scope.use(
     new Engine(stream, actor, { ...config.engine, maxTokens, stop }),

@@ -1,8 +1,14 @@
 // Tasks of one's own, each one file that imports mod.ts alone: they train, are evaluated and reported under
 // their own names, and no source file knows of them.
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { builtinTasks, type TaskSpec } from "../../mod.ts";
-import { type Metrics, readJsonl, readMetrics } from "../../src/base/mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { baseline, builtinTasks, type TaskSpec } from "../../mod.ts";
+import { type Metrics, readJsonl, readMetrics, UserError } from "../../src/base/mod.ts";
 import { runEvaluation, weightsFingerprint } from "../../src/eval/mod.ts";
 import { type EpisodeSample, runSettings, train } from "../../src/train/mod.ts";
 import { smallConfig, TempDir, timeless } from "./small.ts";
@@ -131,4 +137,23 @@ Deno.test("own task: a calculator's text is read, masked from the loss, and its 
   assertEquals(Object.keys(sums.stages), ["ask", "tell"]);
   assertNotEquals(sums.accuracy, undefined);
   assertEquals(task.title, "Calculator");
+});
+
+Deno.test("a stage without a script is found before the run has a folder", async () => {
+  await using dir = await TempDir.make();
+  const [answer] = baseline.stages;
+  const dumb: TaskSpec = {
+    ...baseline,
+    name: "dumb",
+    stages: [answer, { ...answer, name: "never", prompt: "Again?" }],
+    final: ([first]) => first,
+  };
+  const out = `${dir.path}/run`;
+  const error = await assertRejects(
+    () => train(smallConfig({ task: "dumb", taskSettings: {} }), { out, tasks: [dumb] }),
+    UserError,
+    'stage "never" has no script',
+  );
+  assertStringIncludes(error.hint!, "--model");
+  await assertRejects(() => Deno.stat(out), Deno.errors.NotFound);
 });
