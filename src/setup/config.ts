@@ -211,12 +211,13 @@ export function parseTrainConfig(value: unknown, where: string): TrainConfig {
 /**
  * A task by its name.
  *
+ * @param where What names it, for the error message.
  * @throws {UserError} for a name that no task has.
  */
-export function findTask(name: string, tasks: readonly TaskSpec[]): TaskSpec {
+export function findTask(name: string, tasks: readonly TaskSpec[], where?: string): TaskSpec {
   const found = tasks.find((task) => task.name === name);
   if (found) return found;
-  throw new UserError(`there is no task "${name}"`, {
+  throw new UserError(`${where === undefined ? "" : `${where}: `}there is no task "${name}"`, {
     hint: `there are ${tasks.map((task) => task.name).join(", ")}`,
   });
 }

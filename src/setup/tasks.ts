@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readJson } from "../base/mod.ts";
+import { readJson, UserError } from "../base/mod.ts";
 import type { Tokenizer } from "../model/mod.ts";
 import {
   builtinTasks,
@@ -11,6 +11,7 @@ import {
   parsePrompts,
   type Prompts,
   settingsOf,
+  type StageSpec,
   Task,
   type TaskSpec,
   turnEnds,
@@ -33,11 +34,48 @@ interface PlayedTasks {
 function playedTasks(
   config: Pick<TrainConfig, "task">,
   tasks: readonly TaskSpec[],
+  where: string,
 ): PlayedTasks {
-  const spec = findTask(config.task, tasks), reference = spec.reference ?? spec;
+  const spec = findTask(config.task, tasks, where), reference = spec.reference ?? spec;
   const compared = comparedTasks(spec);
-  const all = new Map([spec, reference, ...compared].map((task) => [task.name, task]));
-  return { spec, reference, compared, all: [...all.values()] };
+  const all = [...new Set([spec, reference, ...compared])];
+  checkDistinct([...tasks, ...all], all);
+  if (reference !== spec && reference.stages.length > 1) {
+    throw new UserError(
+      `task "${spec.name}": its reference "${reference.name}" has ${reference.stages.length} stages`,
+      {
+        hint: "a reference is the plain question in one stage: its metrics stand beside the task's",
+      },
+    );
+  }
+  return { spec, reference, compared, all };
+}
+
+/** Configs and metrics speak of tasks and stages by name: a name must mean one thing in a run. */
+function checkDistinct(tasks: readonly TaskSpec[], played: readonly TaskSpec[]): void {
+  const specs = new Map<string, TaskSpec>();
+  for (const task of tasks) {
+    if ((specs.get(task.name) ?? task) !== task) {
+      throw new UserError(`two tasks are named "${task.name}"`, {
+        hint: "give yours another name",
+      });
+    }
+    specs.set(task.name, task);
+  }
+  const owners = new Map<string, { task: TaskSpec; stage: StageSpec }>();
+  for (const task of played) {
+    for (const stage of task.stages) {
+      const owner = owners.get(stage.name) ?? { task, stage };
+      if (owner.stage !== stage) {
+        throw new UserError(
+          `tasks "${owner.task.name}" and "${task.name}" are played in one run and both have a stage ` +
+            `"${stage.name}"`,
+          { hint: `give the stage of "${owner.task.name}" another name` },
+        );
+      }
+      owners.set(stage.name, owner);
+    }
+  }
 }
 
 /**
@@ -51,7 +89,7 @@ export function fitConfig(
   tasks: readonly TaskSpec[] = builtinTasks,
   where = "config",
 ): TrainConfig {
-  const { spec, all: played } = playedTasks(config, tasks);
+  const { spec, all: played } = playedTasks(config, tasks, where);
   const taskSettings = settingsOf(spec, config.taskSettings, `${where}: taskSettings`);
   return fitStages({ ...config, taskSettings }, {
     played,
@@ -89,17 +127,17 @@ export function openTasks(
   tasks: readonly TaskSpec[] = builtinTasks,
 ): RunTasks {
   const stop = turnEnds(tokenizer, eos),
-    { spec, reference, compared, all } = playedTasks(config, tasks);
+    { spec, reference, compared, all } = playedTasks(config, tasks, "config");
   const { budgets, taskSettings } = config;
   const prompts = openPrompts(config.prompts, all);
   const opened = new Map(all.map((each) => {
     const settings = each === spec ? taskSettings : {};
-    return [each.name, new Task(each, { codec: tokenizer, stop, prompts, budgets, settings })];
+    return [each, new Task(each, { codec: tokenizer, stop, prompts, budgets, settings })];
   }));
   return {
-    task: opened.get(spec.name)!,
-    reference: opened.get(reference.name)!,
-    compared: compared.map(({ name }) => opened.get(name)!),
+    task: opened.get(spec)!,
+    reference: opened.get(reference)!,
+    compared: compared.map((each) => opened.get(each)!),
     all: [...opened.values()],
     stop,
     maxTokens: Math.max(...[...opened.values()].map((t) => t.maxTokens(config.promptLimit))),

@@ -151,6 +151,6 @@ export const builtinTasks: readonly TaskSpec[] = [thinker, thinkerFast, baseline
  * the same problems, and leave the same ones out.
  */
 export function comparedTasks(task: TaskSpec): readonly TaskSpec[] {
-  const pair = [thinker, baseline];
-  return pair.some(({ name }) => name === task.name) ? pair : [task];
+  if (builtinTasks.includes(task)) return [thinker, baseline];
+  return task.reference === undefined ? [task] : [task, task.reference];
 }

@@ -156,7 +156,10 @@ export interface TaskSpec<S = any> {
    * episode before that turn: then undefined.
    */
   readonly final: (turns: readonly Segment[]) => Segment | undefined;
-  /** The task under which the model before training is measured; default: this one. */
+  /**
+   * The task under which the model before training is measured: the plain question in one stage, under a
+   * name that no other stage of the run has. Default: this task.
+   */
   readonly reference?: TaskSpec;
   /** Checks its settings and fills in defaults; without it there are none. */
   readonly settings?: Schema<S>;

@@ -70,10 +70,10 @@ export function reportRows(
 /** What a reader should know before judging the numbers. */
 export function reportNotes(
   config: TrainConfig,
-  { task, reference }: Pick<RunTasks, "task" | "reference">,
+  { reference, compared }: Pick<RunTasks, "reference" | "compared">,
   problems: ProblemSource,
 ): string[] {
-  const { held } = problems;
+  const { held } = problems, mixed = compared.map(({ spec }) => spec.title).join(" and ");
   const notes = [
     held.length === 0
       ? "There are too few problems to hold any out: accuracy was not measured."
@@ -82,8 +82,8 @@ export function reportNotes(
   ];
   if (config.model === null && held.length > 0) {
     notes.push(
-      `Pretrained is the model after its supervised warm start, measured as ${reference.spec.title}` +
-        (reference === task ? "." : "; runs on both tasks start from it."),
+      `Pretrained is the model after its supervised warm start on dialogues of ${mixed}, measured as ` +
+        `${reference.spec.title}.`,
     );
   }
   if (config.model === null && config.data !== null) {

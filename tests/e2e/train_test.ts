@@ -191,14 +191,15 @@ Deno.test("train: the baseline stops after the tokens it was given", async () =>
   assert(report.includes("Pretrained") && report.includes("Baseline"));
 });
 
-Deno.test("train: both tasks start from one warm start", async () => {
+Deno.test("train: the built-in tasks start from one warm start", async () => {
   await using dir = await TempDir.make();
-  const tasks = ["thinker", "baseline"] as const;
-  const [thinker, baseline] = await Promise.all(tasks.map(async (task) => {
+  const tasks = ["thinker", "thinker-fast", "baseline"] as const;
+  const [thinker, fast, baseline] = await Promise.all(tasks.map(async (task) => {
     const out = `${dir.path}/${task}`;
     await train(smallConfig({ task, steps: 1, evalProblems: 5 }), { out });
     const [{ "eval/answer": answer, "eval/answer_tokens": tokens }] = await timeless(out);
     return [(await digests(`${out}/checkpoints/step-0`))["model.safetensors"], answer, tokens];
   }));
   assertEquals(thinker, baseline);
+  assertEquals(fast, baseline);
 });

@@ -13,7 +13,7 @@ import {
   trainConfigSchema,
 } from "../../src/setup/config.ts";
 import type { Fields, Schema } from "../../src/base/schema.ts";
-import { builtinTasks, type TaskSpec, thinker } from "../../src/task/mod.ts";
+import { baseline, builtinTasks, type TaskSpec, thinker } from "../../src/task/mod.ts";
 
 interface Two {
   readonly size: number;
@@ -84,6 +84,36 @@ Deno.test("a config speaks of the stages that its run plays, and of no others", 
   const warmstart = { ...tiny.warmstart, skill: { verfy: 1 } };
   refuses({ warmstart }, 'unknown key "warmstart.skill.verfy"', 'skill.verify"');
   refuses({ task: "thinkr" }, 'there is no task "thinkr"', "thinker, thinker-fast, baseline");
+});
+
+Deno.test("in a run a name is one task's and one stage's", () => {
+  const { tiny } = presets;
+  const mine: TaskSpec = { ...baseline, name: "mine", title: "Mine" };
+  const stage = (name: string) => ({ ...baseline.stages[0], name });
+  const fit = (task: TaskSpec, tasks: readonly TaskSpec[]) =>
+    fitConfig({ ...tiny, task: task.name, taskSettings: {} }, tasks);
+  const refuses = (task: TaskSpec, tasks: readonly TaskSpec[], message: string, hint: string) => {
+    const error = assertThrows(() => fit(task, tasks), UserError, message);
+    assertStringIncludes(error.hint!, hint);
+  };
+  const other = { ...mine, name: "thinker" };
+  refuses(other, [...builtinTasks, other], 'two tasks are named "thinker"', "another name");
+  const own: TaskSpec = { ...thinker, title: "Mine" };
+  refuses(
+    { ...own, name: "baseline" },
+    [{ ...own, name: "baseline" }],
+    "two tasks",
+    "another name",
+  );
+  const clash: TaskSpec = { ...mine, stages: [stage("answer")], reference: baseline };
+  refuses(clash, [clash], 'both have a stage "answer"', 'the stage of "mine"');
+  const long: TaskSpec = { ...mine, reference: thinker };
+  refuses(long, [long], 'its reference "thinker" has 4 stages', "in one stage");
+  // Alone it is no clash, and a task may play another's very stage.
+  assertEquals(Object.keys(fit(own, [own]).budgets).sort(), Object.keys(tiny.budgets).sort());
+  assertEquals(fit(mine, [mine]).budgets, { answer: tiny.budgets.answer });
+  const ask: TaskSpec = { ...mine, stages: [stage("ask")], reference: baseline };
+  assertEquals(fit(ask, [ask]).budgets, { ask: 8000, answer: tiny.budgets.answer });
 });
 
 Deno.test("a key with another name now is one line that names it", () => {
