@@ -135,6 +135,14 @@ export class Dialogue implements Episode {
       return [{ kind: "end" }];
     }
     if (next === "await grade") {
+      // Nobody would ever call again: the rollout would stand still without a word.
+      if (this.#awaited.size === 0) {
+        const { stage } = this.segments[this.segments.length - 1];
+        throw new UserError(
+          `task ${this.#rules.spec.name} awaits a grade after stage "${stage}", but none is on its way`,
+          { hint: 'let next() say "await grade" only where a graded turn is not yet known' },
+        );
+      }
       this.#state = { kind: "grade" };
       return [];
     }

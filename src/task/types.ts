@@ -39,7 +39,10 @@ export interface TaskProblem {
  */
 export type Mode = "train" | "inference" | "complete";
 
-/** What follows a turn: another one, the end, or first the grader's word on an earlier turn. */
+/**
+ * What follows a turn: another one, the end, or first the grader's word on an earlier turn, which must be on
+ * its way.
+ */
 export type Next = { readonly stage: string } | "end" | "await grade";
 
 /** A task's transition table: from the turns so far (never empty) to what follows. */

@@ -1,5 +1,12 @@
 // Stages that come more than once, and turns of the environment that a tool writes.
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { UserError } from "../../src/base/mod.ts";
 import { flatten, scored } from "../../src/ppo/mod.ts";
 import {
   accuracies,
@@ -141,6 +148,23 @@ Deno.test("a task that contradicts itself is its author's mistake", () => {
   assertThrows(() => play(lost, "train", [wrong]), Error, 'the stage "gone" next');
   const endless = taskOf(spec({ next: () => ({ stage: "again" }) }), { prompts: {} });
   assertThrows(() => play(endless, "train", Array(9).fill(wrong)), Error, "has 2 at most");
+});
+
+Deno.test("to await a grade that nobody is to give is refused, not waited for", () => {
+  const waiting = (changes: Partial<TaskSpec>) => taskOf({ ...tries, ...changes }, { prompts: {} });
+  const judged = waiting({
+    stages: [tries.stages[0], stage("sure", { judges: "first" })],
+    next: (turns) => turns.length === 1 ? { stage: "sure" } : "await grade",
+  });
+  const error = assertThrows(
+    () => play(judged, "train", [wrong, yes]),
+    UserError,
+    'task tries awaits a grade after stage "sure", but none is on its way',
+  );
+  assertStringIncludes(error.hint!, "await grade");
+  // Nothing is graded without a gold answer.
+  const always = waiting({ next: () => "await grade" });
+  assertThrows(() => play(always, "inference", [wrong], { graded: false }), UserError, "first");
 });
 
 Deno.test("settings are checked by the task they belong to", async () => {
