@@ -28,6 +28,8 @@ export function checkTemplate(
     return `must not contain ${question}: the question stands in the first turn already`;
   }
   if (tool && count(result) !== 1) return `must contain ${result} exactly once`;
+  // It would be cut out without a word: there is nothing to put in its place.
+  if (!tool && count(result) > 0) return `must not contain ${result}: its stage has no tool`;
 }
 
 /**

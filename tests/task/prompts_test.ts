@@ -49,6 +49,8 @@ Deno.test("a wrong prompt file gets one clear line", () => {
   fails({ ...tinyPrompts, fast: "go" }, "fast: must contain {question} exactly once", "fast");
   fails({ ...tinyPrompts, answer: "{question}{question}" }, "answer: must contain", "answer");
   fails({ ...tinyPrompts, slow: "{question}!" }, "slow: must not contain {question}", "slow");
+  fails({ ...tinyPrompts, fast: "{question} {result}" }, "fast: must not contain {result}", "fast");
+  fails({ ...tinyPrompts, slow: "so {result}" }, "slow: must not contain {result}", "slow");
   fails([], "prompt file my.json: ", "fast, verify");
 });
 

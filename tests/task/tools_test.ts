@@ -143,6 +143,7 @@ Deno.test("a task that contradicts itself is its author's mistake", () => {
   refuses({ stages: [first, stage("x", { judges: "y" })] }, 'judges "y", which is no stage');
   refuses({ stages: [{ ...first, turns: 2 }] }, "the first stage opens the episode");
   refuses({ stages: [first, { ...again, prompt: "no place" }] }, "must contain {result} exactly");
+  refuses({ stages: [first, stage("x", { prompt: "{result}" })] }, "its stage has no tool");
   refuses({ stages: [stage("x")] }, "must contain {question} exactly once");
   const lost = taskOf(spec({ next: () => ({ stage: "gone" }) }), { prompts: {} });
   assertThrows(() => play(lost, "train", [wrong]), Error, 'the stage "gone" next');
