@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { UserError } from "../base/mod.ts";
 import type { Episode, RewardContext, Segment } from "./types.ts";
 import type { Task } from "./task.ts";
 
@@ -56,13 +57,26 @@ export interface Reread {
   readonly start: number;
 }
 
-/** The turns of a finished episode that the rollout policy has to read once more, and under which prompt. */
+/**
+ * The turns of a finished episode that the rollout policy has to read once more, and under which prompt.
+ *
+ * @throws {UserError} for a prompt without a token.
+ */
 export function rereads(task: Task, episode: Episode, trailing: number): Reread[] {
   return episode.segments.flatMap((turn, segment) => {
     const stage = stageOf(task, turn);
     const context = { episode, trailing, settings: task.settings };
     const prompt = stage.reread?.(turn, context);
     if (!prompt) return [];
+    // The first action's log-prob stands where the token before it is read.
+    if (prompt.length === 0) {
+      throw new UserError(
+        `task ${task.name}: reread of stage "${turn.stage}" gave no prompt tokens`,
+        {
+          hint: "return at least one token id, or undefined where the turn is not to be read again",
+        },
+      );
+    }
     const actions = episode.ids.slice(turn.start, turn.start + turn.length);
     return [{ segment, ids: [...prompt, ...actions], start: prompt.length }];
   });

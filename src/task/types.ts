@@ -80,7 +80,7 @@ export interface StageSpec<S = unknown> {
   reward(turn: Segment, context: RewardContext<S>): number | Promise<number>;
   /**
    * The prompt under which the rollout policy reads the turn's actions once more before it is paid; the
-   * reward gets the log-probs. Undefined where this turn needs none.
+   * reward gets the log-probs. At least one token; undefined where this turn needs none.
    */
   reread?(
     turn: Segment,

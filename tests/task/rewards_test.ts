@@ -1,15 +1,30 @@
 import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "npm:fast-check@^4";
+import { UserError } from "../../src/base/mod.ts";
 import {
   type Episode,
   rereads,
   scoreEpisode,
+  type StageSpec,
   summaryReward,
+  thinker as thinkerSpec,
   TrailingAccuracy,
   type Turn,
   verifyReward,
 } from "../../src/task/mod.ts";
-import { codec, no, play, right, thinker, truncated, turn, unboxed, wrong, yes } from "./toy.ts";
+import {
+  codec,
+  no,
+  play,
+  right,
+  taskOf,
+  thinker,
+  truncated,
+  turn,
+  unboxed,
+  wrong,
+  yes,
+} from "./toy.ts";
 
 Deno.test("verification: the truth table", () => {
   assertEquals(verifyReward(true, "yes", 0.25), 0.75);
@@ -91,6 +106,19 @@ Deno.test("only a right summary is read once more: fast prompt plus its actions"
   assertEquals(read(all([wrong, no, right, cut])), []);
   assertEquals(read(all([right, yes])), []);
   assertEquals(read(episode, thinker({ settings: { summaryCoefficient: 0 } })), []);
+});
+
+Deno.test("a turn is read once more under a prompt of at least one token", () => {
+  const stages = thinkerSpec.stages.map((stage) =>
+    stage.name === "slow" ? { ...stage, reread: () => [] } : stage
+  ) as [StageSpec, ...StageSpec[]];
+  const empty = taskOf({ ...thinkerSpec, stages });
+  const { episode } = play(empty, "train", [wrong, no, right, right]);
+  assertThrows(
+    () => rereads(empty, episode, 0.5),
+    UserError,
+    'task thinker: reread of stage "slow" gave no prompt tokens',
+  );
 });
 
 Deno.test("scoring refuses what it cannot score", async () => {
