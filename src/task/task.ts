@@ -5,7 +5,7 @@
  * @module
  */
 import * as z from "npm:zod@^4";
-import { check, type Schema, UserError } from "../base/mod.ts";
+import { check, clockKeys, isEvalCount, type Schema, UserError } from "../base/mod.ts";
 import { Dialogue } from "./dialogue.ts";
 import { ChatEncoder, checkTemplate, type Prompts } from "./prompts.ts";
 import type { Codec, Episode, EpisodeOptions, Mode, StageSpec, TaskSpec } from "./types.ts";
@@ -38,12 +38,12 @@ export class Task {
   /**
    * Sets a task up.
    *
-   * @throws {UserError} for a budget that is not a positive integer, a template without its place holder, or
-   * settings that do not fit.
-   * @throws {Error} when `<|im_end|>` is not among the stop tokens, or the task contradicts itself.
+   * @throws {UserError} for a budget that is not a positive integer, a template without its place holder,
+   * settings that do not fit, or a task that contradicts itself.
+   * @throws {Error} when `<|im_end|>` is not among the stop tokens.
    */
   constructor(spec: TaskSpec, options: TaskOptions) {
-    checkNames(spec);
+    checkSpec(spec);
     const { prompts = {}, budgets = {}, codec, stop } = options;
     this.spec = spec;
     this.settings = settingsOf(spec, options.settings ?? {}, `settings of task ${spec.name}`);
@@ -123,21 +123,73 @@ export function settingsOf(
   return check(schema, value, where, `see the task ${name}: these are settings of its own`);
 }
 
-/** @throws {Error} for names that are taken twice or lead nowhere: a mistake of the task's author. */
-function checkNames({ name, stages }: TaskSpec): void {
-  const names = stages.map((stage) => stage.name);
-  const wrong = (what: string) => new Error(`task ${name}: ${what}`);
+/** Names that keys of logs have beside those of stages. */
+const takenNames = ["system", "final", "episode", "reward"];
+
+/** Most seconds that a timer can wait: 2^31 - 1 milliseconds. */
+const longestWait = 2147483;
+
+/** @throws {UserError} for what contradicts itself: a mistake of the task's author. */
+function checkSpec({ name, stages }: TaskSpec): void {
+  const wrong = (what: string, hint: string) => new UserError(`task ${name}: ${what}`, { hint });
+  if (!stages?.length) {
+    throw wrong("it has no stages", "give it at least one: it opens the episode");
+  }
+  const known = new Map(stages.map((stage) => [stage.name, stage]));
   for (const [i, stage] of stages.entries()) {
-    if (!/^[\w-]+$/.test(stage.name) || ["system", "final", "episode"].includes(stage.name)) {
-      throw wrong(`"${stage.name}" is no name for a stage`);
+    if (!isStageName(stage.name)) {
+      throw wrong(
+        `"${stage.name}" is no name for a stage`,
+        "use letters, digits, - and _, and no word that logs have a use for, such as tokens",
+      );
     }
-    if (names.indexOf(stage.name) !== i) throw wrong(`two stages are called "${stage.name}"`);
-    if (stage.judges !== undefined && !names.includes(stage.judges)) {
-      throw wrong(`stage "${stage.name}" judges "${stage.judges}", which is no stage`);
+    if (stages.findIndex((each) => each.name === stage.name) !== i) {
+      throw wrong(`two stages are called "${stage.name}"`, "give each stage a name of its own");
     }
+    const problem = stageProblem(stage, known);
+    if (problem) throw wrong(`stage "${stage.name}" ${problem[0]}`, problem[1]);
   }
   const [{ judges, tool, turns = 1 }] = stages;
   if (judges !== undefined || tool || turns > 1) {
-    throw wrong("the first stage opens the episode: it judges nothing, has no tool and comes once");
+    throw wrong(
+      "the first stage opens the episode: it judges nothing, has no tool and comes once",
+      "put a stage before it that asks the question",
+    );
+  }
+}
+
+/**
+ * Whether records and metrics can be keyed by it: `eval/<stage>` must not pass for a count or a time, nor a
+ * record find a property of every object there.
+ */
+function isStageName(name: string): boolean {
+  return /^[\w-]+$/.test(name) && !takenNames.includes(name) && !(name in {}) &&
+    !isEvalCount(name) && !clockKeys(name);
+}
+
+/** What is wrong with a stage, and what to do about it. */
+function stageProblem(
+  { judges, turns = 1, tool }: StageSpec,
+  known: ReadonlyMap<string, StageSpec>,
+): [string, string] | undefined {
+  const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1;
+  if (judges !== undefined) {
+    const judged = known.get(judges);
+    if (!judged) return [`judges "${judges}", which is no stage`, "name a stage that answers"];
+    if (judged.judges !== undefined) {
+      return [
+        `judges "${judges}", which judges too and gives no answer`,
+        "name one that answers",
+      ];
+    }
+  }
+  if (!isCount(turns)) return [`has ${turns} turns`, "set a whole number of at least 1"];
+  if (!tool) return;
+  const { tokens, seconds = 10 } = tool;
+  if (!isCount(tokens)) {
+    return [`has a tool of ${tokens} tokens`, "set a whole number of at least 1"];
+  }
+  if (!(seconds > 0 && seconds <= longestWait)) {
+    return [`has a tool of ${seconds} seconds`, `set a number above 0, ${longestWait} at most`];
   }
 }

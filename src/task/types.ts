@@ -54,7 +54,10 @@ export type Transition = (turns: readonly Segment[], mode: Mode) => Next;
  * @typeParam S The settings of its task.
  */
 export interface StageSpec<S = unknown> {
-  /** Its name in configs, metrics and logs: `reward/<name>`. */
+  /**
+   * Its name in configs, metrics and logs: `reward/<name>`. Letters, digits, `-` and `_`; no word that logs
+   * have a use for, as `final` and all with `tokens` or `length` in them.
+   */
   readonly name: string;
   /** What people call it. */
   readonly title: string;
@@ -112,7 +115,7 @@ export interface RewardContext<S = unknown> {
 export interface Tool {
   /** Most tokens of its text; the rest is cut off. */
   readonly tokens: number;
-  /** Seconds after which it counts as failed; default 10. */
+  /** Seconds after which it is late; default 10, at most 2147483. */
   readonly seconds?: number;
   /**
    * Finds the text out. Where it throws or is late, the text is `(the tool failed)` or

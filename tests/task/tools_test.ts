@@ -136,11 +136,36 @@ Deno.test("a tool that fails or is late has a fixed text, and is counted", async
 Deno.test("a task that contradicts itself is its author's mistake", () => {
   const spec = (changes: Partial<TaskSpec>): TaskSpec => ({ ...tries, ...changes });
   const refuses = (changes: Partial<TaskSpec>, message: string) =>
-    assertThrows(() => taskOf(spec(changes), { prompts: {} }), Error, message);
+    assertThrows(() => taskOf(spec(changes), { prompts: {} }), UserError, message);
   const [first, again] = tries.stages;
+  refuses({ stages: [] as unknown as TaskSpec["stages"] }, "task tries: it has no stages");
+  for (
+    const name of ["", "a/b", "constructor", "toString", "__proto__", "reward", "episode", "tokens"]
+      .concat(["length", "fast_tokens", "mean_length", "x_per_second", "seconds", "bound_share"])
+  ) {
+    refuses({ stages: [first, stage(name)] }, `task tries: "${name}" is no name for a stage`);
+  }
   refuses({ stages: [first, first] }, 'two stages are called "first"');
   refuses({ stages: [{ ...first, name: "final" }] }, '"final" is no name for a stage');
   refuses({ stages: [first, stage("x", { judges: "y" })] }, 'judges "y", which is no stage');
+  const judge = stage("x", { judges: "first" });
+  refuses({ stages: [first, judge, stage("y", { judges: "x" })] }, '"y" judges "x", which judges');
+  refuses({ stages: [first, stage("x", { judges: "x" })] }, '"x" judges "x", which judges');
+  for (const turns of [0, -1, 1.5, NaN, Infinity]) {
+    refuses({ stages: [first, stage("x", { turns })] }, `stage "x" has ${turns} turns`);
+  }
+  const tooled = (tool: Partial<Tool>) =>
+    [first, stage("x", { prompt: "{result}", tool: { ...echo, ...tool } })] as const;
+  for (const tokens of [0, -5, 1.5, NaN]) {
+    refuses({ stages: tooled({ tokens }) }, `stage "x" has a tool of ${tokens} tokens`);
+  }
+  for (const seconds of [0, -1, NaN, Infinity, 2147484]) {
+    refuses({ stages: tooled({ seconds }) }, `stage "x" has a tool of ${seconds} seconds`);
+  }
+  assertEquals(
+    taskOf(spec({ stages: tooled({ seconds: 2147483 }) }), { prompts: {} }).name,
+    "tries",
+  );
   refuses({ stages: [{ ...first, turns: 2 }] }, "the first stage opens the episode");
   refuses({ stages: [first, { ...again, prompt: "no place" }] }, "must contain {result} exactly");
   refuses({ stages: [first, stage("x", { prompt: "{result}" })] }, "its stage has no tool");
