@@ -9,7 +9,7 @@ import type { Segment, TaskProblem, Tool } from "./types.ts";
 export interface ToolCounts {
   /** Calls in all. */
   calls: number;
-  /** Calls that threw; the model read `(the tool failed)`. */
+  /** Calls that threw or gave no string; the model read `(the tool failed)`. */
   failed: number;
   /** Calls that were late; the model read `(the tool took too long)`. Only they depend on the clock. */
   late: number;
@@ -30,7 +30,12 @@ export async function callTool(tool: Tool, of: {
   signal.addEventListener("abort", () => resolve(null));
   counts.calls++;
   // A tool that gives up when its time is over is late, however it says so.
-  const call = async () => `${await tool.call(turns, problem, signal)}`;
+  const call = async () => {
+    const text: unknown = await tool.call(turns, problem, signal);
+    // A forgotten return must not have the model read "undefined".
+    if (typeof text !== "string") throw new TypeError("the tool gave no string");
+    return text;
+  };
   const text = await Promise.race([call().catch(() => signal.aborted ? null : undefined), over]);
   clearTimeout(timer);
   if (text === null) counts.late++;

@@ -118,8 +118,8 @@ export interface Tool {
   /** Seconds after which it is late; default 10, at most 2147483. */
   readonly seconds?: number;
   /**
-   * Finds the text out. Where it throws or is late, the text is `(the tool failed)` or
-   * `(the tool took too long)`.
+   * Finds the text out. Where it throws or gives no string, the text is `(the tool failed)`; where it is
+   * late, `(the tool took too long)`.
    *
    * @param turns The turns so far.
    * @param signal Aborts when the time is over.

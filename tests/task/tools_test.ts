@@ -133,6 +133,19 @@ Deno.test("a tool that fails or is late has a fixed text, and is counted", async
   assertEquals(await waiting, "(the tool took too long)", "nobody waits for a rollout that ended");
 });
 
+Deno.test("a tool that gives no string has failed", async () => {
+  const counts = { calls: 0, failed: 0, late: 0 };
+  const of = { turns: [], problem: { id: "p", question: "?" }, counts };
+  for (const value of [undefined, null, 3, { a: 1 }, Symbol("x")]) {
+    const call = () => value as unknown as string;
+    assertEquals(await callTool({ tokens: 9, call }, of), "(the tool failed)");
+    const later = () => Promise.resolve(call());
+    assertEquals(await callTool({ tokens: 9, call: later }, of), "(the tool failed)");
+  }
+  assertEquals(counts, { calls: 10, failed: 10, late: 0 });
+  assertEquals(await callTool({ tokens: 9, call: () => "" }, of), "", "no text is a text");
+});
+
 Deno.test("a task that contradicts itself is its author's mistake", () => {
   const spec = (changes: Partial<TaskSpec>): TaskSpec => ({ ...tries, ...changes });
   const refuses = (changes: Partial<TaskSpec>, message: string) =>
