@@ -4,6 +4,7 @@
  *
  * @module
  */
+export * from "./abort.ts";
 export * from "./evaluate.ts";
 export * from "./play.ts";
 export * from "./solve.ts";

@@ -6,6 +6,7 @@
  */
 import type { Continuation, Engine, RunOptions, RunStats, Turn } from "../engine/mod.ts";
 import type { Grader } from "../grade/mod.ts";
+import { untilAborted } from "./abort.ts";
 import {
   callTool,
   type Episode,
@@ -51,6 +52,9 @@ export interface Played {
   readonly gradeSeconds: number;
 }
 
+/** Options of a rollout whose signal aborts however it ends early. */
+type Playing = PlayOptions & { readonly signal: AbortSignal };
+
 /** What the players of a rollout add up. */
 interface Tally {
   gradeSeconds: number;
@@ -63,7 +67,23 @@ export async function playEpisodes(
   groups: readonly EpisodeGroup[],
   options: PlayOptions,
 ): Promise<Played> {
-  const { task, mode } = options;
+  // A rollout that fails is over for its tools and late grades as much as one that is called off.
+  const failed = new AbortController();
+  const signals = options.signal ? [options.signal, failed.signal] : [failed.signal];
+  try {
+    return await playAll(engine, groups, { ...options, signal: AbortSignal.any(signals) });
+  } catch (error) {
+    failed.abort(error);
+    throw error;
+  }
+}
+
+async function playAll(
+  engine: Engine,
+  groups: readonly EpisodeGroup[],
+  options: Playing,
+): Promise<Played> {
+  const { task, mode, signal } = options;
   const tally: Tally = { gradeSeconds: 0, tools: { calls: 0, failed: 0, late: 0 } };
   const players: Player[] = [];
   const requests = groups.map(({ problem, ids }) => {
@@ -84,14 +104,14 @@ export async function playEpisodes(
     };
   });
   const stats = await engine.run(requests, options);
-  await Promise.all(players.map((player) => player.settled()));
+  await untilAborted(Promise.all(players.map((player) => player.settled())), signal);
   return { episodes: players.map((p) => p.episode), stats, ...tally };
 }
 
 /** One episode between engine, grader and tools. */
 class Player {
   readonly episode: Episode;
-  readonly #options: PlayOptions;
+  readonly #options: Playing;
   readonly #tally: Tally;
   /** The stage being generated. */
   #stage: string | undefined;
@@ -101,7 +121,7 @@ class Player {
   readonly #pending: Set<Promise<void>> = new Set();
   #over = false;
 
-  constructor(episode: Episode, options: PlayOptions, tally: Tally) {
+  constructor(episode: Episode, options: Playing, tally: Tally) {
     this.episode = episode;
     this.#options = options;
     this.#tally = tally;
@@ -170,6 +190,8 @@ class Player {
   /** Tells the episode of what has not arrived yet once it has. */
   #later<T>(value: Promise<T>, event: (value: T) => TaskEvent): void {
     const pending: Promise<void> = value.then((value) => {
+      // Nobody plays on: what the episode would ask for next, a tool for one, must not be done.
+      if (this.#options.signal.aborted) return void this.#pending.delete(pending);
       const next = this.#step(event(value));
       if (next !== undefined) this.#reply?.resolve(next);
       this.#pending.delete(pending);

@@ -15,15 +15,19 @@ export interface ToolCounts {
   late: number;
 }
 
+const late = "(the tool took too long)";
+
 /** The text of a tool: its own, or a fixed one where it fails or is late. */
 export async function callTool(tool: Tool, of: {
   readonly turns: readonly Segment[];
   readonly problem: TaskProblem;
   readonly counts: ToolCounts;
-  /** Ends the wait when the whole rollout ends. */
+  /** Ends the wait when the whole rollout ends; once it has ended, no tool is called. */
   readonly signal?: AbortSignal;
 }): Promise<string> {
   const { turns, problem, counts } = of;
+  // The event below comes once: of a signal that aborted before nothing more is heard.
+  if (of.signal?.aborted) return late;
   const clock = new AbortController(), { promise: over, resolve } = Promise.withResolvers<null>();
   const signal = of.signal ? AbortSignal.any([of.signal, clock.signal]) : clock.signal;
   const timer = setTimeout(() => clock.abort(), 1000 * (tool.seconds ?? 10));
@@ -40,5 +44,5 @@ export async function callTool(tool: Tool, of: {
   clearTimeout(timer);
   if (text === null) counts.late++;
   if (text === undefined) counts.failed++;
-  return text ?? (text === null ? "(the tool took too long)" : "(the tool failed)");
+  return text ?? (text === null ? late : "(the tool failed)");
 }

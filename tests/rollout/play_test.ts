@@ -1,12 +1,27 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { evaluate, playEpisodes, type PlayOptions, solve } from "../../src/rollout/mod.ts";
+import {
+  evaluate,
+  playEpisodes,
+  type PlayOptions,
+  solve,
+  untilAborted,
+} from "../../src/rollout/mod.ts";
 import { grade, GradePool, type Grader } from "../../src/grade/mod.ts";
 import { Model, Tokenizer } from "../../src/model/mod.ts";
 import { tinyPrompts, tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/mod.ts";
-import type { Episode } from "../../src/task/mod.ts";
+import { type Episode, Task, type TaskSpec } from "../../src/task/mod.ts";
 import { randomDecoder, tinyConfig } from "../model/models.ts";
 import { Lab, Rand, seeded } from "../native.ts";
-import { baseline, groups, playing, problems, thinker, toyDecoder, toyEngine } from "../ppo/toy.ts";
+import {
+  baseline,
+  groups,
+  playing,
+  problems,
+  taskOptions,
+  thinker,
+  toyDecoder,
+  toyEngine,
+} from "../ppo/toy.ts";
 
 /** What an episode is, without the machine behind it. */
 function facts({ id, ids, segments, done, mode }: Episode) {
@@ -132,6 +147,80 @@ Deno.test("rollout: an aborted signal stops it with the signal's reason", async 
   const controller = new AbortController();
   const onTokens = () => controller.abort(new Error("enough"));
   await assertRejects(() => play(lab, { onTokens, signal: controller.signal }), Error, "enough");
+});
+
+/** Asks a tool after every right answer, which it counts; `next` decides otherwise. */
+function asking(next?: TaskSpec["next"]): { task: Task; calls: () => number } {
+  let calls = 0;
+  const stage = { budget: 4, reward: () => 0 };
+  const call = () => `${++calls}`;
+  const task = new Task({
+    name: "asking",
+    title: "Asking",
+    stages: [
+      { ...stage, name: "ask", title: "Ask", prompt: "{question}" },
+      { ...stage, name: "tell", title: "Tell", prompt: "{result}", tool: { tokens: 3, call } },
+    ],
+    next: next ?? (([{ correct }, second]) => {
+      if (correct === undefined) return "await grade";
+      return correct && !second ? { stage: "tell" } : "end";
+    }),
+    final: ([first]) => first,
+  }, taskOptions);
+  return { task, calls: () => calls };
+}
+
+Deno.test("rollout: once it is over, late grades call no tool", async () => {
+  using lab = await Lab.open({ threads: 1 });
+  const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  const { task, calls } = asking();
+  for (const failing of [false, true]) {
+    const controller = new AbortController(), late: ((equal: boolean) => void)[] = [];
+    const grade = () => {
+      if (failing && late.length === 3) throw new Error("enough");
+      return new Promise<boolean>((resolve) => late.push(resolve));
+    };
+    const playing = play(lab, { task, grade, signal: controller.signal });
+    const timer = setTimeout(() => controller.abort(new Error("enough")), failing ? 5000 : 100);
+    await assertRejects(() => playing, Error, "enough");
+    clearTimeout(timer);
+    assert(late.length > 2);
+    for (const resolve of late) resolve(true);
+    await wait(5);
+    assertEquals(calls(), 0);
+  }
+  await play(lab, { task });
+  assert(calls() > 0, "else it would prove nothing");
+});
+
+Deno.test("rollout: an aborted signal ends the wait for the last grades", async () => {
+  using lab = await Lab.open({ threads: 1 });
+  const controller = new AbortController(), late: ((error: Error) => void)[] = [];
+  const grade = () => new Promise<boolean>((_, reject) => late.push(reject));
+  const run = play(lab, { ...asking(() => "end"), grade, signal: controller.signal });
+  const timer = setTimeout(() => controller.abort(new Error("enough")), 300);
+  await assertRejects(() => run, Error, "enough");
+  clearTimeout(timer);
+  assert(late.length > 0);
+  for (const reject of late) reject(new Error("too late to matter"));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+Deno.test("untilAborted: the promise or the signal's reason, whichever is first", async () => {
+  const never = new Promise<number>(() => {});
+  const controller = new AbortController(), { signal } = controller;
+  assertEquals(await untilAborted(Promise.resolve(1)), 1);
+  assertEquals(await untilAborted(Promise.resolve(1), signal), 1);
+  await assertRejects(() => untilAborted(Promise.reject(new Error("no")), signal), Error, "no");
+  const waiting = untilAborted(never, signal);
+  controller.abort(new Error("enough"));
+  await assertRejects(() => waiting, Error, "enough");
+  await assertRejects(
+    () => untilAborted(never, signal),
+    Error,
+    "enough",
+    "and once it has aborted",
+  );
 });
 
 Deno.test("evaluate: accuracies are shares of the episodes, under the model's own verdicts", async () => {

@@ -131,6 +131,12 @@ Deno.test("a tool that fails or is late has a fixed text, and is counted", async
     waiting = call({ call: () => never }, controller.signal);
   controller.abort();
   assertEquals(await waiting, "(the tool took too long)", "nobody waits for a rollout that ended");
+  const before = { ...counts };
+  const uncalled = () => {
+    throw new Error("called");
+  };
+  assertEquals(await call({ call: uncalled }, controller.signal), "(the tool took too long)");
+  assertEquals(counts, before, "nor calls a tool for it");
 });
 
 Deno.test("a tool that gives no string has failed", async () => {
