@@ -13,7 +13,7 @@ import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";
 import type { Grader } from "../grade/mod.ts";
-import { type EpisodeGroup, type Played, playEpisodes } from "../rollout/mod.ts";
+import { type EpisodeGroup, type Played, playEpisodes, untilAborted } from "../rollout/mod.ts";
 import {
   type Episode,
   rereads,
@@ -64,7 +64,7 @@ export interface StepInput {
   readonly seed: bigint;
   /** Source of the shuffle. */
   readonly random: Random;
-  /** Aborting makes the rollout reject; an update that has begun is finished. */
+  /** Aborting makes the step reject up to its first update; from there on it is finished. */
   readonly signal?: AbortSignal;
 }
 
@@ -113,9 +113,8 @@ export class PpoTrainer implements Disposable {
 
     const { trailing } = this.#parts, { p } = trailing;
     const samples = input.random.fork(`shuffle/${input.step}`).shuffle(
-      await this.#score(played.episodes, p),
+      await this.#score(played.episodes, p, input.signal),
     );
-    trailing.update(played.episodes);
     clock.lap("score");
 
     const experience = flatten(samples, config.stageDiscount);
@@ -130,6 +129,9 @@ export class PpoTrainer implements Disposable {
     estimateAdvantages(stream, batch, samples, config);
     await stream.sync();
     clock.lap("forward");
+    // The last moment at which nothing has changed, so that the step can be taken again as it was.
+    input.signal?.throwIfAborted();
+    trailing.update(played.episodes);
     const learningRate = (base: number) =>
       base * Math.min(1, input.step / (config.warmupSteps || 1));
     const critic = await this.#updateCritic(samples, batch, learningRate(config.criticLr));
@@ -195,7 +197,11 @@ export class PpoTrainer implements Disposable {
   }
 
   /** One reward per segment; turns whose reward asks for it are first read once more. */
-  async #score(episodes: readonly Episode[], trailing: number): Promise<ScoredEpisode[]> {
+  async #score(
+    episodes: readonly Episode[],
+    trailing: number,
+    signal?: AbortSignal,
+  ): Promise<ScoredEpisode[]> {
     const { actor, task } = this.#parts, { packTokens, samples, temperature } = this.#config;
     const read = new Map<Episode, Map<number, number[]>>();
     const inputs = episodes.flatMap((episode) =>
@@ -213,11 +219,12 @@ export class PpoTrainer implements Disposable {
         at = end;
       }
     }
-    return await Promise.all(episodes.map(async (episode, i) => {
+    const scoring = episodes.map(async (episode, i) => {
       const logprobs = read.get(episode);
       const rewards = await scoreEpisode(task, episode, { trailing, logprobs });
       return scored(episode, rewards, Math.floor(i / samples));
-    }));
+    });
+    return await untilAborted(Promise.all(scoring), signal);
   }
 
   async #updateCritic(

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Random } from "../../src/base/mod.ts";
 import { type Decoder, packBatch } from "../../src/model/mod.ts";
 import { actionsOf, type PpoConfig, PpoTrainer, type StepResult } from "../../src/ppo/mod.ts";
@@ -25,6 +25,7 @@ class Bench implements Disposable {
   readonly #stack = new DisposableStack();
   readonly actor: Decoder;
   readonly #task: Task;
+  readonly trailing: TrailingAccuracy = new TrailingAccuracy();
   #step = 0;
 
   constructor(
@@ -43,12 +44,12 @@ class Bench implements Disposable {
       : undefined;
     const reference = config.klCoefficient > 0 ? this.#stack.use(toyDecoder(lab, "lm")) : undefined;
     const engine = this.#stack.use(toyEngine(lab, actor));
-    const trailing = new TrailingAccuracy();
+    const { trailing } = this;
     const parts = { stream, actor, critic, reference, engine, task, grade, trailing };
     this.trainer = this.#stack.use(new PpoTrainer(parts, config));
   }
 
-  async steps(count: number): Promise<StepResult[]> {
+  async steps(count: number, signal?: AbortSignal): Promise<StepResult[]> {
     const results: StepResult[] = [];
     for (let i = 0; i < count; i++) {
       results.push(
@@ -57,6 +58,7 @@ class Bench implements Disposable {
           problems: problems(this.config.questions),
           seed: 11n,
           random: new Random(1),
+          signal,
         }),
       );
     }
@@ -324,4 +326,43 @@ Deno.test("trainer: the same seed gives the same step, another order of samples 
   for (const result of first.results) {
     assertEquals(result.metrics["rollout/sampled_tokens"], tokens(result));
   }
+});
+
+Deno.test("trainer: an aborted signal ends a step up to its first update, and nothing has changed", async () => {
+  using lab = await Lab.open({ threads: 1 });
+  const [stage] = baseline.spec.stages, { stream } = lab;
+  const stepping = async (controller: AbortController, reward: () => number | Promise<number>) => {
+    const spec = { ...baseline.spec, stages: [{ ...stage, reward }] as const };
+    using bench = new Bench(lab, toyConfig(), { task: new Task(spec, taskOptions) });
+    const before = await bench.weights();
+    await assertRejects(() => bench.steps(1, controller.signal), Error, "enough");
+    assertEquals(await bench.weights(), before);
+    assertEquals(bench.trailing.p, 0.5);
+  };
+  // While a reward is pending that would never come.
+  const first = new AbortController();
+  await stepping(first, () => {
+    setTimeout(() => first.abort(new Error("enough")), 5);
+    return new Promise<number>(() => {});
+  });
+  // When everything is paid, and the device computes what to learn.
+  const second = new AbortController(), sync = stream.sync.bind(stream);
+  let paid = false;
+  stream.sync = () => {
+    if (paid) second.abort(new Error("enough"));
+    return sync();
+  };
+  await stepping(second, () => Number(paid = true));
+});
+
+Deno.test("trainer: a signal that aborts once the updates have begun lets the step end", async () => {
+  using lab = await Lab.open({ threads: 1 });
+  const controller = new AbortController();
+  using bench = new Bench(lab, toyConfig());
+  const update = bench.trainer.criticOptimizer!.step.bind(bench.trainer.criticOptimizer);
+  bench.trainer.criticOptimizer!.step = (...args) => {
+    controller.abort(new Error("enough"));
+    return update(...args);
+  };
+  assertEquals((await bench.steps(1, controller.signal)).length, 1);
 });

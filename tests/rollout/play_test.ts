@@ -180,14 +180,17 @@ Deno.test("rollout: once it is over, late grades call no tool", async () => {
       if (failing && late.length === 3) throw new Error("enough");
       return new Promise<boolean>((resolve) => late.push(resolve));
     };
-    const playing = play(lab, { task, grade, signal: controller.signal });
+    let over = 0;
+    const onEpisode = () => over++;
+    const playing = play(lab, { task, grade, onEpisode, signal: controller.signal });
     const timer = setTimeout(() => controller.abort(new Error("enough")), failing ? 5000 : 100);
     await assertRejects(() => playing, Error, "enough");
     clearTimeout(timer);
     assert(late.length > 2);
-    for (const resolve of late) resolve(true);
+    const before = over;
+    late.forEach((resolve, i) => resolve(i % 2 === 0));
     await wait(5);
-    assertEquals(calls(), 0);
+    assertEquals([calls(), over], [0, before], "nor is an episode ended");
   }
   await play(lab, { task });
   assert(calls() > 0, "else it would prove nothing");
