@@ -57,7 +57,11 @@ export class Task {
       }
       const prompt = prompts[stage.name] ?? stage.prompt;
       const problem = checkTemplate(prompt, { opens: i === 0, tool: stage.tool !== undefined });
-      if (problem) throw new UserError(`the prompt of stage "${stage.name}" ${problem}`);
+      if (problem) {
+        throw new UserError(`the prompt of stage "${stage.name}" ${problem}`, {
+          hint: "change the text in the prompt file or in the task",
+        });
+      }
       return { ...stage, budget, prompt };
     });
     this.#chat = new ChatEncoder(codec, prompts.system);
