@@ -17,9 +17,9 @@ import {
   summarizeEvaluation,
   weightsFingerprint,
 } from "../src/eval/mod.ts";
-import { deviceSchema, findTask, openPrompts } from "../src/setup/mod.ts";
-import { latestCheckpoint, runSettings } from "../src/train/mod.ts";
-import { builtinTasks, type TaskSpec, thinker } from "../src/task/mod.ts";
+import { deviceSchema } from "../src/setup/mod.ts";
+import { askSettings, latestCheckpoint } from "../src/train/mod.ts";
+import type { TaskSpec } from "../src/task/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions, taskNames } from "./options.ts";
 import { linesEvery, Progress } from "./progress.ts";
@@ -134,20 +134,19 @@ function resolve(model: string, options: Options): EvalConfig {
   const { samples, seed, temperature, topP, topK, device } = options;
   const sets = [...new Set(list(options.bench))];
   if (sets.length === 0) throw new UserError("--bench names no set");
-  const settings = runSettings(model);
-  const task = options.task ? findTask(options.task, builtinTasks) : settings?.task ?? thinker;
+  const { task, prompts, budgets, weightDtype } = askSettings(model, options);
   return {
     method: {
       model,
       fingerprint: weightsFingerprint(model),
       task: task.name,
-      budgets: { ...settings?.budgets, ...budgetsOf(options.budget, task) },
+      budgets: { ...budgets, ...budgetsOf(options.budget, task) },
       complete: options.complete,
-      prompts: options.prompts ? openPrompts(options.prompts, [task]) : settings?.prompts ?? {},
+      prompts,
       sampling: { temperature, topP, topK },
       seed,
       device,
-      weightDtype: options.weightDtype ?? settings?.weightDtype ?? null,
+      weightDtype: options.weightDtype ?? weightDtype ?? null,
     },
     extent: { sets, data: options.data, samples, limit: options.limit ?? null },
   };

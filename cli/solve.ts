@@ -8,14 +8,14 @@ import * as z from "npm:zod@^4";
 import { solve } from "../src/rollout/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
 import { precisions } from "../ffi/mod.ts";
-import { deviceSchema, openPrompts } from "../src/setup/mod.ts";
-import { latestCheckpoint, runSettings } from "../src/train/mod.ts";
-import { thinker } from "../src/task/mod.ts";
+import { deviceSchema } from "../src/setup/mod.ts";
+import { askSettings, latestCheckpoint } from "../src/train/mod.ts";
 import { interruptible } from "./interrupt.ts";
-import { checkOptions } from "./options.ts";
+import { checkOptions, taskNames } from "./options.ts";
 
 const optionsSchema = z.object({
   model: z.string().optional(),
+  task: z.enum(taskNames).optional(),
   prompts: z.string().optional(),
   weightDtype: z.enum(precisions).optional(),
   temperature: z.number().nonnegative(),
@@ -31,6 +31,7 @@ export function solveCommand() {
     .description("Ask a model one question and watch it think through the stages.")
     .arguments("<question:string>")
     .option("--model <dir:string>", "Model folder (default: the newest checkpoint under runs/).")
+    .option("--task <name:string>", "How it is asked (default: as in the model's own run).")
     .option("--prompts <set:string>", "Stage prompts: default, tiny, or a JSON file.")
     .option(
       "--weight-dtype <dtype:string>",
@@ -55,14 +56,12 @@ async function show(
   question: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { model: given, prompts, weightDtype, seed, device, ...sampling } = checkOptions(
-    optionsSchema,
-    raw,
-  );
+  const { model: given, task: name, prompts, weightDtype, seed, device, ...sampling } =
+    checkOptions(optionsSchema, raw);
   const dir = given ?? await latestCheckpoint("runs");
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
   const tell = (text: string) => console.error(text);
-  const { weightDtype: trained, ...settings } = runSettings(dir) ?? { task: thinker };
+  const { weightDtype: trained, ...settings } = askSettings(dir, { task: name, prompts });
   const { task } = settings;
   const titleOf = (stage: string) => task.stages.find(({ name }) => name === stage)!.title;
   using model = await loadModel(dir, {
@@ -71,12 +70,11 @@ async function show(
     onBuild: tell,
     onNote: tell,
   });
-  const chosen = prompts ? { ...settings, prompts: openPrompts(prompts, [task]) } : settings;
   if (!given) console.log(`model: ${dir}`);
   console.log(`question: ${question}`);
   let open: number | undefined;
   const { final } = await solve(model, question, {
-    ...chosen,
+    ...settings,
     sampling,
     seed: BigInt(seed),
     signal,

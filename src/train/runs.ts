@@ -3,10 +3,12 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Precision } from "../../ffi/mod.ts";
 import { readJson, UserError } from "../base/mod.ts";
-import { builtinTasks, type Prompts, type TaskSpec } from "../task/mod.ts";
-import { findTask, openPrompts, trainConfigSchema } from "../setup/mod.ts";
+import { builtinTasks, type Prompts, type TaskSpec, thinker } from "../task/mod.ts";
+import { findTask, openPrompts, parseTrainConfig, type TrainConfig } from "../setup/mod.ts";
 import { RunFolder } from "./folder.ts";
 
 /**
@@ -35,42 +37,93 @@ export async function latestCheckpoint(root: string): Promise<string> {
   return newest.path;
 }
 
-/** How a run asks its questions, and with which precision it answers them. */
-export interface RunSettings {
-  /** The run's task. */
+/** How a model is asked, and with which precision it answers. */
+export interface AskSettings {
+  /** How a question is asked. */
   readonly task: TaskSpec;
-  /** The wording of its stages. */
+  /** The wording of its stages; what is missing is the task's own. */
   readonly prompts: Prompts;
-  /** Most action tokens of its stages. */
-  readonly budgets: Readonly<Record<string, number>>;
+  /** Most action tokens of its stages, as in the model's run; undefined for a model without one. */
+  readonly budgets?: Readonly<Record<string, number>>;
   /** What the matrix products read; undefined: what suits the device. */
   readonly weightDtype?: Precision;
 }
 
+/** What a caller says itself. */
+export interface AskChoices {
+  /** Name of a task; default: that of the model's run, `thinker` for a model without one. */
+  readonly task?: string;
+  /** Name or file of a wording; default: that of the model's run. */
+  readonly prompts?: string;
+  /** The tasks that there are; default: the built-in ones. */
+  readonly tasks?: readonly TaskSpec[];
+}
+
 /**
- * The settings of the run that a checkpoint lies in; undefined for other model folders.
+ * How to ask a model: as chosen, and what is left open as in the run that it is a checkpoint of. Only what
+ * is left open is looked up: the run's task may be unknown here, its prompts file gone.
  *
- * @param tasks The tasks that a run may be on.
+ * @throws {UserError} when the run's config does not fit, or something that is needed does not exist.
  */
-export function runSettings(
-  checkpoint: string,
-  tasks: readonly TaskSpec[] = builtinTasks,
-): RunSettings | undefined {
-  let content: unknown;
-  try {
-    content = readJson(`${checkpoint}/../../config.json`, "");
-  } catch {
-    return undefined;
-  }
-  const config = trainConfigSchema.safeParse(content);
-  if (!config.success) return undefined;
-  const { prompts, budgets, weightDtype } = config.data;
-  const task = findTask(config.data.task, tasks);
-  const played = task.reference ? [task, task.reference] : [task];
+export function askSettings(model: string, chosen: AskChoices = {}): AskSettings {
+  const { tasks = builtinTasks } = chosen, run = runOf(model);
+  const task = chosen.task !== undefined
+    ? findTask(chosen.task, tasks)
+    : run
+    ? taskOf(run, tasks)
+    : thinker;
   return {
     task,
-    prompts: openPrompts(prompts, played),
-    budgets,
-    weightDtype: weightDtype ?? undefined,
+    prompts: chosen.prompts !== undefined
+      ? openPrompts(chosen.prompts, [task])
+      : run
+      ? promptsOf(run, task, tasks)
+      : {},
+    budgets: run?.config.budgets,
+    weightDtype: run?.config.weightDtype ?? undefined,
   };
+}
+
+/** The settings of a run, and the file that they are from. */
+interface SavedRun {
+  readonly file: string;
+  readonly config: TrainConfig;
+}
+
+/**
+ * The run whose checkpoint a model folder is; undefined for other model folders.
+ *
+ * @throws {UserError} when its config does not fit: its prompts and budgets must not be lost in silence.
+ */
+function runOf(model: string): SavedRun | undefined {
+  let folder: string;
+  try {
+    // A link to a checkpoint is one too.
+    folder = Deno.realPathSync(model);
+  } catch (error) {
+    const { NotFound, NotADirectory } = Deno.errors;
+    // Loading the model says it better.
+    if (error instanceof NotFound || error instanceof NotADirectory) return undefined;
+    throw error;
+  }
+  // Elsewhere a config.json two folders up may be anything.
+  if (basename(dirname(folder)) !== "checkpoints") return undefined;
+  const file = join(dirname(dirname(folder)), "config.json");
+  if (!existsSync(file)) return undefined;
+  return { file, config: parseTrainConfig(readJson(file, "it is the config of a run"), file) };
+}
+
+function taskOf({ file, config }: SavedRun, tasks: readonly TaskSpec[]): TaskSpec {
+  const found = tasks.find(({ name }) => name === config.task);
+  if (found) return found;
+  throw new UserError(`${file}: the run's task "${config.task}" is none of those known here`, {
+    hint: `ask in another way with --task (${tasks.map(({ name }) => name).join(", ")}), ` +
+      "or name another model with --model",
+  });
+}
+
+/** The run's wording, checked against the run's own task where that is known. */
+function promptsOf({ config }: SavedRun, task: TaskSpec, tasks: readonly TaskSpec[]): Prompts {
+  const own = tasks.find(({ name }) => name === config.task) ?? task;
+  return openPrompts(config.prompts, own.reference ? [own, own.reference] : [own]);
 }

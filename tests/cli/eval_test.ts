@@ -14,10 +14,19 @@ Deno.test("cli: eval refuses what does not fit, and says what to do", async () =
   await Deno.writeTextFile(`${path}/data/one.jsonl`, '{"id":"a","question":"1+1=","answer":"2"}\n');
   await Deno.writeTextFile(`${path}/data/bad.jsonl`, '{"id":"a","question":"1+1="}\n');
   await Deno.writeTextFile(`${path}/file`, "");
+  // An old run's config: its prompts and budgets must not be replaced by others in silence.
+  await Deno.mkdir(`${path}/old/checkpoints`, { recursive: true });
+  await Deno.rename(`${path}/run/checkpoints/step-0`, `${path}/old/checkpoints/step-0`);
+  const { weightDtype: weights, ...others } = smallConfig();
+  await Deno.writeTextFile(`${path}/old/config.json`, JSON.stringify({ ...others, weights }));
   const model = ["--model", `${path}/run/checkpoints/step-1`];
   const one = ["--data", `${path}/data`, "--bench", "one"];
   const cases: [string[], RegExp][] = [
     [["--model", `${path}/nowhere`], /^error: .*nowhere holds no model\nhint: /],
+    [
+      ["--model", `${path}/old/checkpoints/step-0`, ...one],
+      /^error: .*old\/config\.json: "weights" has another name now\nhint: write weightDtype/,
+    ],
     [
       [...model, "--data", `${path}/data`],
       /^error: there is no .*math500\.jsonl\nhint: .*deno task data/,
@@ -58,7 +67,7 @@ Deno.test("cli: eval refuses what does not fit, and says what to do", async () =
     assert(stderr.trimEnd().split("\n").length <= 2, stderr);
   }
   const left = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name).sort();
-  assertEquals(left, ["data", "file", "run"]);
+  assertEquals(left, ["data", "file", "old", "run"]);
 });
 
 Deno.test("cli: Ctrl-C stops an evaluation, and what is finished stays", async () => {

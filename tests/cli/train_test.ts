@@ -46,6 +46,8 @@ Deno.test("cli: train goes all the way, and solve asks its newest checkpoint", a
     return thinker(["solve", "1+1=", "--temperature", "0", "--seed", seed], { cwd });
   }));
   assertEquals(greedy[0], greedy[1]);
+  const plain = await ask("--task", "baseline");
+  assertMatch(plain.stdout, /^[^─]*── Answer ──[^─]*$/);
 });
 
 Deno.test("cli: Ctrl-C during the warm start stops it and exits 130", async () => {

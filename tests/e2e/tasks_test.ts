@@ -10,7 +10,7 @@ import {
 import { baseline, builtinTasks, type TaskSpec } from "../../mod.ts";
 import { type Metrics, readJsonl, readMetrics, UserError } from "../../src/base/mod.ts";
 import { runEvaluation, weightsFingerprint } from "../../src/eval/mod.ts";
-import { type EpisodeSample, runSettings, train } from "../../src/train/mod.ts";
+import { askSettings, type EpisodeSample, train } from "../../src/train/mod.ts";
 import { smallConfig, TempDir, timeless } from "./small.ts";
 import { calculator } from "./tasks/calculator.ts";
 import { checked } from "./tasks/checked.ts";
@@ -29,7 +29,7 @@ async function trained(dir: TempDir, task: TaskSpec, name: string = task.name) {
 /** Evaluates the run's last checkpoint as its own task. */
 async function evaluated(dir: TempDir, out: string) {
   const model = `${out}/checkpoints/step-2`,
-    { task, prompts, budgets } = runSettings(model, tasks)!;
+    { task, prompts, budgets } = askSettings(model, { tasks });
   const rows = ["1+2=", "3+4="].map((question, i) =>
     JSON.stringify({ id: `${i}`, question, answer: `${[3, 7][i]}` })
   );
@@ -39,7 +39,7 @@ async function evaluated(dir: TempDir, out: string) {
       model,
       fingerprint: weightsFingerprint(model),
       task: task.name,
-      budgets,
+      budgets: budgets!,
       complete: false,
       prompts,
       sampling: { temperature: 1, topP: 1, topK: 0 },
