@@ -7,7 +7,6 @@ import * as z from "npm:zod@^4";
 import { type DeviceChoice, type Precision, precisions } from "../../ffi/mod.ts";
 import { join } from "node:path";
 import {
-  check,
   type Fields,
   firstDifference,
   readJson,
@@ -69,13 +68,6 @@ export interface EvalConfig {
 
 const count = z.int().positive();
 
-/** Keys that had another name once. */
-const renamed = {
-  "method.weights": "method.fingerprint",
-  "method.mode": "method.task",
-  "method.summary": "method.complete",
-  "method.precision": "method.weightDtype",
-};
 /** What `config.json` of an evaluation holds. */
 const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>({
   method: z.strictObject<Fields<EvalMethod>>({
@@ -146,7 +138,7 @@ export class EvalFolder {
     const names = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name)
       .filter((name) => !name.startsWith("."));
     if (names.length > 0) {
-      const before = await folder.savedConfig();
+      const before = folder.savedConfig();
       const difference = firstDifference(before.method, config.method);
       if (difference) {
         throw new UserError(`${path} holds an evaluation with another ${difference}`, {
@@ -163,10 +155,17 @@ export class EvalFolder {
    *
    * @throws {UserError} when it holds none.
    */
-  savedConfig(): Promise<EvalConfig> {
-    const hint = `${this.path} is no folder of an evaluation: name another one with --out`;
-    return Promise.resolve(
-      check(evalConfigSchema, readJson(this.config, hint), this.config, hint, renamed),
+  savedConfig(): EvalConfig {
+    const hint = "name another folder with --out", content = readJson(this.config, hint);
+    const saved = evalConfigSchema.safeParse(content);
+    if (saved.success) return saved.data;
+    // Its answers may have come about in another way than today's: new names would not make them fit.
+    const isOlder = typeof content === "object" && content !== null && "method" in content;
+    throw new UserError(
+      isOlder
+        ? `${this.path} holds an evaluation of an older version`
+        : `${this.config}: this is no evaluation`,
+      { hint },
     );
   }
 }

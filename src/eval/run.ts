@@ -243,7 +243,9 @@ export function readResults(folder: string): EvalResults {
   const hint = `${folder} holds no finished evaluation: run \`thinker eval --out ${folder}\` first`;
   const results = readJson(path, hint) as Partial<EvalResults> | null;
   if (!results?.config || !results.task || !Array.isArray(results.sets)) {
-    throw new UserError(`${path} is no result of an evaluation by this version`, { hint });
+    throw new UserError(`${path} is of an older version`, {
+      hint: "evaluate anew into another folder with --out, or leave it out of --compare",
+    });
   }
   return results as EvalResults;
 }
