@@ -11,8 +11,8 @@ import { UserError } from "../src/base/mod.ts";
 import {
   benchmarks,
   type EvalConfig,
+  EvalFolder,
   modelName,
-  readResults,
   runEvaluation,
   summarizeEvaluation,
   weightsFingerprint,
@@ -97,13 +97,12 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
   const model = options.model ?? await latestCheckpoint("runs");
   const config = resolve(model, options);
   const out = options.out ?? join("runs", `eval-${modelName(model, "-")}-${config.method.task}`);
-  const compare = list(options.compare ?? "");
   using progress = new Progress();
   let shownAt = 0, lines = 1, last = 0;
   const results = await runEvaluation(config, {
     out,
     parallel: options.parallel,
-    compare,
+    compare: list(options.compare ?? ""),
     signal,
     onPhase: (name, total, from) => {
       progress.phase(name, total, from);
@@ -123,7 +122,7 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
     console.log(JSON.stringify(results, null, 2));
     return;
   }
-  console.log(summarizeEvaluation(results, compare.map(readResults)));
+  console.log(await summarizeEvaluation(EvalFolder.at(out)));
   console.log(`\nresults: ${out} (report.html, report.md, results.json, answers.jsonl)`);
 }
 

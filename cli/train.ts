@@ -85,7 +85,7 @@ async function resolve(raw: Record<string, unknown>): Promise<Run> {
 
 async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<void> {
   using progress = new Progress();
-  const results = await train(config, {
+  await train(config, {
     out,
     resume,
     signal,
@@ -94,6 +94,6 @@ async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<
     onNote: (text) => progress.note(text),
   });
   progress.end();
-  console.log(summarize(results));
+  console.log(await summarize(RunFolder.at(out)));
   console.log(`\nrun folder: ${out} (report.html, report.md, metrics.jsonl, checkpoints/)`);
 }

@@ -8,6 +8,7 @@ import {
   type Block,
   heading,
   histogram,
+  opening,
   type Point,
   scatterChart,
   toHtml,
@@ -89,16 +90,9 @@ export async function writeEvalReport(
   await writeAtomic(folder.page, toHtml(title, blocks));
 }
 
-/** Title, method and table of results, as Markdown: what the report begins with. */
-export function summarizeEvaluation(
-  results: EvalResults,
-  compare: readonly EvalResults[] = [],
-): string {
-  const ours = [results, ...compare].flatMap(resultRows);
-  return toMarkdown(titleOfReport(results), [
-    { kind: "text", text: methodText(results) },
-    resultTable(ours, paperRows(ours)),
-  ]);
+/** What the report of a finished evaluation begins with: its method, the results, and what to know of them. */
+export async function summarizeEvaluation(folder: EvalFolder): Promise<string> {
+  return opening(await Deno.readTextFile(folder.report));
 }
 
 function titleOfReport({ config, task }: EvalResults): string {

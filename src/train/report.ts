@@ -13,7 +13,15 @@ import {
   UserError,
   writeAtomic,
 } from "../base/mod.ts";
-import { type Block, type Dialogue, heading, percent, toHtml, toMarkdown } from "../report/mod.ts";
+import {
+  type Block,
+  type Dialogue,
+  heading,
+  opening,
+  percent,
+  toHtml,
+  toMarkdown,
+} from "../report/mod.ts";
 import { metricCharts, renderChart } from "./curves.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { RunFolder } from "./folder.ts";
@@ -96,9 +104,9 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
   if (chart !== null) await writeAtomic(folder.chart, chart);
 }
 
-/** Title and table of a run's results, as Markdown: what the report begins with. */
-export function summarize({ title, rows }: Pick<ReportOptions, "title" | "rows">): string {
-  return toMarkdown(title, rows.length > 0 ? [resultTable(rows)] : []);
+/** What the report of a finished run begins with: what was done, the results, and what to know of them. */
+export async function summarize(folder: RunFolder): Promise<string> {
+  return opening(await Deno.readTextFile(folder.report));
 }
 
 function summary(metrics: Metrics[]): string {

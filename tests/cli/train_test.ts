@@ -32,7 +32,10 @@ Deno.test("cli: train goes all the way, and solve asks its newest checkpoint", a
   assertEquals(lines.filter((line) => line.startsWith("warm start ")).length, 20);
   assertEquals(lines.filter((line) => /^train \d\/2 \|/.test(line)).length, 3);
   assertMatch(trained.stdout, /^# Thinker on arithmetic/);
-  assertMatch(trained.stdout, /\| Thinker-Fast \|/);
+  assertMatch(
+    trained.stdout,
+    /\n2 PPO steps, [^]*\n\| Thinker-Fast \|[^]*\n\* Accuracy is measured on 20 /,
+  );
   assertStringIncludes(trained.stdout, "run folder: runs/tiny-thinker-seed1");
 
   const ask = (...args: string[]) => thinker(["solve", "1+1=", "--seed", "3", ...args], { cwd });

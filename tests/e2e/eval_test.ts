@@ -76,6 +76,12 @@ Deno.test("eval: killed twice and torn, it ends as if it had never been interrup
   assertMatch(stderr, /^eval 1008\/1008 \| accuracy fast \S+% +slow .* final \S+%/m);
   assertMatch(stdout, /\| Thinker \(run, step-1\) \| \d+\.\d\d ± /);
   assertMatch(stdout, /\| Thinker-Fast \(run, step-1\) \|/);
+  assertMatch(stdout, /^\* Accuracy is pass@1, .*not measured here/m);
+  assertMatch(stdout, /^\* Left out, .*: 1 of odd\./m);
+  const opening = stdout.slice(0, stdout.indexOf("\n\nresults: "));
+  assert(
+    (await Deno.readTextFile(`${path}/whole/report.md`)).startsWith(`${opening}\n\n## Sampling`),
+  );
   const whole = inOrder(await answersOf(`${path}/whole`));
   assertEquals(whole.length, 42 * 24);
   assertEquals(new Set(whole.map(keyOf)).size, 42 * 24);
