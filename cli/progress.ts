@@ -118,7 +118,7 @@ export class Progress implements Disposable {
       for (const key of Object.keys(state.values).filter(isEval)) delete state.values[key];
     }
     Object.assign(state.values, values);
-    const accuracy = values["accuracy/final"] ?? values["accuracy/answer"];
+    const accuracy = values["accuracy/final"];
     if (accuracy !== undefined) state.history.push(accuracy);
     if (this.#tty) this.#draw();
     else if (step === state.evalStep || step % linesEvery(state) === 0 || step === state.total) {

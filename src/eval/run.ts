@@ -372,7 +372,7 @@ class RunningScores {
     for (const { stage, correct } of answer.turns) {
       if (correct !== undefined) this.#count(stage, correct);
     }
-    if (this.#task.stages.length > 1) this.#count("final", isRight(answer));
+    this.#count("final", isRight(answer));
     const metrics: Metrics = {};
     for (const [name, { right, of }] of Object.entries(this.#right)) {
       metrics[`accuracy/${name}`] = right / of;

@@ -172,7 +172,8 @@ Deno.test("eval: tasks, --json and rows of another evaluation beside one's own",
   const { path, command } = place;
   const few = ["--limit", "10"];
   const base = command("base", "--task", "baseline", ...few);
-  const { stdout } = await finish([...base, "--json"]);
+  const { stdout, stderr } = await finish([...base, "--json"]);
+  assertMatch(stderr, /^eval \d+\/\d+ \| accuracy answer \S+% +final \S+% \|/m);
   const results: EvalResults = JSON.parse(stdout);
   assertEquals(results, await resultsOf(`${path}/base`));
   assertEquals(results.skipped, 1);
