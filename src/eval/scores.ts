@@ -15,11 +15,13 @@ import { clusteredMean, type Estimate, passAtK, powersUpTo } from "./statistics.
 export interface StageScores {
   /** Share of the answers that reached it. */
   readonly reached: number;
-  /** Mean sampled tokens, of those that reached it. */
+  /** Its responses: a stage that comes back has several in one answer. */
+  readonly responses: number;
+  /** Mean sampled tokens of a response. */
   readonly tokens: number;
-  /** Share of spent budgets, of those that reached it. */
+  /** Share of responses that spent the budget. */
   readonly truncated: number;
-  /** Share of right answers, of those that reached it; none for a stage that judges. */
+  /** Share of right responses; none for a stage that judges. */
   readonly accuracy?: number;
   /** Mean occurrences of each reflection phrase per response. */
   readonly reflections: Readonly<Record<string, number>>;
@@ -145,6 +147,7 @@ function scoreStages(
     if (turns.length === 0) continue;
     stages[name] = {
       reached: shareOf(reached, (each) => each.length > 0)!,
+      responses: turns.length,
       tokens: mean(turns.map((turn) => turn.tokens)),
       truncated: shareOf(turns, (turn) => turn.truncated)!,
       accuracy: judges ? undefined : shareOf(turns, (turn) => turn.correct === true)!,

@@ -179,7 +179,9 @@ export function stageSections({ sets, task }: EvalResults): Block[] {
     heading("Stages"),
     {
       kind: "text",
-      text: "Shares of the answers that reached a stage; cut: the budget ended the response.",
+      text:
+        "Of all answers the share that reached a stage; of its responses the share that is right, " +
+        "and that the budget cut.",
     },
     stageTable,
     ...verificationSection(sets),
@@ -217,9 +219,8 @@ export function reflectionTable({ sets, task }: EvalResults): Block {
     for (const set of sets) {
       const scores = set.stages[stage];
       if (!scores) continue;
-      const count = scores.reached * set.problems * set.samples;
-      sum += count * scores.reflections[word];
-      responses += count;
+      sum += scores.responses * scores.reflections[word];
+      responses += scores.responses;
     }
     return sum / responses;
   };

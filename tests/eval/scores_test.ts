@@ -93,6 +93,7 @@ Deno.test("scoreSet: four stages, counted by hand", async () => {
     "however,": 2,
   });
   assertEquals([slow?.reached, slow?.accuracy, slow?.truncated], [5 / 8, 1 / 5, 1 / 5]);
+  assertEquals([fast?.responses, verify?.responses, slow?.responses], [8, 8, 5]);
   assertEquals(summary, undefined);
   assertEquals(scores.verification, {
     yes: 3 / 8,
