@@ -122,8 +122,18 @@ function taskOf({ file, config }: SavedRun, tasks: readonly TaskSpec[]): TaskSpe
   });
 }
 
-/** The run's wording, checked against the run's own task where that is known. */
+/**
+ * The run's wording, checked against the run's own task where that is known.
+ *
+ * @throws {UserError} when its file is gone, or words stages that are not known here.
+ */
 function promptsOf({ config }: SavedRun, task: TaskSpec, tasks: readonly TaskSpec[]): Prompts {
   const own = tasks.find(({ name }) => name === config.task) ?? task;
-  return openPrompts(config.prompts, own.reference ? [own, own.reference] : [own]);
+  try {
+    return openPrompts(config.prompts, own.reference ? [own, own.reference] : [own]);
+  } catch (cause) {
+    if (!(cause instanceof UserError)) throw cause;
+    const hint = "the run has its prompts from there: name others with --prompts";
+    throw new UserError(cause.message, { hint, cause });
+  }
 }

@@ -113,5 +113,6 @@ Deno.test("askSettings: of the run only what is not chosen has to be there", () 
 
     await checkpointOf(dir, { ...presets.tiny, prompts: `${dir}/gone.json` });
     assertEquals(askSettings(model, { prompts: "tiny" }).prompts, tinyPrompts);
-    assertThrows(() => askSettings(model), UserError, "gone.json");
+    const gone = assertThrows(() => askSettings(model), UserError, `cannot read ${dir}/gone.json`);
+    assertEquals(gone.hint?.includes("--prompts"), true);
   }));
