@@ -236,7 +236,7 @@ const engine: MetricEntry[] = [{
   key: "tool/failed",
   unit: "calls",
   range: natural,
-  meaning: "Calls that threw; the model read `(the tool failed)`.",
+  meaning: "Calls that threw or gave no string; the model read `(the tool failed)`.",
   blind: "Whose fault it was.",
 }, {
   key: "tool/late",
