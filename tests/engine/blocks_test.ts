@@ -103,7 +103,20 @@ Deno.test("blocks: whatever is opened, adopted, written and released, contents a
       while (model.tables.length > 0) model.close(0);
       assertEquals(model.pool.free, size);
     }),
-    { numRuns: 300 },
+    {
+      numRuns: 300,
+      // Some seeds draw no copy: here two tables share a block, and one goes on writing in it.
+      examples: [[
+        [
+          { kind: "open", table: 0, count: 1 },
+          { kind: "write", table: 0, count: 3 },
+          { kind: "adopt", table: 0, count: 1 },
+          { kind: "write", table: 1, count: 1 },
+        ],
+        24,
+        4,
+      ]],
+    },
   );
   assert(copies > 0, "no run copied a block");
 });
