@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import { cacheDir, Device, runProgram } from "../ffi/mod.ts";
+import { cacheDir, Device, NativeError, openDevice, runProgram } from "../ffi/mod.ts";
 import { UserError } from "../src/base/mod.ts";
 
 /** One thing that was looked at. */
@@ -33,8 +33,9 @@ export function doctorCommand() {
           if (hint) console.log(`${" ".repeat(24)} ${hint}`);
         }
       }
-      if (findings.some((finding) => finding.state === "failed")) {
-        throw new UserError("this machine cannot run the CPU kernels");
+      const failed = findings.filter(({ state }) => state === "failed").map(({ name }) => name);
+      if (failed.length > 0) {
+        throw new UserError(`this machine has no working ${failed.join(", ")}`);
       }
     });
 }
@@ -48,6 +49,7 @@ async function examine(): Promise<Finding[]> {
     await compiler("nvcc", "needed only to build the CUDA kernels: install the CUDA toolkit"),
     { name: "kernel cache", state: "ok", detail: cacheDir() },
     await cpu(),
+    await gpu(),
   ];
 }
 
@@ -59,15 +61,37 @@ async function compiler(name: string, hint: string): Promise<Finding> {
   return { name, state: "ok", detail };
 }
 
-async function cpu(): Promise<Finding> {
+/** What a device has to say, or why there is none. */
+async function opened(name: string, look: () => Promise<Finding>): Promise<Finding> {
   try {
-    using device = await Device.open("cpu", { onBuild: (text) => console.error(text) });
-    const { isa, threads, memoryBytes } = device.info;
-    const memory = `${(memoryBytes / 2 ** 30).toFixed(1)} GiB`;
-    const detail = `${isa}, ${threads} threads, ${memory} of memory`;
-    return { name: "cpu backend", state: "ok", detail };
+    return await look();
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { name: "cpu backend", state: "failed", detail: error.message, hint: error.hint };
+    if (!(error instanceof UserError || error instanceof NativeError)) throw error;
+    return { name, state: "failed", detail: error.message, hint: error.hint };
   }
+}
+
+const onBuild = (text: string) => console.error(text);
+const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+function cpu(): Promise<Finding> {
+  const name = "cpu backend";
+  return opened(name, async () => {
+    using device = await Device.open("cpu", { onBuild });
+    const { isa, threads, memoryBytes } = device.info;
+    const detail = `${isa}, ${threads} threads, ${gibibytes(memoryBytes)} of memory`;
+    return { name, state: "ok", detail };
+  });
+}
+
+/** The GPU that `--device auto` takes, or why it takes none. */
+function gpu(): Promise<Finding> {
+  const name = "gpu";
+  return opened(name, async () => {
+    let note = "";
+    using device = await openDevice("auto", { onBuild, onNote: (text) => note = text });
+    if (note) return { name, state: "missing", detail: note };
+    const { name: model, isa, memoryBytes } = device.info;
+    return { name, state: "ok", detail: `${model}, ${isa}, ${gibibytes(memoryBytes)} of memory` };
+  });
 }

@@ -131,6 +131,8 @@ Deno.test("cli: doctor tells what this machine has, for people and for programs"
     Deno.version.deno,
   );
   assertEquals(findings.find(({ name }) => name === "cpu backend")?.state, "ok");
+  const gpu = findings.find(({ name }) => name === "gpu")!;
+  assertMatch(gpu.detail, gpu.state === "ok" ? /, sm_\d+, .* GiB/ : /; computing on the CPU$/);
   for (const { state } of findings) assert(["ok", "missing", "failed"].includes(state));
 });
 
