@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { reportFailure } from "../cli/failure.ts";
 import { UserError } from "../src/base/mod.ts";
 import { gpuOf } from "./gpu/peaks.ts";
 import { fullShapes, gpuPoolBytes, type GpuShapes, gpuSizes, microShapes } from "./gpu/sizes.ts";
@@ -97,13 +98,11 @@ async function openGpu(
   return { bench, peak, sizes: gpuSizes(shapes), seconds };
 }
 
-/** A user's mistake ends `deno bench` with one line; thrown, it would come with a stack for each file. */
+/** Ends `deno bench` with what went wrong, told once; thrown, it would come with a stack for each file. */
 async function orExit<T>(body: () => Promise<T>): Promise<T> {
   try {
     return await body();
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    console.error(`error: ${error.message}${error.hint ? `\nhint: ${error.hint}` : ""}`);
-    Deno.exit(1);
+    Deno.exit(reportFailure(error));
   }
 }
