@@ -6,7 +6,7 @@
 # Parts run in the order of their value, each under a limit of its own; one that does not fit into what is
 # left of the budget (default: none) is skipped, and says so.
 #
-# first, up to 9 minutes on an H200:
+# first, in 8 minutes or so:
 #   probe          what the chip's instructions do: layouts, rounding, mma against wgmma; copy bandwidth
 #   exact          bit-equality: rows, batches, tiles and orders, packed and paged, sampling and training
 #   train          a short training run; every step's log-prob gap must be 0
@@ -14,7 +14,7 @@
 #   decode         decoding of random-weight 1.5B and 7B models
 #   step           one whole PPO step at 1.5B
 #   test           the op tests
-# second:
+# second, in 4 or so:
 #   peers-kernels  cuBLASLt, cuDNN, FlashAttention and a PyTorch PPO loss at the sizes of `kernels`
 #   peers-decode   transformers with a static cache
 #   memcheck       every op once under compute-sanitizer
@@ -34,7 +34,7 @@ second=(peers-kernels peers-decode memcheck racecheck)
 # Seconds after which a part is stopped, and fewer than which it is not worth starting.
 declare -A limit=([build]=600 [probe]=60 [exact]=150 [train]=120 [kernels]=120 [decode]=150 [step]=150 [test]=180
   [peers-kernels]=240 [peers-decode]=240 [memcheck]=120 [racecheck]=120)
-declare -A least=([build]=30 [probe]=15 [exact]=40 [train]=40 [kernels]=30 [decode]=40 [step]=70 [test]=60
+declare -A least=([build]=30 [probe]=15 [exact]=40 [train]=40 [kernels]=30 [decode]=40 [step]=110 [test]=60
   [peers-kernels]=60 [peers-decode]=60 [memcheck]=20 [racecheck]=20)
 
 fail() {
@@ -46,7 +46,7 @@ budget='' DEVICE=cuda MICRO='' parts=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --budget)
-      [[ ${2:-} =~ ^[0-9]{1,5}$ ]] || fail "--budget: ${2:-nothing} is no number of minutes" 'for example --budget 9'
+      [[ ${2:-} =~ ^[0-9]{1,5}$ ]] || fail "--budget: ${2:-nothing} is no number of minutes" 'for example --budget 8'
       budget=$2
       shift
       ;;
@@ -65,6 +65,7 @@ done
 if [[ $DEVICE == emu ]]; then
   gpu='CUDA emulator' driver=none
 else
+  PATH=$PATH:/usr/local/nvidia/bin:/usr/local/cuda/bin # containers often leave these out
   command -v nvidia-smi >/dev/null || fail 'no CUDA device: no NVIDIA driver is installed' '--rehearse tries everything without one'
   found=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>&1) ||
     fail "no CUDA device: ${found%%$'\n'*}" "mend the driver"
@@ -163,8 +164,12 @@ run_part() {
   return 0
 }
 
-# Whether a program or library finds all that it is linked to.
-links() { ! ldd "$1" 2>&1 | grep -q 'not found'; }
+# Whether a program or library finds all that it is linked to. The loader itself is asked, as ldd would: there
+# may be no ldd, and without this loader nothing of a bundle starts.
+links() {
+  local out
+  out=$(/lib64/ld-linux-x86-64.so.2 --list "$1" 2>&1) && [[ $out != *'not found'* ]]
+}
 unpack() {
   if command -v xz >/dev/null; then
     tar -xJf "$1" -C "$2"
@@ -178,12 +183,14 @@ if [[ -f $bundle/bundle.tar.xz ]]; then
   grep -E '  (kernels/|bench/gpu/probe/|bench/gpu/deno.lock|tests/kernels/emu/every_op)' $bundle/files.sha256 |
     sha256sum --quiet -c || fail 'the bundle was made from other sources' 'make it again: bench/gpu/bundle.sh'
   unpack $bundle/bundle.tar.xz "$TEMP" || fail 'the bundle cannot be unpacked' 'it needs xz, or Python 3'
-  DENO=$TEMP/deno
+  # Where the bundle's does not start, another Deno can still use its packages.
+  "$TEMP/deno" --version >/dev/null 2>&1 && DENO=$TEMP/deno
   export DENO_DIR=$TEMP/deno_dir
 fi
-"$DENO" --version >/dev/null 2>&1 || fail "Deno does not start: $DENO" 'make a bundle (docs/gpu.md), or name a binary with DENO'
+found=$("$DENO" --version 2>&1) || fail "Deno does not start: ${found%%$'\n'*}" 'make a bundle (docs/gpu.md), or name a binary with DENO'
 export DENO PYTHON
-if [[ -d $TEMP/$DEVICE ]] && links "$TEMP/$DEVICE/every_op" && links "$TEMP/$DEVICE/libthinker.so"; then
+if [[ -d $TEMP/$DEVICE ]] && links "$TEMP/$DEVICE/every_op" && links "$TEMP/$DEVICE/libthinker.so" &&
+  links "$TEMP/$DEVICE/probe"; then
   NATIVE=$TEMP/$DEVICE
 else
   if run_part build "$DENO" run -A --no-check --lock=bench/gpu/deno.lock bench/gpu/native.ts --device "$DEVICE" "$NATIVE"; then
