@@ -49,17 +49,25 @@ export async function decode(
   bench: Workbench,
   gpu: Gpu,
   recorder: Recorder,
-  { micro, only }: { micro: boolean; only: string },
+  { micro, only, skip }: { micro: boolean; only: string; skip: number },
 ): Promise<void> {
   for (const [config, all] of decodeCases(micro)) {
-    const cases = all.filter(({ op }) => op.includes(only));
-    if (cases.length === 0) continue;
+    const wanted = all.filter(({ op }) => op.includes(only));
+    const cases = wanted.splice(skip);
+    skip -= wanted.length;
+    // Each case gets one line, also where there is no model for it.
+    let next = 0;
     try {
+      if (cases.length === 0) continue;
       using decoder = randomDecoder(bench.stream, config, { train: false });
-      for (const each of cases) await decodeOne(bench, gpu, recorder, decoder, each, micro);
+      while (next < cases.length && !recorder.lost) {
+        await decodeOne(bench, gpu, recorder, decoder, cases[next++], micro);
+      }
     } catch (error) {
-      recorder.fail({ op: cases[0].op, shape: "the model" }, error);
+      if (next === cases.length) recorder.fail({ op: cases[0].op, shape: "the model" }, error);
+      for (; next < cases.length && !recorder.lost; next++) recorder.fail(cases[next], error);
     }
+    if (recorder.lost) return;
   }
 }
 
@@ -73,8 +81,9 @@ async function decodeOne(
 ): Promise<void> {
   const precision = { weights: "bf16", cache: "bf16" } as const;
   const cost = decodeCost(decoder.config, batch, context, precision);
-  // The cost counts the packed weights and the cache; the master weights are allocated already.
-  if (device.allocatedBytes + 1.2 * cost.bytes > 0.9 * device.info.memoryBytes) {
+  // A batch of none reads the weights, which are allocated already: the rest is the cache.
+  const cacheBytes = cost.bytes - decodeCost(decoder.config, 0, context, precision).bytes;
+  if (device.allocatedBytes + 1.2 * cacheBytes > 0.9 * device.info.memoryBytes) {
     return recorder.write({ op, shape, skipped: "needs more memory than this GPU has" });
   }
   await recorder.measure({ op, shape }, async (): Promise<Measured> => {

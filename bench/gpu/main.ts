@@ -1,6 +1,7 @@
 /**
- * What is measured on a GPU, called by bench/gpu/part.sh: `main.ts train|kernels|decode|step|cases`.
+ * What is measured on a GPU, called by bench/gpu/part.sh: `main.ts PART`.
  *
+ * exact: the op tests about bit-equality. test: all of them.
  * train: a short training run, whose log-prob gap must be 0. kernels: every kernel against its bound.
  * decode: tokens per second of random-weight models against the bandwidth bound. step: one whole PPO step,
  * tokens per second and model-flops utilisation. cases: prints what peers have to do, without a device. The
@@ -12,35 +13,41 @@
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { checkOptions } from "../../cli/options.ts";
+import { reportFailure } from "../../cli/failure.ts";
 import { UserError } from "../../src/base/mod.ts";
 import { median, Runner } from "../harness.ts";
 import { trainingCost } from "../models.ts";
 import { Workbench } from "../workbench.ts";
 import { gpuCases } from "./cases.ts";
 import { decode, decodeCases } from "./decode.ts";
+import { opTests } from "./optests.ts";
 import { type Gpu, gpuOf } from "./peaks.ts";
 import { type Measured, Recorder } from "./record.ts";
 import { fullShapes, microShapes } from "./sizes.ts";
-import { fullStep, microStep, ppoStep } from "./step.ts";
+import { fullStep, microStep, ppoSteps } from "./step.ts";
 import { trainShortly } from "./train.ts";
 
 const schema = z.object({
   device: z.enum(["cuda", "emu"]),
   micro: z.boolean().default(false),
   only: z.string().default(""),
+  skip: z.coerce.number().int().min(0).default(0),
   append: z.string().optional(),
 });
 type Options = z.output<typeof schema>;
+
+/** Exit code where the device failed: another process can go on with the next case. */
+const lostCode = 76;
 
 async function kernels(
   bench: Workbench,
   gpu: Gpu,
   recorder: Recorder,
-  { micro, only }: Options,
+  { micro, only, skip }: Options,
 ): Promise<void> {
-  for (
-    const each of gpuCases(micro ? microShapes : fullShapes).filter(({ op }) => op.includes(only))
-  ) {
+  const all = gpuCases(micro ? microShapes : fullShapes);
+  for (const each of all.filter(({ op }) => op.includes(only)).slice(skip)) {
+    if (recorder.lost) return;
     await recorder.measure(each, async (): Promise<Measured> => {
       try {
         const runner = await Runner.prepare(bench, each, micro ? 0 : 0.05);
@@ -66,22 +73,24 @@ async function step(
   { micro }: Options,
 ): Promise<void> {
   const sizes = micro ? microStep : fullStep;
-  const { seconds, parts, trained, generated } = await ppoStep(bench, sizes);
-  // Actor and critic: forward and backward of every token, and the critic's first pass.
-  const { flops } = trainingCost(sizes.model, trained.sequences, trained.length);
-  const bound = flops * (2 + 1 / 3) / gpu.flops, tokens = trained.sequences * trained.length;
-  const row = (name: string, tokens: number, seconds: number, share?: number) =>
-    recorder.write({
-      op: `PPO step, ${name}`,
-      shape: `${trained.sequences} episodes`,
-      seconds,
-      rate: tokens / seconds,
-      unit: "tokens/s",
-      share,
-    });
-  row("generate", generated, parts.generate);
-  row("learn", tokens, parts.learn, bound / parts.learn);
-  row("whole", tokens, seconds, bound / seconds);
+  await ppoSteps(bench, sizes, ({ step, seconds, parts, trained, generated, gap }) => {
+    // Actor and critic: forward and backward of every token, and the critic's first pass.
+    const { flops } = trainingCost(sizes.model, trained.sequences, trained.length);
+    const bound = flops * (2 + 1 / 3) / gpu.flops, tokens = trained.sequences * trained.length;
+    const row = (name: string, tokens: number, seconds: number, rest: Partial<Measured>) =>
+      recorder.write({
+        op: `PPO step, ${name}`,
+        shape: `${step === 1 ? "warm-up" : "measured"}, ${trained.sequences} episodes`,
+        seconds,
+        rate: tokens / seconds,
+        unit: "tokens/s",
+        ...rest,
+      });
+    row("generate", generated, parts.generate, {});
+    row("learn", tokens, parts.learn, { share: bound / parts.learn });
+    row("whole", tokens, seconds, { share: bound / seconds, gap });
+    recorder.failed += Number(gap !== 0);
+  });
 }
 
 /** One line of JSON for each case that a peer can do too. */
@@ -98,24 +107,42 @@ function printCases({ micro }: Options): void {
 }
 
 const measured = { kernels, decode, step };
-const names = ["train", ...Object.keys(measured), "cases"];
+/** Which op tests belong to a part. */
+const patterns = { exact: "(bit|on-policy|order|threads|depend)", test: "" };
+const names = ["train", ...Object.keys(patterns), ...Object.keys(measured), "cases"];
 
-async function run(part: string, raw: Record<string, unknown>): Promise<void> {
+async function run(part: string, raw: Record<string, unknown>): Promise<number> {
   if (!names.includes(part)) {
     throw new UserError(`${part} is no part`, { hint: names.join(", ") });
   }
   const options = checkOptions(schema, raw);
-  if (part === "cases") return printCases(options);
+  if (part === "cases") {
+    printCases(options);
+    return 0;
+  }
   using recorder = new Recorder(part, options.append);
-  if (part === "train") {
-    await trainShortly(options.device, recorder, options.micro);
+  try {
+    await runPart(part, recorder, options);
+  } catch (error) {
+    recorder.fail({ op: part, shape: "the whole part" }, error);
+    return 1;
+  }
+  if (recorder.failed > 0) console.error(`error: ${recorder.failed} cases failed`);
+  return recorder.lost ? lostCode : Number(recorder.failed > 0);
+}
+
+async function runPart(part: string, recorder: Recorder, options: Options): Promise<void> {
+  const { device, micro } = options;
+  if (part === "train") await trainShortly(device, recorder, micro);
+  else if (part in patterns) {
+    const pattern = patterns[part as keyof typeof patterns];
+    await opTests(device, recorder, { micro, pattern });
   } else {
-    using bench = await Workbench.open({ backend: options.device, poolBytes: 1 << 20 });
+    using bench = await Workbench.open({ backend: device, poolBytes: 1 << 20 });
     const { info } = bench.device;
     console.log(`${info.name}, ${info.isa}`);
     await measured[part as keyof typeof measured](bench, gpuOf(info.name), recorder, options);
   }
-  if (recorder.failed > 0) throw new UserError(`${recorder.failed} cases failed`);
 }
 
 if (import.meta.main) {
@@ -126,14 +153,13 @@ if (import.meta.main) {
     .option("--device <name:string>", "cuda, or emu to try the program.", { default: "cuda" })
     .option("--micro", "Sizes of no interest, in seconds even on the emulator.")
     .option("--only <text:string>", "Only cases whose name contains the text.")
+    .option("--skip <count:string>", "Leave out so many of the first cases.")
     .option("--append <file:string>", "Append a line of JSON for each case.")
     .action(async (options: Record<string, unknown>, part: string) => {
       try {
-        await run(part, options);
+        Deno.exit(await run(part, options));
       } catch (error) {
-        if (!(error instanceof UserError)) throw error;
-        console.error(`error: ${error.message}${error.hint ? `\nhint: ${error.hint}` : ""}`);
-        Deno.exit(1);
+        Deno.exit(reportFailure(error));
       }
     })
     .parse(Deno.args);

@@ -13,7 +13,7 @@ export interface Gpu {
   readonly bandwidth: number;
 }
 
-/** From NVIDIA's data sheets; the first name that the device's contains. */
+/** From NVIDIA's data sheets; the first whose name stands in the device's as a word. */
 const known: readonly (readonly [name: string, gpu: Gpu])[] = [
   ["H200", { flops: 989e12, bandwidth: 4.8e12 }],
   ["H100 PCIe", { flops: 756e12, bandwidth: 2.0e12 }],
@@ -30,7 +30,7 @@ const known: readonly (readonly [name: string, gpu: Gpu])[] = [
  * @throws {UserError} when it is not in the list.
  */
 export function gpuOf(name: string): Gpu {
-  const found = known.find(([part]) => name.includes(part));
+  const found = known.find(([part]) => new RegExp(`\\b${part}`).test(name));
   if (found) return found[1];
   throw new UserError(`the peaks of ${name} are not known`, {
     hint: "add it to bench/gpu/peaks.ts",

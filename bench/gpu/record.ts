@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { JsonlWriter, reason } from "../../src/base/mod.ts";
+import { reportFailure } from "../../cli/failure.ts";
+import { JsonlWriter, reason, unfold } from "../../src/base/mod.ts";
 import { formatShare } from "../report.ts";
 
 /** What was measured of a case. */
@@ -29,6 +30,14 @@ export interface Line extends Partial<Measured> {
   readonly shape: string;
   readonly error?: string;
   readonly skipped?: string;
+  /** A test that passed. */
+  readonly passed?: true;
+}
+
+/** What a failure says of the device: that it fails now, or that it had failed before. */
+export function faultIn(message: string): "now" | "before" | undefined {
+  if (message.includes("the GPU context is lost")) return "now";
+  return message.includes("not run, because the GPU failed before") ? "before" : undefined;
 }
 
 /** `12.3 µs`, or seconds where there are some. */
@@ -38,7 +47,7 @@ export function formatSeconds(seconds: number): string {
 
 /** A line for people. */
 export function formatLine(line: Line): string {
-  const { op, shape, seconds, rate, unit, share, gap, error, skipped } = line;
+  const { op, shape, seconds, rate, unit, share, gap, error, skipped, passed } = line;
   const cells = [op.padEnd(32), shape.padEnd(28)];
   if (error !== undefined) cells.push(`ERROR: ${error}`);
   if (skipped !== undefined) cells.push(`skipped: ${skipped}`);
@@ -48,6 +57,7 @@ export function formatLine(line: Line): string {
     cells.push(`${scaled[0].toPrecision(3)} ${scaled[1]}`.padStart(16));
   }
   if (share !== undefined) cells.push(`${formatShare(share)} of bound`);
+  if (passed) cells.push("ok");
   if (gap !== undefined) cells.push(`log-prob gap ${gap}`);
   return cells.join("  ");
 }
@@ -58,6 +68,8 @@ export class Recorder implements Disposable {
   readonly #file: JsonlWriter | undefined;
   /** Cases that threw. */
   failed = 0;
+  /** Whether the device has failed: no call of this process succeeds any more. */
+  lost = false;
 
   /** Without a path the lines are printed only. */
   constructor(part: string, path?: string) {
@@ -72,10 +84,13 @@ export class Recorder implements Disposable {
     this.#file?.write(whole);
   }
 
-  /** Keeps what was thrown instead of a result. */
-  fail({ op, shape }: { op: string; shape: string }, error: unknown): void {
+  /** Keeps what was thrown instead of a result: a line, and on standard error all that is known. */
+  fail({ op, shape }: { op: string; shape: string }, thrown: unknown): void {
     this.failed++;
-    this.write({ op, shape, error: reason(error) });
+    const error = unfold(thrown).map(reason).join("; then ");
+    this.lost ||= faultIn(error) !== undefined;
+    this.write({ op, shape, error });
+    if (thrown instanceof Error) reportFailure(thrown);
   }
 
   /** Measures a case and keeps what came out. An error is a line too: the next case is still wanted. */

@@ -54,7 +54,7 @@ export function summarise(rows: readonly Row[]): string {
   const lines: string[] = [];
   for (const row of rows) {
     if (row.part === "probe" && row.op) lines.push(formatProbe(row));
-    else if (isCase(row)) {
+    else if (isCase(row) && !row.passed) {
       const peers = peersOf(row, rows);
       lines.push(formatLine(row) + (peers && `\n    peers' time over ours: ${peers}`));
     }
@@ -65,13 +65,17 @@ export function summarise(rows: readonly Row[]): string {
     if (row.peer === undefined || own.has(`${row.part} ${key(row)}`)) continue;
     lines.push(formatLine({ ...row, op: `${row.op}, ${row.peer}`, shape: row.shape ?? "" }));
   }
+  const passed: Record<string, number> = {};
   for (const row of rows) {
+    if (row.passed) passed[row.part] = (passed[row.part] ?? 0) + 1;
     if (row.part === "run") {
       lines.push("", `${row.gpu}, driver ${row.driver}, commit ${row.commit}, ${row.date}`);
     } else if (row.result !== undefined && row.op === undefined) {
       const time = row.seconds === undefined ? "" : `${row.seconds} s`.padStart(6);
       const reason = row.reason === undefined ? "" : `: ${row.reason}`;
-      lines.push(`${row.part.padEnd(14)} ${time.padStart(6)}  ${row.result}${reason}`);
+      const tests = passed[row.part] ? `, ${passed[row.part]} tests passed` : "";
+      delete passed[row.part];
+      lines.push(`${row.part.padEnd(14)} ${time.padStart(6)}  ${row.result}${reason}${tests}`);
     }
   }
   return lines.join("\n");

@@ -1,7 +1,8 @@
 /** The GPU benchmarks and their script work, as far as that shows without a GPU: on the emulator. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { gpuCases } from "../../bench/gpu/cases.ts";
 import { microShapes } from "../../bench/gpu/sizes.ts";
+import { gpuOf } from "../../bench/gpu/peaks.ts";
 import { summarise } from "../../bench/gpu/summary.ts";
 import { readJsonl } from "../../src/base/mod.ts";
 import { TempDir } from "../e2e/small.ts";
@@ -29,7 +30,7 @@ async function rowsOf(dir: string): Promise<Record<string, unknown>[]> {
 }
 
 for (
-  const [part, ops] of Object.entries({ kernels: gpuCases(microShapes).length, decode: 1, step: 3 })
+  const [part, ops] of Object.entries({ kernels: gpuCases(microShapes).length, decode: 1, step: 6 })
 ) {
   Deno.test(`gpu bench: ${part} runs on the emulator and keeps its results`, emulator, async () => {
     await using dir = await TempDir.make();
@@ -110,6 +111,53 @@ Deno.test("gpu.sh: what was measured survives a run that is cut off", emulator, 
   const summary = await Deno.readTextFile(`${dir.path}/out/summary.txt`);
   assertMatch(summary, /kernels .* ok\ntrain .* cut off\n$/);
   assert(text.endsWith(summary) && (await Deno.readTextFile(`${dir.path}/out/log`)) === text);
+});
+
+Deno.test(
+  "gpu.sh: a fault costs its case or its file and leaves its reason",
+  emulator,
+  async () => {
+    await using dir = await TempDir.make();
+    const env = { ...rehearsal(dir.path), THINKER_EMU_FAULT: "rmsnorm_backward:3" };
+    const { code } = await run(script, ["--rehearse", "train", "kernels", "test"], env);
+    assertEquals(code, 1);
+    const rows = await rowsOf(dir.path);
+    const errors = (part: string) => rows.filter((r) => r.part === part && r.error !== undefined);
+    for (const part of ["train", "kernels", "test"]) {
+      assertEquals(errors(part).length, 1, part);
+      assertMatch(`${errors(part)[0].error}`, /rmsnorm_backward\(|the GPU context is lost/);
+      assertEquals(rows.find((r) => r.part === part && r.result !== undefined)?.result, "FAILED");
+    }
+    assertEquals(errors("kernels")[0].op, "rmsnorm backward");
+    assertEquals(
+      rows.filter((r) => r.part === "kernels" && r.seconds && r.op).length,
+      gpuCases(microShapes).length - 1,
+    );
+    // The rest of the file is counted; the next file runs.
+    const { shape } = errors("test")[0];
+    const [rest] = rows.filter((r) => r.part === "test" && r.skipped !== undefined);
+    assertEquals([rest.shape, rest.skipped], [shape, "not run, because the GPU failed before"]);
+    assert(rows.some((r) => r.part === "test" && r.passed && r.shape !== shape));
+  },
+);
+
+Deno.test("gpu peaks: a GPU's name is taken as a word", () => {
+  assertEquals(gpuOf("NVIDIA H200").bandwidth, 4.8e12);
+  assertEquals(gpuOf("NVIDIA H100 80GB HBM3").bandwidth, 3.35e12);
+  assertThrows(() => gpuOf("NVIDIA GH200 480GB"), Error, "the peaks of NVIDIA GH200 480GB");
+});
+
+Deno.test("gpu summary: tests that passed are counted, those that failed are told", () => {
+  const test = (op: string, rest: object) => ({ part: "test", op, shape: "a_test.ts", ...rest });
+  assertMatch(
+    summarise([
+      test("one", { passed: true, seconds: 1 }),
+      test("two", { error: "wrong" }),
+      test("three", { passed: true, seconds: 1 }),
+      { part: "test", result: "FAILED", seconds: 3 },
+    ]),
+    /^two .* ERROR: wrong\ntest +3 s {2}FAILED, 2 tests passed$/,
+  );
 });
 
 Deno.test("gpu summary: peers stand beside our case as ratios, alone without it", () => {
