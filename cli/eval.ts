@@ -11,10 +11,8 @@ import { UserError } from "../src/base/mod.ts";
 import {
   benchmarks,
   type EvalConfig,
-  EvalFolder,
   modelName,
   runEvaluation,
-  summarizeEvaluation,
   weightsFingerprint,
 } from "../src/eval/mod.ts";
 import { deviceSchema } from "../src/setup/mod.ts";
@@ -99,7 +97,7 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
   const out = options.out ?? join("runs", `eval-${modelName(model, "-")}-${config.method.task}`);
   using progress = new Progress();
   let shownAt = 0, lines = 1, last = 0;
-  const results = await runEvaluation(config, {
+  const { results, summary } = await runEvaluation(config, {
     out,
     parallel: options.parallel,
     compare: list(options.compare ?? ""),
@@ -122,8 +120,8 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
     console.log(JSON.stringify(results, null, 2));
     return;
   }
-  console.log(await summarizeEvaluation(EvalFolder.at(out)));
-  console.log(`\nresults: ${out} (report.html, report.md, results.json, answers.jsonl)`);
+  console.log(summary);
+  console.log(`results: ${out} (report.html, report.md, results.json, answers.jsonl)`);
 }
 
 type Options = z.output<typeof optionsSchema>;

@@ -8,7 +8,7 @@ import * as z from "npm:zod@^4";
 import { UserError } from "../src/base/mod.ts";
 import { estimators } from "../src/ppo/mod.ts";
 import { deviceSchema, presetNames, presets, type TrainConfig } from "../src/setup/mod.ts";
-import { RunFolder, summarize, train } from "../src/train/mod.ts";
+import { RunFolder, train } from "../src/train/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions, taskNames } from "./options.ts";
 import { Progress } from "./progress.ts";
@@ -85,7 +85,7 @@ async function resolve(raw: Record<string, unknown>): Promise<Run> {
 
 async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<void> {
   using progress = new Progress();
-  await train(config, {
+  const { summary } = await train(config, {
     out,
     resume,
     signal,
@@ -94,6 +94,6 @@ async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<
     onNote: (text) => progress.note(text),
   });
   progress.end();
-  console.log(await summarize(RunFolder.at(out)));
-  console.log(`\nrun folder: ${out} (report.html, report.md, metrics.jsonl, checkpoints/)`);
+  console.log(summary);
+  console.log(`run folder: ${out} (report.html, report.md, metrics.jsonl, checkpoints/)`);
 }

@@ -10,7 +10,6 @@ export * from "./config.ts";
 export * from "./fingerprint.ts";
 export * from "./paper.ts";
 export * from "./reflection.ts";
-export { summarizeEvaluation } from "./report.ts";
 export * from "./run.ts";
 export * from "./scores.ts";
 export * from "./statistics.ts";

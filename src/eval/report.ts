@@ -8,7 +8,6 @@ import {
   type Block,
   heading,
   histogram,
-  opening,
   type Point,
   scatterChart,
   toHtml,
@@ -38,12 +37,16 @@ export interface EvalReportOptions {
   readonly compare: readonly EvalResults[];
 }
 
-/** Writes both reports. */
+/**
+ * Writes both reports.
+ *
+ * @returns What they begin with, in Markdown: the method, the results, and what to know of them.
+ */
 export async function writeEvalReport(
   folder: EvalFolder,
   results: EvalResults,
   options: EvalReportOptions,
-): Promise<void> {
+): Promise<string> {
   const { sets } = results;
   const ours = [results, ...options.compare].flatMap(resultRows);
   const paper = paperRows(ours);
@@ -57,11 +60,14 @@ export async function writeEvalReport(
     },
     [...ours, ...paper].flatMap(pointsOf),
   );
-  const blocks: Block[] = [
+  const opening: Block[] = [
     { kind: "text", text: methodText(results) },
     heading("Results"),
     resultTable(ours, paper),
     { kind: "notes", items: notesOf(results, options) },
+  ];
+  const blocks: Block[] = [
+    ...opening,
     ...(scatter ? [{ kind: "charts" as const, charts: [scatter] }] : []),
     heading("Sampling"),
     samplingTable(sets),
@@ -88,11 +94,7 @@ export async function writeEvalReport(
   ];
   await writeAtomic(folder.report, toMarkdown(title, blocks));
   await writeAtomic(folder.page, toHtml(title, blocks));
-}
-
-/** What the report of a finished evaluation begins with: its method, the results, and what to know of them. */
-export async function summarizeEvaluation(folder: EvalFolder): Promise<string> {
-  return opening(await Deno.readTextFile(folder.report));
+  return toMarkdown(title, opening);
 }
 
 function titleOfReport({ config, task }: EvalResults): string {

@@ -64,12 +64,13 @@ const chunkEpisodes = 1024;
  * appended to `answers.jsonl` at once; called again with the same method, only what is missing is
  * asked, and every answer is the one that an uninterrupted run would have got.
  *
+ * @returns What stands in `results.json`, and what the report begins with, in Markdown.
  * @throws {UserError} for what a user can fix: files, folders, budgets, memory.
  */
 export async function runEvaluation(
   wanted: EvalConfig,
   options: EvalOptions,
-): Promise<EvalResults> {
+): Promise<{ results: EvalResults; summary: string }> {
   const compare = (options.compare ?? []).map(readResults);
   const spec = findTask(wanted.method.task, options.tasks ?? builtinTasks);
   const rows = await loadSets(wanted.extent);
@@ -114,8 +115,7 @@ export async function runEvaluation(
   if (undecided > 0) options.onNote?.(`${undecided} comparisons could not be decided: not equal`);
   const results: EvalResults = { config, task: wordsOf(spec), sets: scores, skipped };
   await writeAtomic(folder.results, JSON.stringify(results, null, 2) + "\n");
-  await writeEvalReport(folder, results, { sets, known, compare });
-  return results;
+  return { results, summary: await writeEvalReport(folder, results, { sets, known, compare }) };
 }
 
 /** A set's name with all its problems that are asked for. */

@@ -50,14 +50,6 @@ export function toMarkdown(title: string, blocks: readonly Block[]): string {
   return [`# ${title}`, ...blocks.flatMap(markdownOf)].join("\n\n") + "\n";
 }
 
-/**
- * What a report in Markdown begins with, for the screen: everything before its first section but Results.
- */
-export function opening(report: string): string {
-  const end = report.search(/^###? (?!Results$)/m);
-  return (end < 0 ? report : report.slice(0, end)).trim();
-}
-
 function markdownOf(block: Block): string[] {
   switch (block.kind) {
     case "heading":

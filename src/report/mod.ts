@@ -7,5 +7,5 @@
 export { type LegendEntry, type Size, svgDocument } from "./chart.ts";
 export { histogram, type Line, lineChart, type Pile, type Point, scatterChart } from "./charts.ts";
 export { type Dialogue, type DialogueTurn } from "./dialogues.ts";
-export { type Block, heading, opening, percent, toHtml, toMarkdown } from "./document.ts";
+export { type Block, heading, percent, toHtml, toMarkdown } from "./document.ts";
 export { type Content, escapeText, Markup, markup } from "./markup.ts";

@@ -13,15 +13,7 @@ import {
   UserError,
   writeAtomic,
 } from "../base/mod.ts";
-import {
-  type Block,
-  type Dialogue,
-  heading,
-  opening,
-  percent,
-  toHtml,
-  toMarkdown,
-} from "../report/mod.ts";
+import { type Block, type Dialogue, heading, percent, toHtml, toMarkdown } from "../report/mod.ts";
 import { metricCharts, renderChart } from "./curves.ts";
 import type { EpisodeSample } from "./episodes.ts";
 import type { RunFolder } from "./folder.ts";
@@ -57,9 +49,10 @@ const MAX_STEPS = 12;
  * Writes the report of a finished run, as Markdown with its chart and as a page, from its
  * `config.json`, `metrics.jsonl` and `episodes.jsonl` (the last may be missing).
  *
+ * @returns What the report begins with, in Markdown: what was done, the results, and what to know of them.
  * @throws {UserError} when the run has logged no step.
  */
-export async function writeReport(folder: RunFolder, options: ReportOptions): Promise<void> {
+export async function writeReport(folder: RunFolder, options: ReportOptions): Promise<string> {
   const metrics = await readMetrics(folder.metrics);
   if (metrics.length === 0) {
     throw new UserError(`${folder.metrics} holds no step to report on`, {
@@ -70,10 +63,13 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
   const config = readJson(folder.config, "every run folder has one: is this one?");
   const episodes = await readJsonl<EpisodeSample>(folder.episodes);
   const chart = renderChart(title, metrics);
-  const blocks: Block[] = [
+  const opening: Block[] = [
     { kind: "text", text: summary(metrics) },
     ...(rows.length ? [heading("Results"), resultTable(rows)] : []),
     { kind: "notes", items: notes },
+  ];
+  const blocks: Block[] = [
+    ...opening,
     ...(chart === null ? [] : [heading("Curves"), {
       kind: "charts" as const,
       charts: metricCharts(metrics),
@@ -102,11 +98,7 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
   await writeAtomic(folder.report, toMarkdown(title, blocks));
   await writeAtomic(folder.page, toHtml(title, blocks));
   if (chart !== null) await writeAtomic(folder.chart, chart);
-}
-
-/** What the report of a finished run begins with: what was done, the results, and what to know of them. */
-export async function summarize(folder: RunFolder): Promise<string> {
-  return opening(await Deno.readTextFile(folder.report));
+  return toMarkdown(title, opening);
 }
 
 function summary(metrics: Metrics[]): string {

@@ -15,12 +15,14 @@ import { type ReportRow, writeReport } from "./report.ts";
 import { episodeSample, evalMetrics, gradeMetrics, reportNotes, reportRows } from "./results.ts";
 import { loadState, type RunState } from "./state.ts";
 
-/** What came of a run: the rows of its report. */
+/** What came of a run. */
 export interface TrainResults {
   /** What was trained on what. */
   readonly title: string;
   /** The model before training, and after it. */
   readonly rows: readonly ReportRow[];
+  /** Both, with what to know of them, as Markdown: what the report begins with. */
+  readonly summary: string;
 }
 
 /**
@@ -179,6 +181,6 @@ async function report({ config, folder, problems, tasks }: OpenRun): Promise<Tra
   const measured = lines.findLast((line) => `eval/${first.name}` in line) ?? lines[0];
   const title = `${tasks.task.spec.title} on ${problems.name}`;
   const rows = reportRows(tasks, problems, lines[0], measured);
-  await writeReport(folder, { title, rows, notes: reportNotes(config, tasks, problems) });
-  return { title, rows };
+  const notes = reportNotes(config, tasks, problems);
+  return { title, rows, summary: await writeReport(folder, { title, rows, notes }) };
 }

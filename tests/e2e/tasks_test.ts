@@ -34,7 +34,7 @@ async function evaluated(dir: TempDir, out: string) {
     JSON.stringify({ id: `${i}`, question, answer: `${[3, 7][i]}` })
   );
   await Deno.writeTextFile(`${dir.path}/sums.jsonl`, rows.join("\n"));
-  return await runEvaluation({
+  const { results } = await runEvaluation({
     method: {
       model,
       fingerprint: weightsFingerprint(model),
@@ -49,6 +49,7 @@ async function evaluated(dir: TempDir, out: string) {
     },
     extent: { sets: ["sums"], data: dir.path, samples: 2, limit: null },
   }, { out: `${out}-eval`, parallel: 4, tasks });
+  return results;
 }
 
 const namesIn = (metrics: Metrics, group: string) =>
