@@ -68,8 +68,15 @@ function distribution(head: HostHead, t: number, { temperature, topP, topK }: Ro
   return logp.map((x, v) => inside.has(v) ? x - Math.log(mass) : -Infinity);
 }
 
-/** True when the top-p border of the row is closer than float32 can tell. */
+/** Tolerance of float32 logits against float64 ones: which of two tokens so close is larger is open. */
+const TIE = 1e-5;
+
+/** True when the border of the row's top-k or top-p is closer than float32 can tell. */
 function isAmbiguous(head: HostHead, t: number, row: Row): boolean {
+  const logits = logits64(head, t, row.temperature), kept = distribution(head, t, row);
+  const last = logits.reduce((low, z, v) => kept[v] > -Infinity ? Math.min(low, z) : low, Infinity);
+  if (logits.some((z, v) => kept[v] === -Infinity && last - z < TIE)) return true;
+  if (row.topP >= 1) return false;
   const [narrow, wide] = [-EDGE, EDGE].map((shift) =>
     distribution(head, t, { ...row, topP: Math.min(1, row.topP + shift) })
   );
@@ -86,7 +93,7 @@ async function assertDraws(
   const { tokens, logprobs } = await sample(backend, head, rows, seed);
   let checked = 0;
   rows.forEach((row, t) => {
-    if (row.topP < 1 && isAmbiguous(head, t, row)) return;
+    if (isAmbiguous(head, t, row)) return;
     const logp = distribution(head, t, row), u = uniformAt(seed, row.id, row.position);
     const token = tokens[t];
     const before = logp.subarray(0, token).reduce((sum, x) => sum + Math.exp(x), 0);
