@@ -31,6 +31,15 @@ export type Node =
   | { readonly type: "relation"; readonly ops: readonly RelationOp[]; readonly sides: Node[] }
   /** Digits with a base: `52_8`. */
   | { readonly type: "based"; readonly digits: string; readonly base: string }
+  /** A sum or product over a whole-numbered index that stands for nothing outside of it. */
+  | {
+    readonly type: "loop";
+    readonly fn: "sum" | "prod";
+    readonly index: string;
+    readonly from: Node;
+    readonly to: Node;
+    readonly body: Node;
+  }
   /** A value with a unit. */
   | { readonly type: "quantity"; readonly value: Node; readonly unit: string };
 
@@ -60,6 +69,8 @@ export function children(node: Node): readonly Node[] {
       return node.sides;
     case "quantity":
       return [node.value];
+    case "loop":
+      return [node.from, node.to, node.body];
     default:
       return [];
   }
@@ -87,14 +98,29 @@ export function rewrite(node: Node, change: (part: Node) => Node): Node {
       return change({ ...node, sides: all(node.sides) });
     case "quantity":
       return change({ ...node, value: rewrite(node.value, change) });
+    case "loop":
+      return change({
+        ...node,
+        from: rewrite(node.from, change),
+        to: rewrite(node.to, change),
+        body: rewrite(node.body, change),
+      });
     default:
       return change(node);
   }
 }
 
-/** Names of the variables in a tree, constants left out. */
+/** Names of the free variables in a tree, constants left out. */
 export function variables(node: Node, into: Set<string> = new Set()): Set<string> {
   if (node.type === "sym" && !CONSTANTS.has(node.name)) into.add(node.name);
+  if (node.type === "loop") {
+    const inner = variables(node.body);
+    inner.delete(node.index);
+    for (const name of inner) into.add(name);
+    variables(node.from, into);
+    variables(node.to, into);
+    return into;
+  }
   for (const child of children(node)) variables(child, into);
   return into;
 }
