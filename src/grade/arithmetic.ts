@@ -1,181 +1,13 @@
 /**
- * The value of an expression: exactly where it is rational, otherwise in floating point with a bound
- * of its rounding error.
+ * The value of an expression in floating point, with a bound of its rounding error.
  *
  * @module
  */
-import type { Rational } from "./exact.ts";
 import { type Node, some } from "./node.ts";
+import type { Work } from "./rational.ts";
 
-/** A counter of work, so that the cost of a comparison is bounded without a clock. */
-export interface Work {
-  /** Node evaluations left; below zero everything is undefined. */
-  left: number;
-}
-
-/** Numbers with more bits than this are not built. */
-const MAX_BITS = 20_000;
-const MAX_FACTORIAL = 1000;
-
-function gcd(a: bigint, b: bigint): bigint {
-  while (b !== 0n) [a, b] = [b, a % b];
-  return a < 0n ? -a : a;
-}
-
-function bits(value: bigint): number {
-  return value.toString(16).length * 4;
-}
-
-function reduced(num: bigint, den: bigint): Rational | undefined {
-  if (den === 0n) return undefined;
-  if (den === 1n) return { num, den };
-  const factor = gcd(num, den) * (den < 0n ? -1n : 1n);
-  return { num: num / factor, den: den / factor };
-}
-
-function add(a: Rational, b: Rational): Rational | undefined {
-  return reduced(a.num * b.den + b.num * a.den, a.den * b.den);
-}
-
-function multiply(a: Rational, b: Rational): Rational | undefined {
-  return reduced(a.num * b.num, a.den * b.den);
-}
-
-function negate(a: Rational): Rational {
-  return { num: -a.num, den: a.den };
-}
-
-function invert(a: Rational): Rational | undefined {
-  return reduced(a.den, a.num);
-}
-
-/** The n-th root of a natural number, when it is one. */
-function wholeRoot(value: bigint, n: number): bigint | undefined {
-  if (value < 0n || bits(value) > 900) return undefined;
-  const guess = BigInt(Math.round(Number(value) ** (1 / n)));
-  for (let root = guess - 2n; root <= guess + 2n; root++) {
-    if (root >= 0n && root ** BigInt(n) === value) return root;
-  }
-  return undefined;
-}
-
-function rootOf(a: Rational, n: number): Rational | undefined {
-  const sign = a.num < 0n && n % 2 === 1 ? -1n : 1n;
-  const num = wholeRoot(a.num * sign, n), den = wholeRoot(a.den, n);
-  return num === undefined || den === undefined ? undefined : { num: num * sign, den };
-}
-
-function power(base: Rational, exponent: Rational): Rational | undefined {
-  if (exponent.den !== 1n) {
-    if (exponent.den > 12n || base.num < 0n) return undefined;
-    const root = rootOf(base, Number(exponent.den));
-    return root && power(root, { num: exponent.num, den: 1n });
-  }
-  const n = exponent.num < 0n ? -exponent.num : exponent.num;
-  if (base.num === 0n && exponent.num <= 0n) return undefined;
-  const size = Math.max(bits(base.num), bits(base.den));
-  const isUnit = base.den === 1n && (base.num === 1n || base.num === -1n || base.num === 0n);
-  if (!isUnit && n * BigInt(size) > BigInt(MAX_BITS)) return undefined;
-  const m = isUnit ? n % 2n || 2n : n;
-  const value = { num: base.num ** m, den: base.den ** m };
-  return exponent.num < 0n ? invert(value) : value;
-}
-
-function whole(a: Rational): number | undefined {
-  return a.den === 1n && a.num >= 0n && a.num <= MAX_FACTORIAL ? Number(a.num) : undefined;
-}
-
-function factorial(a: Rational): Rational | undefined {
-  const n = whole(a);
-  if (n === undefined) return undefined;
-  let num = 1n;
-  for (let i = 2n; i <= n; i++) num *= i;
-  return { num, den: 1n };
-}
-
-function binomial(a: Rational, b: Rational): Rational | undefined {
-  const n = whole(a), k = whole(b);
-  if (n === undefined || k === undefined) return undefined;
-  let num = 1n;
-  if (k > n) return { num: 0n, den: 1n };
-  for (let i = 0; i < k; i++) num = num * BigInt(n - i) / BigInt(i + 1);
-  return { num, den: 1n };
-}
-
-function floor(a: Rational): Rational {
-  const quotient = a.num / a.den;
-  return { num: a.num < 0n && quotient * a.den !== a.num ? quotient - 1n : quotient, den: 1n };
-}
-
-/** The exact value of an expression, reduced, or `undefined` when none is found. */
-export function exactValue(
-  node: Node,
-  work: Work,
-  values: ReadonlyMap<string, Rational> = NO_VALUES,
-): Rational | undefined {
-  if (--work.left < 0) return undefined;
-  const value = exactResult(node, work, values);
-  if (!value) return undefined;
-  const length = bits(value.num) + bits(value.den);
-  // Reducing a fraction takes time by the square of its length.
-  work.left -= length >> 5;
-  if (value.den !== 1n) work.left -= (length >> 7) ** 2;
-  return length <= MAX_BITS ? value : undefined;
-}
-
-const NO_VALUES: ReadonlyMap<string, Rational> = new Map();
-
-function exactResult(
-  node: Node,
-  work: Work,
-  values: ReadonlyMap<string, Rational>,
-): Rational | undefined {
-  if (node.type === "num") return reduced(node.value.num, node.value.den);
-  if (node.type === "sym") {
-    const value = values.get(node.name);
-    return value && reduced(value.num, value.den);
-  }
-  if (node.type !== "call") return undefined;
-  const a = exactValue(node.args[0], work, values);
-  if (!a) return undefined;
-  switch (node.fn) {
-    case "neg":
-      return negate(a);
-    case "abs":
-      return a.num < 0n ? negate(a) : a;
-    case "sqrt":
-      return rootOf(a, 2);
-    case "factorial":
-      return factorial(a);
-    case "floor":
-      return floor(a);
-    case "ceil":
-      return negate(floor(negate(a)));
-  }
-  if (node.args.length !== 2) return undefined;
-  const b = exactValue(node.args[1], work, values);
-  if (!b) return undefined;
-  switch (node.fn) {
-    case "+":
-      return add(a, b);
-    case "-":
-      return add(a, negate(b));
-    case "*":
-      return multiply(a, b);
-    case "/": {
-      const inverse = invert(b);
-      return inverse && multiply(a, inverse);
-    }
-    case "^":
-      return power(a, b);
-    case "root":
-      return b.den === 1n && b.num >= 2n && b.num <= 12n ? rootOf(a, Number(b.num)) : undefined;
-    case "binom":
-      return binomial(a, b);
-    default:
-      return undefined;
-  }
-}
+/** Terms of a sum that are added one by one. */
+const MAX_TERMS = 2000;
 
 /** A complex number and a bound of its absolute error. */
 export interface Approximate {
@@ -207,7 +39,8 @@ function size(a: Approximate): number {
 }
 
 function times(a: Approximate, b: Approximate): Approximate {
-  const re = a.re * b.re - a.im * b.im, im = a.re * b.im + a.im * b.re;
+  // Without the sign that a zero may have: it would choose the other branch of a logarithm.
+  const re = a.re * b.re - a.im * b.im, im = a.re * b.im + a.im * b.re + 0;
   const x = size(a), y = size(b);
   return { re, im, err: x * b.err + y * a.err + a.err * b.err + EPS * x * y };
 }
@@ -217,7 +50,7 @@ export function over(a: Approximate, b: Approximate): Approximate | undefined {
   const y = size(b);
   if (y <= 4 * b.err || y === 0) return undefined;
   const norm = y * y;
-  const re = (a.re * b.re + a.im * b.im) / norm, im = (a.im * b.re - a.re * b.im) / norm;
+  const re = (a.re * b.re + a.im * b.im) / norm, im = (a.im * b.re - a.re * b.im) / norm + 0;
   const quotient = Math.hypot(re, im);
   return { re, im, err: (a.err + quotient * b.err) / (y - b.err) + EPS * quotient };
 }
@@ -280,6 +113,15 @@ const REAL_FUNCTIONS: Record<string, [(x: number) => number, (x: number) => numb
   sinh: [Math.sinh, Math.cosh],
   cosh: [Math.cosh, Math.cosh],
   tanh: [Math.tanh, () => 1],
+  coth: [(x) => 1 / Math.tanh(x), (x) => 1 / Math.sinh(x) ** 2],
+  sech: [(x) => 1 / Math.cosh(x), () => 1],
+  csch: [(x) => 1 / Math.sinh(x), (x) => Math.cosh(x) / Math.sinh(x) ** 2],
+  arccot: [(x) => Math.PI / 2 - Math.atan(x), () => 1],
+  arcsec: [(x) => Math.acos(1 / x), (x) => 1 / (Math.abs(x) * Math.sqrt(x * x - 1))],
+  arccsc: [(x) => Math.asin(1 / x), (x) => 1 / (Math.abs(x) * Math.sqrt(x * x - 1))],
+  arsinh: [Math.asinh, () => 1],
+  arcosh: [Math.acosh, (x) => 1 / Math.sqrt(x * x - 1)],
+  artanh: [Math.atanh, (x) => 1 / (1 - x * x)],
 };
 
 /** A fixed smooth function for an unknown one, so that equal arguments give equal values. */
@@ -291,7 +133,7 @@ function unknownFunction(name: string, args: readonly Approximate[]): Approximat
     if (arg.im !== 0) return undefined;
     const rate = 0.7 + ((seed * (i + 3)) % 101) / 173;
     sum += Math.sin(rate * arg.re + i + seed);
-    err += rate * arg.err + EPS;
+    err += rate * arg.err + EPS * (Math.abs(rate * arg.re) + i + seed);
   }
   return real(sum, err + EPS * Math.abs(sum));
 }
@@ -320,11 +162,14 @@ const OPERATORS: Record<
     return inverse && raise(a, inverse, complex);
   },
   binom: (a, b) => {
-    const n = Math.round(a.re), k = Math.round(b.re);
-    if (n !== a.re || k !== b.re || k < 0 || n < 0 || n > 300) return undefined;
-    let value = 1;
-    for (let i = 0; i < k; i++) value = value * (n - i) / (i + 1);
-    return real(value, Math.abs(value) * EPS * (k + 1));
+    const k = Math.round(b.re);
+    if (k !== b.re || k < 0 || k > 300 || a.im !== 0) return undefined;
+    let value = 1, steep = 0;
+    for (let i = 0; i < k; i++) {
+      value = value * (a.re - i) / (i + 1);
+      steep += 1 / Math.max(Math.abs(a.re - i), a.err, Number.MIN_VALUE);
+    }
+    return real(value, Math.abs(value) * (EPS * (k + 1) + (a.err === 0 ? 0 : a.err * steep)));
   },
 };
 
@@ -337,6 +182,13 @@ function apply(
   const [a, b] = args;
   if (OPERATORS[fn]) return b && OPERATORS[fn](a, b, complex);
   if (REAL_FUNCTIONS[fn]) return realFunction(a, ...REAL_FUNCTIONS[fn]);
+  if (fn === "min" || fn === "max") {
+    if (args.some(({ im }) => im !== 0)) return undefined;
+    const value = args.map(({ re }) => re).reduce((x, y) =>
+      fn === "min" ? Math.min(x, y) : Math.max(x, y)
+    );
+    return real(value, Math.max(...args.map(({ err }) => err)));
+  }
   switch (fn) {
     case "neg":
       return { re: -a.re, im: a.im === 0 ? 0 : -a.im, err: a.err };
@@ -355,10 +207,15 @@ function apply(
       const value = log(a, complex);
       return value && over(value, real(Math.LN10));
     }
-    case "factorial": {
+    case "cis": {
+      if (a.im !== 0 || !complex) return undefined;
+      return { re: Math.cos(a.re), im: Math.sin(a.re), err: a.err + 2 * EPS };
+    }
+    case "factorial":
+    case "factorial2": {
       if (a.im !== 0 || !Number.isInteger(a.re) || a.re < 0 || a.re > 150) return undefined;
       let value = 1;
-      for (let i = 2; i <= a.re; i++) value *= i;
+      for (let i = a.re; i > 1; i -= fn === "factorial" ? 1 : 2) value *= i;
       return real(value, value * EPS * (1 + a.re));
     }
     case "floor":
@@ -388,6 +245,7 @@ export function approximateValue(node: Node, point: Point, work: Work): Approxim
     const value = point.values.get(node.name);
     return value === undefined ? undefined : real(value, 0);
   }
+  if (node.type === "loop") return loopValue(node, point, work);
   if (node.type !== "call") return undefined;
   const args: Approximate[] = [];
   for (const each of node.args) {
@@ -399,7 +257,30 @@ export function approximateValue(node: Node, point: Point, work: Work): Approxim
   return value && Number.isFinite(value.re + value.im + value.err) ? value : undefined;
 }
 
+/** A sum or product with whole bounds, term by term; infinite ones are left to higher precision. */
+function loopValue(
+  node: Extract<Node, { type: "loop" }>,
+  point: Point,
+  work: Work,
+): Approximate | undefined {
+  const from = approximateValue(node.from, point, work),
+    to = approximateValue(node.to, point, work);
+  if (!from || !to || !Number.isInteger(from.re) || !Number.isInteger(to.re)) return undefined;
+  if (to.re - from.re > MAX_TERMS) return undefined;
+  let total = real(node.fn === "sum" ? 0 : 1, 0);
+  for (let i = from.re; i <= to.re; i++) {
+    const values = new Map(point.values).set(node.index, i);
+    const term = approximateValue(node.body, { ...point, values }, work);
+    if (!term) return undefined;
+    total = node.fn === "sum" ? OPERATORS["+"](total, term, false)! : times(total, term);
+  }
+  return total;
+}
+
 /** Whether the imaginary unit occurs, so that complex values are meant. */
 export function isComplex(node: Node): boolean {
-  return some(node, (part) => part.type === "sym" && part.name === "i");
+  return some(
+    node,
+    (part) => part.type === "sym" ? part.name === "i" : part.type === "call" && part.fn === "cis",
+  );
 }
