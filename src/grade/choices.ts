@@ -4,6 +4,7 @@
  * @module
  */
 import { normalizeAnswer } from "./normalize.ts";
+import { respell } from "./spelling.ts";
 
 /** Words that people put before a letter. */
 const LEAD = /^(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?)/i;
@@ -27,7 +28,7 @@ function unwrapped(text: string): string {
 
 /** Plain words of an answer: markup, case and punctuation at the end do not matter. */
 function plain(text: string): string {
-  return unwrapped(text.trim())
+  return unwrapped(respell(text))
     .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox) ?\{([^{}]*)\}/g, "$1")
     .replace(/[$~]|\\[,;! ]/g, " ")
     .replace(/\s+/g, " ")

@@ -4,276 +4,272 @@
  *
  * @module
  */
-import { approximateValue, type Work } from "./arithmetic.ts";
-import { type Canonical, canonical, pieces } from "./canonical.ts";
-import { type Finding, proportional, sameExpression } from "./identity.ts";
-import { call, type Node, rewrite, some, variables } from "./node.ts";
-import { parseAnswer } from "./parse.ts";
+import { type Canonical, nameOf } from "./canonical.ts";
+import {
+  infinite,
+  isCollection,
+  sameAsOne,
+  sameCollection,
+  sameInOrder,
+  sameMatrix,
+  sameQuotient,
+  sameTuple,
+  sameVector,
+} from "./collections.ts";
+import { chainValues, difference, isQuantity, type Relation, sameEquation } from "./equation.ts";
+import { isRoundingOf, proportional, sameExpression } from "./identity.ts";
+import type { Finding } from "./precise.ts";
+import { call, integer, type Node, some, variables } from "./node.ts";
+import type { NormalForm } from "./normalize.ts";
+import { read, sidesOf } from "./read.ts";
+import type { Work } from "./rational.ts";
+import { otherReadings } from "./reading.ts";
+import { conversion } from "./units.ts";
 
 /** Node evaluations that one comparison may take: some ten milliseconds. */
 const MAX_WORK = 200_000;
-/** Longer lists are not matched element by element. */
-const MAX_ITEMS = 64;
+
+/** What a comparison knows beside the two answers. */
+interface Context {
+  readonly work: Work;
+  /** Both name what they give, so that constants may have other names. */
+  readonly isEquation: boolean;
+}
 
 /**
  * Compares two answers that are no plain numbers.
  *
- * @param a A respelled answer without its unit.
+ * @param a The normal form of an answer.
  * @param b Another.
  * @returns `unknown` when one cannot be read, or neither equality nor difference is established.
  */
-export function compareAnswers(a: string, b: string): Finding {
+export function compareAnswers(a: NormalForm, b: NormalForm): Finding {
   const work = { left: MAX_WORK };
-  const x = read(a, work);
-  const y = x && read(b, work);
-  return x && y ? sameAnswer(x, y, work) : "unknown";
-}
-
-/** An answer in canonical form; one that is given twice (`x > 2 : (2, \infty)`) must agree with itself. */
-function read(source: string, work: Work): Canonical | undefined {
-  const halves = source.split(":", 3);
-  const [first, second] = halves.length === 2 ? halves.map(parseAnswer) : [];
-  if (first && second) {
-    const [one, other] = [canonical(first), canonical(second)];
-    return sameAnswer(one, other, work) === "equal" ? one : undefined;
+  const swapped = sidesOf(a.source), others = sidesOf(b.source);
+  if (swapped && others && swapped[0] === others[1] && swapped[1] === others[0]) {
+    // "1 = 2" says nothing, in whatever order.
+    if (/[a-zA-Z]/.test(a.source)) return "equal";
   }
-  const tree = parseAnswer(source);
-  return tree && canonical(tree);
+  const agree = (one: Canonical, other: Canonical) => sameAnswer(one, other, work) === "equal";
+  const x = read(a, agree);
+  const y = x && read(b, agree);
+  if (!x || !y) return "unknown";
+  const finding = sameAnswer(x, y, work);
+  if (finding === "equal" || (a.unit === "degree") === (b.unit === "degree")) return finding;
+  return a.unit === "degree" ? sameAngle(x, y, work) : sameAngle(y, x, work);
 }
 
 function sameAnswer(a: Canonical, b: Canonical, work: Work): Finding {
-  const named = a.name !== "" && b.name !== "" && a.name !== b.name;
-  const finding = named ? "unknown" : same(a.value, b.value, work);
-  if (finding === "equal" || a.name === b.name) return finding;
+  // "x = 5" and "f(2) = 5" speak of different things, as "x = 5" and "y = 5" do.
+  const named = (a.name !== "" && b.name !== "" && a.name !== b.name) ||
+    namesOther(a.name, b.value) || namesOther(b.name, a.value);
+  const context = { work, isEquation: a.name !== "" && b.name !== "" };
+  const finding = named ? "unknown" : same(a.value, b.value, context);
+  if (finding === "equal") return finding;
+  const assigned = sameAssignments(a, b, context);
+  if (assigned !== "unknown") return assigned;
+  if (a.name === b.name) return finding;
   // "y = 2x + 3" and "2x - y + 3 = 0": an equation by another arrangement.
   const x = equation(a), y = equation(b);
-  const rearranged = x && y ? sameEquation(x, y, work) : "unknown";
-  return rearranged === "unknown" ? finding : rearranged;
+  const rearranged = x && y
+    // Other names of constants are for values of one name only.
+    ? inAnyReading(
+      difference(x),
+      difference(y),
+      { work, isEquation: false },
+      (p, q) => sameEquation(asEquation(p, x), asEquation(q, y), work),
+    )
+    : "unknown";
+  return rearranged === "unknown" ? named ? "unknown" : finding : rearranged;
+}
+
+/** Whether a value, or one of several, has another name than this. */
+function namesOther(name: string, value: Node): boolean {
+  if (name === "") return false;
+  if (value.type === "list") return value.items.some((item) => namesOther(name, item));
+  if (value.type !== "relation") return false;
+  const own = nameOf(value.sides[0]);
+  return own !== "" ? own !== name : isQuantity(value.sides[0]);
+}
+
+/** The sides of an equation in another reading of their difference. */
+function asEquation(read: Node, original: Relation): Relation {
+  if (read.type !== "call" || read.fn !== "-") return original;
+  return { type: "relation", ops: ["="], sides: [...read.args] };
 }
 
 /** The two sides of an answer that is an equation, or gives one with its name. */
-function equation({ name, value }: Canonical): Node | undefined {
+function equation({ name, value }: Canonical): Relation | undefined {
   if (value.type === "relation" && value.ops.length === 1 && value.ops[0] === "=") return value;
-  if (name === "" || name.includes("(")) return undefined;
+  if (name === "" || /[("]/.test(name)) return undefined;
   if (value.type !== "num" && value.type !== "sym" && value.type !== "call") return undefined;
   return { type: "relation", ops: ["="], sides: [{ type: "sym", name }, value] };
 }
 
-function difference(node: Node): Node {
-  return node.type === "relation" ? call("-", node.sides[0], node.sides[1]) : node;
+/** `x = 3, y = 4` by name; undefined for everything else. */
+function assignments({ name, value }: Canonical): Map<string, Node> | undefined {
+  if (name !== "" || value.type !== "list") return undefined;
+  const found = new Map<string, Node>();
+  for (const item of value.items) {
+    if (item.type !== "relation" || item.ops.length !== 1 || item.ops[0] !== "=") return undefined;
+    const own = nameOf(item.sides[0]);
+    if (own === "" || found.has(own)) return undefined;
+    found.set(own, item.sides[1]);
+  }
+  return found;
 }
 
-function sameEquation(a: Node, b: Node, work: Work): Finding {
-  return inAnyReading(difference(a), difference(b), (x, y) => proportional(x, y, false, work));
+/** `x = 3, y = 4` against `(3, 4)` or `3, 4`: the values in the order of their names. */
+function sameAssignments(a: Canonical, b: Canonical, context: Context): Finding {
+  const [first, second] = [assignments(a), assignments(b)];
+  if (!first === !second) return "unknown";
+  const named = first ?? second!;
+  const { name, value } = first ? b : a;
+  const names = [...named.keys()].sort();
+  if (name !== "" && name !== `(${names.join(",")})`) return "unknown";
+  const items = value.type === "tuple" && value.open === "(" && value.close === ")"
+    ? value.items
+    : value.type === "list" && name === ""
+    ? value.items
+    : [];
+  if (items.length !== names.length) return "unknown";
+  const finding = sameInOrder(
+    names.map((each) => named.get(each)!),
+    items,
+    (x, y) => same(x, y, context),
+  );
+  return value.type === "list" && finding === "different" ? "unknown" : finding;
 }
 
-function same(a: Node, b: Node, work: Work): Finding {
-  if (a.type === "quantity" || b.type === "quantity") return sameQuantity(a, b, work);
-  if (isCollection(a) && isCollection(b)) {
-    const distinct = a.type === "set" || b.type === "set";
-    return sameCollection(members(a), members(b), distinct, work);
-  }
-  if (isCollection(a) || isCollection(b)) {
-    const [many, one] = isCollection(a) ? [a, b] : [b, a];
-    if (many.type === "set" && members(many).length === 1 && isPlain(one)) {
-      return same(members(many)[0], one, work);
-    }
-    return many.type === "union" || one.type === "union" || !isPlain(one)
-      ? "unknown"
-      : lengthMismatch(members(many), one, work);
-  }
-  if (a.type === "tuple" && b.type === "tuple") return sameTuple(a, b, work);
-  if (a.type === "matrix" && b.type === "matrix") return sameMatrix(a, b, work);
-  if (a.type === "matrix" || b.type === "matrix") return sameVector(a, b, work);
-  if (a.type === "relation" && b.type === "relation") return sameRelation(a, b, work);
-  if (a.type === "relation" || b.type === "relation") return sameChain(a, b, work);
+function same(a: Node, b: Node, context: Context): Finding {
+  const inside = (x: Node, y: Node) => same(x, y, context);
+  if (a.type === "quantity" || b.type === "quantity") return sameQuantity(a, b, context);
+  if (isCollection(a) && isCollection(b)) return sameCollection(a, b, inside);
+  if (isCollection(a)) return sameAsOne(a, b, inside);
+  if (isCollection(b)) return sameAsOne(b, a, inside);
+  if (a.type === "tuple" && b.type === "tuple") return sameTuple(a, b, inside);
+  if (a.type === "tuple" && a.close === ":" && isPlain(b)) return sameQuotient(a, b, inside);
+  if (b.type === "tuple" && b.close === ":" && isPlain(a)) return sameQuotient(b, a, inside);
+  if (a.type === "matrix" && b.type === "matrix") return sameMatrix(a, b, inside);
+  if (a.type === "matrix" || b.type === "matrix") return sameVector(a, b, inside);
+  if (a.type === "relation" && b.type === "relation") return sameRelation(a, b, context);
+  if (a.type === "relation") return sameChain(a, b, context);
+  if (b.type === "relation") return sameChain(b, a, context);
   if (a.type === "based" && b.type === "based") {
     return a.digits === b.digits && a.base === b.base ? "equal" : "unknown";
   }
-  if (isPlain(a) && isPlain(b)) return samePlain(a, b, work);
-  return "unknown";
+  return isPlain(a) && isPlain(b) ? samePlain(a, b, context) : "unknown";
 }
 
 function isPlain(node: Node): boolean {
-  return node.type === "num" || node.type === "sym" || node.type === "call";
+  return node.type === "num" || node.type === "sym" || node.type === "call" || node.type === "loop";
 }
 
-type Collection = Extract<Node, { type: "set" | "union" | "list" }>;
-
-function isCollection(node: Node): node is Collection {
-  return node.type === "set" || node.type === "list" || node.type === "union";
-}
-
-function members(node: Node): readonly Node[] {
-  if (node.type === "union") return pieces(node);
-  return node.type === "set" || node.type === "list" ? node.items : [node];
-}
-
-/** A list is never one value, unless all it says is that value again. */
-function lengthMismatch(items: readonly Node[], one: Node, work: Work): Finding {
-  const findings = items.map((item) => same(item, one, work));
-  return findings.includes("different") ? "different" : "unknown";
-}
-
-function samePlain(a: Node, b: Node, work: Work): Finding {
+function samePlain(a: Node, b: Node, context: Context): Finding {
   const ends = [a, b].map(infinite);
   if (ends[0] !== 0 || ends[1] !== 0) return ends[0] === ends[1] ? "equal" : "different";
-  return inAnyReading(a, b, (x, y) => sameExpression(x, y, work));
+  return inAnyReading(a, b, context, (x, y) => sameExpression(x, y, context.work));
 }
 
 /** What `find` finds about two expressions, or about other readings of them if they differ. */
-function inAnyReading(a: Node, b: Node, find: (a: Node, b: Node) => Finding): Finding {
+function inAnyReading(
+  a: Node,
+  b: Node,
+  { work, isEquation }: Context,
+  find: (a: Node, b: Node) => Finding,
+): Finding {
   const finding = find(a, b);
-  if (finding !== "different") return finding;
-  const readings = [...otherReadings(a, b), ...otherReadings(b, a)];
-  return readings.some(([x, y]) => find(x, y) === "equal") ? "equal" : "different";
-}
-
-/** What a reader who knows one answer would take the other to mean. */
-function* otherReadings(a: Node, b: Node): Iterable<[Node, Node]> {
-  // "\log" beside "\ln" is the natural logarithm.
-  if (calls(a, "log") && !calls(b, "log") && calls(b, "ln")) {
-    const natural = (part: Node): Node =>
-      part.type === "call" && part.fn === "log" ? { ...part, fn: "ln" } : part;
-    yield [rewrite(a, natural), b];
+  if (finding === "equal") return finding;
+  for (const [x, y] of otherReadings(a, b, isEquation, work)) {
+    if (find(x, y) === "equal") return "equal";
   }
-  // C and c stand for the same constant of integration.
-  const [x, y] = [variables(a), variables(b)];
-  if (x.has("C") && !x.has("c") && y.has("c") && !y.has("C")) {
-    const small = (part: Node): Node =>
-      part.type === "sym" && part.name === "C" ? { ...part, name: "c" } : part;
-    yield [rewrite(a, small), b];
-  }
+  return finding;
 }
 
-function calls(node: Node, fn: string): boolean {
-  return some(node, (part) => part.type === "call" && part.fn === fn);
-}
-
-/** 1 for infinity, -1 for minus infinity, 0 for everything else. */
-function infinite(node: Node): number {
-  if (node.type === "sym" && node.name === "\\infty") return 1;
-  if (node.type === "call" && node.fn === "neg") return -infinite(node.args[0]);
-  return 0;
-}
-
-function sameQuantity(a: Node, b: Node, work: Work): Finding {
+function sameQuantity(a: Node, b: Node, context: Context): Finding {
   const unit = (node: Node) => node.type === "quantity" ? node.unit : "";
   const value = (node: Node) => node.type === "quantity" ? node.value : node;
-  if (unit(a) !== "" && unit(b) !== "" && unit(a) !== unit(b)) return "unknown";
-  return same(value(a), value(b), work);
-}
-
-/** All findings equal, or one different, or neither. */
-function every(findings: Iterable<Finding>): Finding {
-  let all: Finding = "equal";
-  for (const finding of findings) {
-    if (finding === "different") return "different";
-    if (finding === "unknown") all = "unknown";
+  if (unit(a) === "" || unit(b) === "" || unit(a) === unit(b)) {
+    return same(value(a), value(b), context);
   }
-  return all;
+  const factor = conversion(unit(a), unit(b));
+  return factor
+    ? same(call("*", value(a), { type: "num", value: factor }), value(b), context)
+    : "unknown";
 }
 
-function* pairwise(a: readonly Node[], b: readonly Node[], work: Work): Iterable<Finding> {
-  for (const [i, item] of a.entries()) yield same(item, b[i], work);
+/** Whether two expressions are the same as they stand. */
+function isWrittenAs(a: Node, b: Node): boolean {
+  const text = (node: Node) =>
+    JSON.stringify(node, (_, value) => typeof value === "bigint" ? String(value) : value);
+  return text(a) === text(b);
 }
 
-type Tuple = Extract<Node, { type: "tuple" }>;
-
-function sameTuple(a: Tuple, b: Tuple, work: Work): Finding {
-  if (a.items.length !== b.items.length) return "different";
-  // Of two numbers brackets make an interval; of three or more they are a matter of taste.
-  const isInterval = a.items.length === 2;
-  if (isInterval && (a.open !== b.open || a.close !== b.close)) {
-    // At an infinite end no bracket means more than the other.
-    const openTo = (end: number, bracket: "open" | "close") =>
-      a[bracket] === b[bracket] || (infinite(a.items[end]) !== 0 && infinite(b.items[end]) !== 0);
-    if (!openTo(0, "open") || !openTo(1, "close")) return "different";
-  }
-  return every(pairwise(a.items, b.items, work));
-}
-
-/** Members in any order, each matched once; of sets also each counted once. */
-function sameCollection(
-  a: readonly Node[],
-  b: readonly Node[],
-  distinct: boolean,
-  work: Work,
-): Finding {
-  if (a.length > MAX_ITEMS || b.length > MAX_ITEMS) return "unknown";
-  const xs = distinct ? unique(a, work) : a;
-  const ys = distinct ? unique(b, work) : b;
-  if (xs.length !== ys.length) return "different";
-  const findings = xs.map((x) => ys.map((y) => same(x, y, work)));
-  const taken = new Set<number>();
-  const matched = findings.every((row) => {
-    const hit = row.findIndex((finding, i) => finding === "equal" && !taken.has(i));
-    taken.add(hit);
-    return hit >= 0;
-  });
-  if (matched) return "equal";
-  // A member without any counterpart, on whichever side, settles it.
-  const isAlone = (row: readonly Finding[]) => row.every((finding) => finding === "different");
-  const columns = ys.map((_, i) => findings.map((row) => row[i]));
-  if (findings.some(isAlone) || columns.some(isAlone)) return "different";
-  // Without doubt anywhere a missing match is one of multiplicity: 2, 2, 3 against 2, 3, 3.
-  return findings.flat().includes("unknown") ? "unknown" : "different";
-}
-
-function unique(items: readonly Node[], work: Work): Node[] {
-  const kept: Node[] = [];
-  for (const item of items) {
-    if (!kept.some((other) => same(item, other, work) === "equal")) kept.push(item);
-  }
-  return kept;
-}
-
-type Matrix = Extract<Node, { type: "matrix" }>;
-
-function sameMatrix(a: Matrix, b: Matrix, work: Work): Finding {
-  if (a.rows.length !== b.rows.length || a.rows[0].length !== b.rows[0].length) return "different";
-  return every(pairwise(a.rows.flat(), b.rows.flat(), work));
-}
-
-/** A column against a point with the same coordinates. */
-function sameVector(a: Node, b: Node, work: Work): Finding {
-  const [matrix, other] = a.type === "matrix" ? [a, b] : [b, a];
-  if (matrix.type !== "matrix" || other.type !== "tuple") return "unknown";
-  if (matrix.rows.some((row) => row.length !== 1) || other.open !== "(") return "unknown";
-  if (matrix.rows.length !== other.items.length) return "different";
-  return every(pairwise(matrix.rows.flat(), other.items, work));
-}
-
-type Relation = Extract<Node, { type: "relation" }>;
-
-function sameRelation(a: Relation, b: Relation, work: Work): Finding {
-  if (a.ops.length !== 1 || b.ops.length !== 1) {
-    if (a.ops.length !== b.ops.length || a.ops.some((op, i) => op !== b.ops[i])) return "unknown";
-    return every(pairwise(a.sides, b.sides, work)) === "equal" ? "equal" : "unknown";
-  }
+function sameRelation(a: Relation, b: Relation, context: Context): Finding {
+  const inside = (x: Node, y: Node) => same(x, y, context);
+  const isStatement = [a, b].every((each) => variables(each).size === 0);
+  const isSame = a.ops.length === b.ops.length && a.ops.every((op, i) => op === b.ops[i]) &&
+    sameInOrder(a.sides, b.sides, inside) === "equal";
+  // "\log_3 27 = 3" and "\log_6 216 = 3" are both true, and not the same.
+  if (isSame && (!isStatement || isWrittenAs(a.sides[0], b.sides[0]))) return "equal";
+  if (a.ops.length !== 1 || b.ops.length !== 1) return sameChains(a, b, context);
   const [p] = a.ops, [q] = b.ops;
-  if (p === "in" || q === "in") {
-    return p === q ? every(pairwise(a.sides, b.sides, work)) : "unknown";
-  }
+  if (p === "in" || q === "in") return "unknown";
   const isLess = (op: string) => op.startsWith("<");
   if (p.replace(">", "<") !== q.replace(">", "<")) return "different";
-  if (p === "=" || p === "!=") return sameEquation(a, b, work);
+  if (p === "=" || p === "!=") {
+    return inAnyReading(
+      difference(a),
+      difference(b),
+      context,
+      (x, y) => sameEquation(asEquation(x, a), asEquation(y, b), context.work),
+    );
+  }
   const flipped = isLess(p) !== isLess(q)
     ? { ...b, sides: [b.sides[1], b.sides[0]] } satisfies Relation
     : b;
-  return proportional(difference(a), difference(flipped), true, work);
+  const finding = proportional(difference(a), difference(flipped), true, context.work);
+  return finding === "equal" ? "equal" : "unknown";
 }
 
-/** "2^3 + 1 = 9" against "9": a chain of equal constants has one value. */
-function sameChain(a: Node, b: Node, work: Work): Finding {
-  const [chain, other] = a.type === "relation" ? [a, b] : [b, a];
-  if (chain.type !== "relation" || !isPlain(other)) return "unknown";
-  if (chain.ops.some((op) => op !== "=")) return "unknown";
-  // "0 = 0" says nothing.
-  if (chain.sides.every((side) => side.type === "num")) return "unknown";
-  const point = { values: new Map<string, number>(), complex: true };
-  if (!chain.sides.every((side) => isPlain(side) && approximateValue(side, point, work))) {
-    return "unknown";
+/** Two chains of equal values with the same beginning: what is calculated. */
+function sameChains(a: Relation, b: Relation, context: Context): Finding {
+  if (!isWrittenAs(a.sides[0], b.sides[0])) return "unknown";
+  const [x, y] = [a, b].map((each) => chainValues(each, context.work));
+  return x && y && same(x[0], y[0], context) === "equal" ? "equal" : "unknown";
+}
+
+/** "2^3 + 1 = 9" against "9": a chain of equal values has one value; so has what only names one. */
+function sameChain(chain: Relation, other: Node, context: Context): Finding {
+  const values = chainValues(chain, context.work);
+  if (!values) return "unknown";
+  const [first, ...rest] = values;
+  const finding = same(first, other, context);
+  if (finding === "equal" || rest.some((value) => same(value, other, context) === "equal")) {
+    return "equal";
   }
-  return every(chain.sides.map((side) => same(side, other, work)));
+  // Whoever names an expression of variables may mean another equation than the other.
+  return isQuantity(chain.sides[0]) && some(first, ({ type }) => type === "sym")
+    ? "unknown"
+    : finding;
+}
+
+/** Degrees against radians; degrees in decimals may be rounded where the angle is no whole fraction. */
+function sameAngle(degrees: Canonical, radians: Canonical, work: Work): Finding {
+  if (!isPlain(degrees.value) || !isPlain(radians.value)) return "unknown";
+  const isAngle = some(
+    radians.value,
+    (part) =>
+      (part.type === "sym" && part.name === "\\pi") ||
+      (part.type === "call" && part.fn.startsWith("arc")),
+  );
+  if (!isAngle) return "different";
+  const inDegrees = call("/", call("*", radians.value, integer(180)), {
+    type: "sym",
+    name: "\\pi",
+  });
+  const finding = sameExpression(degrees.value, inDegrees, work);
+  if (finding === "equal") return "equal";
+  const isMeasured = degrees.value.type === "num" && degrees.value.value.den >= 100n;
+  return isMeasured && isRoundingOf(degrees.value, inDegrees, work) ? "equal" : finding;
 }

@@ -10,6 +10,7 @@ import { pickedChoices } from "./choices.ts";
 import { compareAnswers } from "./compare.ts";
 import { equalExact, type Rational } from "./exact.ts";
 import { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
+import { conversion } from "./units.ts";
 
 /**
  * How a comparison came about.
@@ -54,10 +55,25 @@ export interface GradeOptions {
 
 /** Equality of the numbers; a percent sign divides by 100 or, beside a bare number, is only a unit. */
 function sameNumber(a: NormalForm, b: NormalForm, x: Rational, y: Rational): boolean {
-  if (equalExact(x, y)) return true;
-  if (a.unit === "percent" && b.unit === "") return equalExact({ ...x, den: x.den * 100n }, y);
-  if (b.unit === "percent" && a.unit === "") return equalExact(x, { ...y, den: y.den * 100n });
-  return false;
+  const [percent, bare] = a.unit === "percent" ? [a, b] : [b, a];
+  if (percent.unit !== "percent" || bare.unit !== "") return equalExact(x, y);
+  const [share, other] = percent === a ? [x, y] : [y, x];
+  // Of "0.5" and "0.5%" one is a share and the other is not.
+  return (equalExact(share, other) && exceedsOne(other)) ||
+    equalExact({ ...share, den: share.den * 100n }, other);
+}
+
+function exceedsOne({ num, den }: Rational): boolean {
+  return num * num > den * den;
+}
+
+/** Equality of numbers with two different units, where these convert. */
+function sameConverted(a: NormalForm, b: NormalForm): Comparison {
+  const factor = conversion(a.unit, b.unit);
+  if (!factor || !a.number || !b.number) return { equal: false, reason: "undecided" };
+  const converted = { num: a.number.num * factor.num, den: a.number.den * factor.den };
+  const equal = equalExact(converted, b.number);
+  return { equal, reason: equal ? "exact" : "different" };
 }
 
 /** Two optional parts agree when they are the same or one is missing. */
@@ -109,16 +125,22 @@ function gradeValues(answer: string, gold: string): Comparison {
   const a = normalForm(answer);
   const b = normalForm(gold);
   if (a.value === "" || b.value === "") return { equal: false, reason: "no-answer" };
+  if (!compatible(a.label, b.label) || !compatible(a.modulus, b.modulus)) {
+    return { equal: false, reason: "different" };
+  }
+  if (a.letter && b.letter && (CHOICE.test(a.value) || CHOICE.test(b.value))) {
+    const equal = a.letter === b.letter;
+    return { equal, reason: equal ? "string" : "different" };
+  }
+  if (!compatible(a.unit, b.unit)) return sameConverted(a, b);
   if (a.number && b.number && !sameNumber(a, b, a.number, b.number)) {
     return { equal: false, reason: "different" };
   }
-  if (!compatible(a.unit, b.unit)) return { equal: false, reason: "undecided" };
   if (compatible(a.name, b.name)) {
     if (a.value === b.value) return { equal: true, reason: "string" };
     if (a.number && b.number) return { equal: true, reason: "exact" };
   }
-  if (CHOICE.test(a.value) && CHOICE.test(b.value)) return { equal: false, reason: "different" };
-  const finding = compareAnswers(a.source, b.source);
+  const finding = compareAnswers(a, b);
   if (finding === "equal") return { equal: true, reason: "algebra" };
   return { equal: false, reason: finding === "different" ? "different" : "undecided" };
 }

@@ -1,107 +1,52 @@
 /**
- * Whether two expressions are the same function of their variables: exactly where both are rational
- * constants, otherwise by comparing their values at fixed points. The points are the same on every
- * machine and in every run, and work is counted, not timed, so a verdict never depends on load.
+ * Whether two expressions are the same function of their variables: exactly where both are rational,
+ * otherwise by comparing their values at fixed points. Double precision only refutes; what looks equal
+ * there is evaluated again to 60 digits and more. Work is counted, not timed, so a verdict never
+ * depends on load.
  *
  * @module
  */
-import {
-  type Approximate,
-  approximateValue,
-  exactValue,
-  isComplex,
-  over,
-  type Point,
-  type Work,
-} from "./arithmetic.ts";
+import { type Approximate, approximateValue, isComplex, over } from "./arithmetic.ts";
 import { equalExact, type Rational } from "./exact.ts";
-import { type Node, some, variables } from "./node.ts";
-
-/** Proven (or, for equal, as good as proven), refuted, or neither. */
-export type Finding = "equal" | "different" | "unknown";
+import { equalFactored, factoredValue } from "./factored.ts";
+import { call, integer, type Node, rewrite, some, variables } from "./node.ts";
+import { exactPoints, samplePoints } from "./points.ts";
+import { agreeAt, type Finding, preciseValue } from "./precise.ts";
+import { exactValue, type Work } from "./rational.ts";
 
 /** Points at which both sides must have a value before agreement counts. */
 const ENOUGH = 5;
 /** After so many agreements the rest of the points is not looked at. */
 const CONVINCING = 14;
-/** Points tried, for the sake of expressions that have a value in few places only. */
-const POINTS = 48;
-/** Exact points tried, and how many of them must agree. */
-const EXACT_POINTS = 12;
+/** Of the exact points, how many must have a value. */
 const EXACT_ENOUGH = 9;
-/** Values whose error bound is not this small relative to their size tell nothing. */
-const SHARP = 1e-7;
-/** An error bound this small is the noise around a zero, whatever the relative size. */
-const NOISE = 1e-12;
-/** A decimal of more digits cannot be told from an irrational number in floating point. */
-const MAX_DECIMAL = 10n ** 9n;
+/** Points at which agreement is confirmed with many digits. */
+const CONFIRMED = 3;
 
-/** The golden ratio's and its kin's fractional parts: an even spread that repeats nowhere. */
-const STRIDES = [0.6180339887498949, 0.4142135623730951, 0.7320508075688772, 0.23606797749978969];
+/** Constants count as zero only below this power of two: \frac{\pi}{2004!} is none. */
+const CONSTANT_ZERO = -15_000;
 
-/** Points of the real line: sizes from 0.05 to 40, with signs mixed in. */
-function samplePoints(
-  names: readonly string[],
-  isWhole: (name: string) => boolean,
-  complex: boolean,
-): Point[] {
-  const scales = [1, 3, 0.4, 12, 2, 40, 5, 0.7];
-  return Array.from({ length: POINTS }, (_, i) => {
-    const values = new Map<string, number>();
-    for (const [j, name] of names.entries()) {
-      const spread = ((i + 1) * STRIDES[j % 4] + (j + 1) * 0.3819660112501051) % 1;
-      const negative = i % 5 === 4 || (i % 5 === 2 && (j + i) % 2 === 0);
-      const size = 0.05 + spread * scales[(i + j) % scales.length];
-      const natural = 1 + Math.floor(spread * (4 + i)) + (j % 3);
-      values.set(name, isWhole(name) ? natural : negative ? -size : size);
-    }
-    return { values, complex };
-  });
-}
+const NO_VARIABLES = { values: new Map<string, number>(), complex: true };
 
-function agree(a: Approximate, b: Approximate): Finding {
-  const gap = Math.hypot(a.re - b.re, a.im - b.im);
-  const bound = a.err + b.err;
-  const scale = Math.max(Math.hypot(a.re, a.im), Math.hypot(b.re, b.im));
-  if (gap > 4 * bound) return "different";
-  return bound <= SHARP * scale || bound <= NOISE ? "equal" : "unknown";
-}
-
-/** Letters that stand for whole numbers where one rounds. */
-const WHOLE_LETTER = /^[i-npqKMN](?:_|$)/;
-
-/**
- * Which variables are whole numbers, so that equality is asked of those alone: all beside factorials
- * and powers of negative numbers, those with the usual letters beside floor and ceiling.
- */
-function wholeVariables(...nodes: Node[]): (name: string) => boolean {
-  const has = (test: (part: Extract<Node, { type: "call" }>) => boolean) =>
-    nodes.some((node) => some(node, (part) => part.type === "call" && test(part)));
-  const all = has(({ fn, args }) =>
-    fn === "factorial" || fn === "binom" || (fn === "^" && isNegativeConstant(args[0]))
-  );
-  const rounded = has(({ fn }) => fn === "floor" || fn === "ceil");
-  return (name) => all || (rounded && WHOLE_LETTER.test(name));
-}
-
-function isNegativeConstant(node: Node): boolean {
-  return node.type === "call" && node.fn === "neg" && variables(node).size === 0;
+/** Whether all variables and operators have values. */
+function isExpression(node: Node): boolean {
+  return node.type === "num" || node.type === "sym" ||
+    (node.type === "call" && node.args.every(isExpression)) ||
+    (node.type === "loop" && [node.from, node.to, node.body].every(isExpression));
 }
 
 function hasAbs(node: Node): boolean {
   return some(node, (part) => part.type === "call" && part.fn === "abs");
 }
 
-/** A tree that is no expression (a set, a relation, a matrix) has no value to compare. */
-function isExpression(node: Node): boolean {
-  return !some(node, (part) =>
-    part.type !== "num" && part.type !== "sym" && part.type !== "call" ||
-    (part.type === "call" && (part.fn === "pm" || part.fn === "mp")));
+/** The names of all variables of two expressions, in a fixed order. */
+function namesOf(a: Node, b: Node): string[] {
+  return [...variables(a, variables(b))].sort();
 }
 
 /**
- * Compares rational functions by their exact values at rational points, where no large term can hide
- * a small difference. `unknown` for all other expressions.
+ * Compares rational functions at exact points, where no large term can hide a small difference.
+ * `unknown` for all other expressions.
  */
 function compareExactly(
   a: Node,
@@ -109,49 +54,84 @@ function compareExactly(
   work: Work,
   agree: (x: Rational, y: Rational) => boolean,
 ): Finding {
-  const names = [...variables(a, variables(b))].sort();
-  const isWhole = wholeVariables(a, b);
-  const points = names.length === 0 ? 1 : EXACT_POINTS;
+  const points = exactPoints(namesOf(a, b), a, b);
   let equal = 0;
-  for (let i = 0; i < points; i++) {
-    const values = new Map(names.map((name, j) => {
-      const num = BigInt(2 + (i * (3 + 2 * j) + j * 5) % 23);
-      return [name, isWhole(name) ? { num, den: 1n } : { num: i % 3 === 2 ? -num : num, den: 7n }];
-    }));
-    const x = exactValue(a, work, values), y = exactValue(b, work, values);
+  for (const point of points) {
+    const x = exactValue(a, work, point), y = exactValue(b, work, point);
     if (!x || !y) continue; // a pole, or nothing rational
     if (!agree(x, y)) return "different";
     equal++;
   }
-  return equal >= Math.min(EXACT_ENOUGH, points) ? "equal" : "unknown";
+  return equal >= Math.min(EXACT_ENOUGH, points.length) ? "equal" : "unknown";
 }
 
-/** Calls `visit` with the values of both sides where both have one, until it returns a finding. */
-function compareAtPoints(
+/** A point of variables by name. */
+type PointValues = ReadonlyMap<string, Rational>;
+
+/**
+ * Looks for a difference in floating point.
+ *
+ * @param visit Tells of two values whether they differ; called where both sides have one.
+ * @returns The points at which no difference was found, or undefined where one was.
+ */
+function refute(
   a: Node,
   b: Node,
   work: Work,
-  visit: (x: Approximate, y: Approximate) => Finding,
-): Finding {
-  const names = [...variables(a, variables(b))].sort();
+  visit: (x: Approximate, y: Approximate) => boolean,
+): readonly PointValues[] | undefined {
+  const names = namesOf(a, b);
   const complex = isComplex(a) || isComplex(b);
   const strict = hasAbs(a) !== hasAbs(b);
-  const points = names.length === 0
-    ? [{ values: new Map(), complex }]
-    : samplePoints(names, wholeVariables(a, b), complex);
-  let equal = 0, onlyOne = 0;
-  for (const point of points) {
-    const x = approximateValue(a, point, work);
-    const y = approximateValue(b, point, work);
-    if (work.left < 0) return "unknown";
-    if (!x !== !y) onlyOne++;
+  const agreed: PointValues[] = [];
+  for (const point of names.length === 0 ? [new Map()] : samplePoints(names, a, b)) {
+    const values = new Map(
+      [...point].map(([name, { num, den }]) => [name, Number(num) / Number(den)]),
+    );
+    const x = approximateValue(a, { values, complex }, work);
+    const y = approximateValue(b, { values, complex }, work);
+    if (work.left < 0) return [];
+    if (strict && !x !== !y) return undefined;
     if (!x || !y) continue;
-    const finding = visit(x, y);
-    if (finding === "different") return "different";
-    if (finding === "equal" && ++equal === CONVINCING) break;
+    if (visit(x, y)) return undefined;
+    agreed.push(point);
+    if (agreed.length === CONVINCING) break;
   }
-  if (strict && onlyOne > 0) return "different";
-  return equal >= Math.min(ENOUGH, points.length) ? "equal" : "unknown";
+  return agreed;
+}
+
+function differ(a: Approximate, b: Approximate): boolean {
+  return Math.hypot(a.re - b.re, a.im - b.im) > 4 * (a.err + b.err);
+}
+
+/** Whether two expressions agree at points, to 60 digits. */
+function confirm(a: Node, b: Node, points: readonly PointValues[], work: Work): Finding {
+  const complex = isComplex(a) || isComplex(b);
+  for (const point of points) {
+    const finding = agreeAt((bits) => {
+      const x = preciseValue(a, point, bits, complex, work);
+      const y = x && preciseValue(b, point, bits, complex, work);
+      return y && [x, y];
+    }, point.size === 0 ? CONSTANT_ZERO : undefined);
+    if (finding !== "equal") return finding;
+  }
+  return "equal";
+}
+
+/** Points at which only high precision has values: huge numbers, infinite sums. */
+function precisePoints(a: Node, b: Node): readonly PointValues[] {
+  const names = namesOf(a, b);
+  if (names.length === 0) return [new Map()];
+  const hasLoop = some(a, isLoop) || some(b, isLoop);
+  if (!hasLoop) return [];
+  // Power series converge near zero, if anywhere.
+  return [3n, -5n, 7n, -2n, 4n].map((num, i) =>
+    new Map(names.map((name, j) => [name, { num: num + BigInt(j), den: 16n + BigInt(i) }]))
+  );
+}
+
+function isLoop(node: Node): boolean {
+  return node.type === "loop";
 }
 
 /** Whether two expressions have the same value, for all values of their variables. */
@@ -159,11 +139,24 @@ export function sameExpression(a: Node, b: Node, work: Work): Finding {
   if (!isExpression(a) || !isExpression(b)) return "unknown";
   const exact = compareExactly(a, b, work, equalExact);
   if (exact !== "unknown") return exact;
-  const finding = compareAtPoints(a, b, work, agree);
-  const rational = exactValue(a, work) ?? exactValue(b, work);
-  // Of a long decimal and a root, floating point can only say that they are close.
-  if (finding === "equal" && rational && rational.den > MAX_DECIMAL) return "unknown";
-  return finding;
+  const isConstant = namesOf(a, b).length === 0;
+  if (isConstant) {
+    const x = factoredValue(a, work), y = x && factoredValue(b, work);
+    if (x && y) return equalFactored(x, y) ? "equal" : "different";
+  }
+  const agreed = refute(a, b, work, differ);
+  if (!agreed) return "different";
+  if (agreed.length >= (isConstant ? 1 : ENOUGH)) {
+    return confirm(a, b, spread(agreed), work);
+  }
+  const points = precisePoints(a, b);
+  return points.length > 0 ? confirm(a, b, points, work) : "unknown";
+}
+
+/** A few of many points, the first and the last among them. */
+function spread<T>(points: readonly T[]): readonly T[] {
+  if (points.length <= CONFIRMED) return points;
+  return [points[0], points[points.length >> 1], points[points.length - 1]];
 }
 
 /**
@@ -185,13 +178,62 @@ export function proportional(a: Node, b: Node, positive: boolean, work: Work): F
   });
   if (exact !== "unknown") return exact;
   let first: Approximate | undefined;
-  const finding = compareAtPoints(a, b, work, (x, y) => {
+  const agreed = refute(a, b, work, (x, y) => {
     const ratio = over(x, y);
-    if (!ratio) return Math.hypot(x.re, x.im) > 1e3 * x.err ? "different" : "unknown";
-    if (Math.hypot(ratio.re, ratio.im) <= ratio.err * 4) return "different";
-    if (positive && ratio.re < 0) return "different";
+    if (!ratio) return Math.hypot(x.re, x.im) > 1e3 * x.err;
+    if (Math.hypot(ratio.re, ratio.im) <= ratio.err * 4) return true;
+    if (positive && ratio.re < 0) return true;
     first ??= ratio;
-    return agree(first, ratio);
+    return differ(first, ratio);
   });
-  return finding;
+  if (!agreed) return "different";
+  if (agreed.length < ENOUGH || !first) return "unknown";
+  const [one, ...others] = spread(agreed).map((point) => [a, b].map((node) => at(node, point)));
+  for (const [x, y] of others) {
+    const finding = confirm(call("*", one[0], y), call("*", one[1], x), [new Map()], work);
+    if (finding !== "equal") return finding;
+  }
+  return "equal";
+}
+
+/** An expression with numbers for its variables. */
+function at(node: Node, point: PointValues): Node {
+  return rewrite(node, (part) => {
+    const value = part.type === "sym" ? point.get(part.name) : undefined;
+    return value ? { type: "num", value } : part;
+  });
+}
+
+/** Whether an expression is zero for all values of its variables, as far as can be seen. */
+export function vanishes(node: Node, work: Work): boolean {
+  return sameExpression(node, integer(0), work) === "equal";
+}
+
+/** The sign of a constant: 1, -1, or 0 where it is zero or unknown. */
+export function sign(node: Node): number {
+  const work = { left: 5000 };
+  const exact = exactValue(node, work);
+  if (exact) return exact.num === 0n ? 0 : exact.num < 0n !== exact.den < 0n ? -1 : 1;
+  const value = approximateValue(node, { ...NO_VARIABLES, complex: false }, work);
+  return value && Math.abs(value.re) > 4 * value.err ? Math.sign(value.re) : 0;
+}
+
+/** Whether a decimal is what a constant rounds to with the decimals it has. */
+export function isRoundingOf(decimal: Node, constant: Node, work: Work): boolean {
+  const isNegative = decimal.type === "call" && decimal.fn === "neg";
+  const number = isNegative ? decimal.args[0] : decimal;
+  if (number.type !== "num" || !/^10*$/.test(String(number.value.den))) return false;
+  const value = approximateValue(constant, NO_VARIABLES, work);
+  if (!value || value.im !== 0) return false;
+  const written = Number(number.value.num) / Number(number.value.den) * (isNegative ? -1 : 1);
+  return Math.abs(value.re - written) <= 0.5000001 / Number(number.value.den);
+}
+
+/** Whether a logarithm to base 10 is a rational number with a small denominator. */
+export function isRationalLog(node: Node, work: Work): boolean {
+  const value = variables(node).size === 0 ? approximateValue(node, NO_VARIABLES, work) : undefined;
+  if (!value || value.im !== 0) return false;
+  return [1, 2, 3, 4, 5, 6].some((den) =>
+    Math.abs(value.re * den - Math.round(value.re * den)) <= 1e-9
+  );
 }

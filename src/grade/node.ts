@@ -5,8 +5,8 @@
  */
 import type { Rational } from "./exact.ts";
 
-/** How two sides of a relation compare. */
-export type RelationOp = "=" | "<" | ">" | "<=" | ">=" | "!=" | "in";
+/** How two sides of a relation compare; `~` is "about equal". */
+export type RelationOp = "=" | "<" | ">" | "<=" | ">=" | "!=" | "in" | "~";
 
 /** One node of an answer. */
 export type Node =
@@ -16,15 +16,24 @@ export type Node =
   | { readonly type: "sym"; readonly name: string }
   /** An operator or function. A name that begins with `@` is an unknown function. */
   | { readonly type: "call"; readonly fn: string; readonly args: readonly Node[] }
-  /** A point, a vector or an interval; also a bracketed single value. */
+  /**
+   * A point, a vector or an interval by its brackets; a ratio (`:`), one that could be a time of day
+   * (`::`), or the cycle of a permutation (`cycle`).
+   */
   | {
     readonly type: "tuple";
     readonly open: string;
     readonly close: string;
     readonly items: readonly Node[];
   }
-  /** A set by its elements, a union by its parts, or values side by side; order means nothing. */
-  | { readonly type: "set" | "union" | "list"; readonly items: readonly Node[] }
+  /** A set by its elements, or a union by its parts; order means nothing. */
+  | { readonly type: "set" | "union"; readonly items: readonly Node[] }
+  /** Values side by side, in any order; `alternatives` are joined by "or" and may say the same twice. */
+  | {
+    readonly type: "list";
+    readonly items: readonly Node[];
+    readonly alternatives?: boolean;
+  }
   /** A matrix or column, by rows. */
   | { readonly type: "matrix"; readonly rows: readonly (readonly Node[])[] }
   /** An equation or inequality, or a chain of them. */
@@ -126,4 +135,4 @@ export function variables(node: Node, into: Set<string> = new Set()): Set<string
 }
 
 /** Symbols with a fixed value. */
-export const CONSTANTS: ReadonlySet<string> = new Set(["e", "i", "\\pi", "\\infty"]);
+export const CONSTANTS: ReadonlySet<string> = new Set(["e", "i", "\\pi", "\\infty", "\\ldots"]);

@@ -6,12 +6,19 @@
  *
  * @module
  */
-import { parseExact } from "./exact.ts";
 import { Unreadable } from "./cursor.ts";
 import { call, integer, type Node } from "./node.ts";
-import { StructureParser } from "./parse_structure.ts";
+import { ExpressionParser, number } from "./parse_expression.ts";
 import { tokenize } from "./tokens.ts";
-import { ACCENTS, FUNCTION_LETTERS, FUNCTIONS, GREEK, INVERSE, MATRIX } from "./vocabulary.ts";
+import {
+  ACCENTS,
+  FUNCTION_LETTERS,
+  FUNCTIONS,
+  GREEK,
+  INVERSE,
+  MANY_VALUED,
+  MATRIX,
+} from "./vocabulary.ts";
 
 /** Longer answers are compared as text only. */
 const MAX_CHARS = 4000;
@@ -33,147 +40,20 @@ export function parseAnswer(source: string): Node | undefined {
   }
 }
 
-/** The grammar of expressions, one method per level. */
-class Parser extends StructureParser {
+/** The grammar of numbers, symbols and commands. */
+class Parser extends ExpressionParser {
+  /** Indices of the sums and products around. */
+  readonly #indices = new Set<string>();
+
   answer(): Node {
     const items = this.clauses("end");
     if (this.peek.kind !== "end") throw new Unreadable();
-    return items.length === 1 ? items[0] : { type: "list", items };
+    const alternatives = this.tokens.some(({ kind, text }) => kind === "text" && text === "or") &&
+      !this.tokens.some(({ text }) => text === "," || text === ";");
+    return items.length === 1 ? items[0] : { type: "list", items, alternatives };
   }
 
-  protected override sum(): Node {
-    let left: Node;
-    if (this.take("-")) left = this.call("neg", this.#product());
-    else if (this.take("\\pm")) left = this.call("pm", integer(0), this.#product());
-    else if (this.take("\\mp")) left = this.call("mp", integer(0), this.#product());
-    else {
-      this.take("+");
-      left = this.#product();
-    }
-    for (;;) {
-      if (this.take("+")) left = this.call("+", left, this.#product());
-      else if (this.take("-")) left = this.call("-", left, this.#product());
-      else if (this.take("\\pm")) left = this.call("pm", left, this.#product());
-      else if (this.take("\\mp")) left = this.call("mp", left, this.#product());
-      else return left;
-    }
-  }
-
-  #product(): Node {
-    let left = this.#factor();
-    for (;;) {
-      if (this.take("*") || this.take("\\cdot") || this.take("\\times") || this.take("\\ast")) {
-        left = this.call("*", left, this.#signed());
-      } else if (this.take("/") || this.take("\\div")) {
-        left = this.call("/", left, this.#signed());
-      } else if (this.#startsFactor()) left = this.#beside(left);
-      else return left;
-    }
-  }
-
-  /** A factor that may carry a sign, as after an operator. */
-  #signed(): Node {
-    if (this.take("-")) return this.call("neg", this.nested(() => this.#signed()));
-    return this.#factor();
-  }
-
-  /** What stands beside a value without an operator: a product, or the fraction of a mixed number. */
-  #beside(left: Node): Node {
-    const before = this.tokens[this.at - 1];
-    const { kind, text } = this.peek;
-    // "(-1) 7" and "2^{k} 2" are products, "1 7" nothing that one could be sure of.
-    if (kind === "number" && before.text !== ")" && before.text !== "}") throw new Unreadable();
-    const right = this.#factor();
-    if (before.kind === "number" && text === "\\frac" && left.type === "num") {
-      const [num, den] = right.type === "call" && right.fn === "/" ? right.args : [];
-      if (num?.type === "num" && den?.type === "num") {
-        if (left.value.den !== 1n || num.value.num >= den.value.num) throw new Unreadable();
-        return this.call("+", left, right);
-      }
-    }
-    return this.call("*", left, right);
-  }
-
-  #startsFactor(): boolean {
-    const { kind, text } = this.peek;
-    if (kind === "number" || kind === "letter") return true;
-    if (kind === "text") return text.length === 1 && !this.#isUnitLetter();
-    if (kind === "sign") return text === "(" || text === "[" || text === "{" || this.#opensBar();
-    return kind === "command" &&
-      (FUNCTIONS.has(text) || GREEK.test(text) || ACCENTS.has(text) ||
-        /^\\(?:frac|sqrt|pi|infty|lfloor|lceil|binom|lvert|langle|\{)$/.test(text) ||
-        MATRIX.test(text));
-  }
-
-  #opensBar(): boolean {
-    return this.is("|") && this.bars === 0;
-  }
-
-  /** An upright letter that is the unit of a number: `450 \mathrm{~m}`. */
-  #isUnitLetter(): boolean {
-    const before = this.tokens[this.at - 1];
-    return this.peek.spaced && "mgshAVWNJKCFL".includes(this.peek.text) &&
-      (before?.kind === "number" || before?.text === "}" || before?.text === ")");
-  }
-
-  /** A primary with its powers, factorials and degree signs. */
-  #factor(): Node {
-    let base = this.nested(() => this.#primary());
-    for (;;) {
-      if (this.take("^")) base = this.#power(base);
-      else if (this.take("!")) base = this.call("factorial", base);
-      else if (this.take("'")) base = this.#prime(base);
-      else if (this.take("\\%") || this.take("%")) base = this.call("/", base, integer(100));
-      else return base;
-    }
-  }
-
-  /** A derivative of an unknown function is another unknown function. */
-  #prime(base: Node): Node {
-    this.count();
-    if (base.type === "sym") return { type: "sym", name: `${base.name}'` };
-    if (base.type === "call" && base.fn.startsWith("@")) return { ...base, fn: `${base.fn}'` };
-    throw new Unreadable();
-  }
-
-  #power(base: Node): Node {
-    const braced = this.is("{");
-    if (this.tokens[this.at + (braced ? 1 : 0)].text === "\\circ") {
-      this.at += braced ? 3 : 1;
-      if (braced && this.tokens[this.at - 1].text !== "}") throw new Unreadable();
-      return this.call("degree", base);
-    }
-    if (this.tokens[this.at + (braced ? 1 : 0)].text === "\\prime") {
-      let each = base;
-      if (braced) this.at++;
-      while (this.take("\\prime")) each = this.#prime(each);
-      if (braced) this.expect("}");
-      return each;
-    }
-    return this.call("^", base, this.#argument());
-  }
-
-  /** What `\frac`, `^` and their like take: a braced expression, or one token. */
-  #argument(): Node {
-    if (this.take("{")) {
-      const inner = this.nested(() => this.union());
-      this.expect("}");
-      return inner;
-    }
-    const { kind, text } = this.peek;
-    if (kind === "number") {
-      // TeX takes one digit, but "2^10" is written for 2^{10}, and "\frac12" is respelled before.
-      this.at++;
-      return number(text);
-    }
-    if (text === "-" && kind === "sign") {
-      this.at++;
-      return call("neg", this.nested(() => this.#argument()));
-    }
-    return this.nested(() => this.#primary());
-  }
-
-  #primary(): Node {
+  protected override primary(): Node {
     const token = this.next();
     const { kind, text } = token;
     switch (kind) {
@@ -218,19 +98,57 @@ class Parser extends StructureParser {
   /** A variable with its subscript, or an unknown function of what stands in the bracket behind. */
   #symbol(letter: string): Node {
     let name = letter;
-    if (this.take("_")) name += `_${this.script()}`;
+    if (this.take("_")) {
+      const script = this.script();
+      if (this.#indices.has(script)) return call(`@${name}_`, boundSymbol(script));
+      name += `_${script}`;
+    } else if (this.#indices.has(letter)) return boundSymbol(letter);
+    const choice = this.#choice(letter);
+    if (choice) return choice;
     let inverse = false;
     if (FUNCTION_LETTERS.has(letter) && this.matches("^", "{", "-", "1", "}", "(")) {
       this.at += 5;
       inverse = true;
     }
-    if (this.is("(") && (FUNCTION_LETTERS.has(letter) || this.#isApplied())) {
-      this.at++;
-      const args = this.nested(() => this.clauses(")"));
-      this.expect(")");
-      return call(`@${name}${inverse ? "^-1" : ""}`, ...args);
+    return this.applied(inverse ? `${name}^-1` : name, letter) ?? { type: "sym", name };
+  }
+
+  protected override applied(name: string, letter: string): Node | undefined {
+    if (!this.is("(") || !(FUNCTION_LETTERS.has(letter) || this.#isApplied())) return undefined;
+    this.at++;
+    const args = this.nested(() => this.clauses(")"));
+    this.expect(")");
+    return call(`@${name}`, ...args);
+  }
+
+  /** `C(10, 3)`, the number of choices. */
+  #choice(letter: string): Node | undefined {
+    const [open, n, comma, k, close] = this.tokens.slice(this.at, this.at + 5);
+    if (letter !== "C" || open.text !== "(" || comma?.text !== "," || close?.text !== ")") {
+      return undefined;
     }
-    return { type: "sym", name };
+    if (n.kind !== "number" || k.kind !== "number") return undefined;
+    this.at += 5;
+    return call("binom", number(n.text), number(k.text));
+  }
+
+  /** `\sum_{k=1}^{n} k^2`: the body is one product. */
+  #loop(fn: "sum" | "prod"): Node {
+    this.count();
+    this.expect("_");
+    this.expect("{");
+    const { kind, text: index } = this.next();
+    if (kind !== "letter") throw new Unreadable();
+    this.expect("=");
+    const from = this.nested(() => this.sum());
+    this.expect("}");
+    this.expect("^");
+    const to = this.argument();
+    const isNew = !this.#indices.has(index);
+    this.#indices.add(index);
+    const body = this.nested(() => this.product());
+    if (isNew) this.#indices.delete(index);
+    return { type: "loop", fn, index: boundSymbol(index).name, from, to, body };
   }
 
   /** `u(t)` and `I(0)`: a bracket around a single symbol or number makes a product unlikely. */
@@ -252,8 +170,8 @@ class Parser extends StructureParser {
       case "\\sqrt":
         return this.#root();
       case "\\binom": {
-        const upper = this.#argument();
-        return call("binom", upper, this.#argument());
+        const upper = this.argument();
+        return call("binom", upper, this.argument());
       }
       case "\\lfloor":
       case "\\lceil": {
@@ -270,15 +188,38 @@ class Parser extends StructureParser {
         this.expect("\\rangle");
         return { type: "tuple", open: "(", close: ")", items };
       }
+      case "\\sum":
+        return this.#loop("sum");
+      case "\\prod":
+        return this.#loop("prod");
       case "\\mathbb": {
         const set = this.script();
         return { type: "sym", name: `\\mathbb{${set}}` };
       }
       default:
         if (MATRIX.test(text)) return this.matrix(MATRIX.exec(text)![1]);
-        if (ACCENTS.has(text)) return { type: "sym", name: `${text}{${this.script()}}` };
+        if (MANY_VALUED.has(text)) {
+          const close = this.take("\\{") ? "\\}" : ")";
+          if (close === ")") this.expect("(");
+          const items = this.nested(() => this.items());
+          this.expect(close);
+          return call(text.slice(1), ...items);
+        }
+        if (ACCENTS.has(text)) return this.#accent(text);
         throw new Unreadable();
     }
+  }
+
+  /** `\dot{x}_0`; a bold letter is the letter, but for those that are numbers or unit vectors. */
+  #accent(command: string): Node {
+    const script = this.script();
+    const isBold = /^\\(?:mathbf|boldsymbol|bm)$/.test(command);
+    const isNumber = isBold && /^\d+$/.test(script);
+    if (isNumber) return number(script);
+    if (/^\d/.test(script)) throw new Unreadable();
+    if (isBold && script.length === 1 && !/[eijk]/.test(script)) return this.#symbol(script);
+    const below = this.take("_") ? `_${this.script()}` : "";
+    return { type: "sym", name: `${isBold ? "\\mathbf" : command}{${script}}${below}` };
   }
 
   /** `\sin 2x`, `\sin^2 x`, `\log_3(27)`, `\sin(x) / x`. */
@@ -287,8 +228,8 @@ class Parser extends StructureParser {
     let base: Node | undefined;
     let power: Node | undefined;
     for (;;) {
-      if (base === undefined && (name === "\\log") && this.take("_")) base = this.#argument();
-      else if (power === undefined && this.take("^")) power = this.#argument();
+      if (base === undefined && (name === "\\log") && this.take("_")) base = this.argument();
+      else if (power === undefined && this.take("^")) power = this.argument();
       else break;
     }
     const isInverse = power?.type === "call" && power.fn === "neg" && isOne(power.args[0]);
@@ -309,15 +250,15 @@ class Parser extends StructureParser {
   /** A bracket is the whole argument; without one it runs over factors up to an operator. */
   #functionArgument(): Node {
     if (this.is("(") || this.is("[")) return this.bracket(this.next().text);
-    if (this.is("{")) return this.#argument();
-    if (this.is("|")) return this.#primary();
+    if (this.is("{")) return this.argument();
+    if (this.is("|")) return this.primary();
     if (this.take("-")) return call("neg", this.nested(() => this.#functionArgument()));
-    let value = this.#factor();
+    let value = this.factor();
     for (;;) {
       const { text, kind } = this.peek;
       const opens = text === "(" || text === "[" || text === "{" || text === "|";
-      if (opens || FUNCTIONS.has(text) || !this.#startsFactor() || kind === "text") return value;
-      value = this.#beside(value);
+      if (opens || FUNCTIONS.has(text) || !this.startsFactor() || kind === "text") return value;
+      value = this.beside(value);
     }
   }
 
@@ -329,9 +270,9 @@ class Parser extends StructureParser {
       return token.text === "d" || token.text === "\\partial";
     };
     const first = isDifferential();
-    const num = this.nested(() => this.#argument());
+    const num = this.nested(() => this.argument());
     const second = isDifferential();
-    const den = this.nested(() => this.#argument());
+    const den = this.nested(() => this.argument());
     if (!first || !second) return call("/", num, den);
     // An operator: what it is applied to stands behind it.
     if (num.type === "sym") throw new Unreadable();
@@ -350,15 +291,14 @@ class Parser extends StructureParser {
       const inner = this.bracket("(");
       return degree ? call("root", inner, degree) : call("sqrt", inner);
     }
-    const inner = this.#argument();
+    const inner = this.argument();
     return degree ? call("root", inner, degree) : call("sqrt", inner);
   }
 }
 
-function number(text: string): Node {
-  const value = parseExact(text);
-  if (!value) throw new Unreadable();
-  return { type: "num", value };
+/** The index of a sum: another one than a letter outside, or the imaginary unit. */
+function boundSymbol(letter: string): Extract<Node, { type: "sym" }> {
+  return { type: "sym", name: `${letter}#` };
 }
 
 function isOne(node: Node): boolean {

@@ -5,14 +5,16 @@
  * @module
  */
 import { Cursor, Unreadable } from "./cursor.ts";
-import { call, type Node, type RelationOp } from "./node.ts";
-import { isUnit, unitName } from "./normalize.ts";
+import { call, integer, type Node, type RelationOp, variables } from "./node.ts";
+import { isUnit, unitName } from "./units.ts";
 import { CLOSING, RELATIONS } from "./vocabulary.ts";
 
 /** The grammar down to sums. */
 export abstract class StructureParser extends Cursor {
   /** Inside `|...|`, where another bar closes. */
   protected bars = 0;
+  /** Inside `{...}`, where a colon introduces a condition. */
+  #sets = 0;
 
   /** An expression without relations and without `\cup`. */
   protected abstract sum(): Node;
@@ -38,16 +40,29 @@ export abstract class StructureParser extends Cursor {
 
   /** A relation, or a value with or without a unit. */
   protected clause(): Node {
-    const sides = [this.union()];
+    if (this.take("\\ldots")) return { type: "sym", name: "\\ldots" };
+    const sides = [this.#ratio()];
     const ops: RelationOp[] = [];
     for (let op = RELATIONS.get(this.peek.text); op; op = RELATIONS.get(this.peek.text)) {
       this.at++;
       ops.push(op);
-      sides.push(this.union());
+      sides.push(this.#ratio());
     }
     const unit = this.unit();
     if (unit !== "") sides.push({ type: "quantity", value: sides.pop()!, unit });
     return ops.length === 0 ? sides[0] : { type: "relation", ops, sides };
+  }
+
+  /** `4 : 1`, also of more than two values; of a time of day `12:30` nothing is cancelled. */
+  #ratio(): Node {
+    const start = this.at;
+    const items = [this.union()];
+    while (this.#sets === 0 && this.take(":")) items.push(this.union());
+    if (items.length === 1) return items[0];
+    const [hours, , minutes] = this.tokens.slice(start, this.at).map(({ text }) => text);
+    const isTime = items.length === 2 && this.at === start + 3 && /^\d\d?$/.test(hours) &&
+      /^[0-5]\d$/.test(minutes);
+    return { type: "tuple", open: isTime ? "::" : ":", close: ":", items };
   }
 
   /** Unit words at the end of a clause: `\mathrm{~ft} / \mathrm{s}^2`. */
@@ -93,6 +108,8 @@ export abstract class StructureParser extends Cursor {
 
   /** Round or square brackets: a group, a tuple, an interval, or a matrix inside. */
   protected bracket(open: string): Node {
+    const cycle = this.#cycle(open);
+    if (cycle) return cycle;
     const bars = this.bars;
     this.bars = 0;
     const items = this.nested(() => this.items());
@@ -106,6 +123,17 @@ export abstract class StructureParser extends Cursor {
     return { type: "tuple", open, close, items };
   }
 
+  /** `(1 3 2)`: numbers with nothing but space between them are the cycle of a permutation. */
+  #cycle(open: string): Node | undefined {
+    let end = this.at;
+    while (this.tokens[end].kind === "number") end++;
+    const numbers = this.tokens.slice(this.at, end);
+    if (open !== "(" || this.tokens[end].text !== ")" || numbers.length < 2) return undefined;
+    this.at = end + 1;
+    const items = numbers.map(({ text }): Node => integer(BigInt(text.replace(/\D/g, "") || 0)));
+    return { type: "tuple", open: "cycle", close: ")", items };
+  }
+
   /** Clauses up to a closing bracket, separated by commas or semicolons only. */
   protected items(): Node[] {
     const items = [this.clause()];
@@ -117,7 +145,9 @@ export abstract class StructureParser extends Cursor {
     if (this.take("\\}")) return { type: "set", items: [] };
     const bars = this.bars;
     this.bars = 1;
+    this.#sets++;
     const items = this.nested(() => this.items());
+    this.#sets--;
     this.bars = bars;
     if (items.length === 1 && (this.take("\\mid") || this.take("|") || this.take(":"))) {
       // {x | x > 2}: the condition says it all.
@@ -125,6 +155,7 @@ export abstract class StructureParser extends Cursor {
       const name = variable.type === "relation" ? variable.sides[0] : variable;
       const condition = this.clause();
       if (name.type !== "sym" || condition.type !== "relation") throw new Unreadable();
+      if (!variables(condition).has(name.name)) throw new Unreadable();
       this.expect("\\}");
       return condition;
     }

@@ -9,7 +9,7 @@
  * @module
  */
 import type { BoxedExpression, ComputeEngine } from "npm:@cortex-js/compute-engine@0.140.0";
-import type { Finding } from "./identity.ts";
+import type { Finding } from "./precise.ts";
 import { type NormalForm, normalForm } from "./normalize.ts";
 
 /** Longer answers are not asked about. */

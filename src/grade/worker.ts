@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { parentPort } from "node:worker_threads";
-import type { Finding } from "./identity.ts";
+import type { Finding } from "./precise.ts";
 import { sameSymbolic, type SymbolicQuestion } from "./symbolic.ts";
 
 /** What a worker says: that it is ready, or what it found. */

@@ -15,7 +15,7 @@ Deno.test("grade: equal answers", () => {
     ["1.50", "3/2", "exact"],
     ["3\\frac{1}{2}", "7/2", "exact"],
     ["500000", "500,000", "exact"],
-    ["10,\\!000", "10000", "exact"],
+    ["10,\\!000", "10000", "string"],
     ["4.5e33", "4.5 \\times 10^{33}", "exact"],
     ["10\\%", "10", "string"],
     ["10\\%", "0.1", "exact"],
@@ -45,7 +45,7 @@ Deno.test("grade: unequal answers", () => {
     ["5 \\text{ cm}", "5 \\text{ kg}", "undecided"],
     ["5 \\text{ cm}", "5 \\text{ cm}^2", "undecided"],
     ["5 \\text{ AM}", "5 \\text{ PM}", "undecided"],
-    ["5 \\text{ million}", "5", "undecided"],
+    ["5 \\text{ million}", "5", "different"],
     ["2x", "2", "different"],
     ["3 1/2", "31/2", "different"],
     ["2^{10}", "1023", "different"],
@@ -72,11 +72,11 @@ Deno.test("grade: an empty answer equals nothing", () => {
   assertEquals(grade(undefined, ""), { equal: false, reason: "no-answer" });
 });
 
-Deno.test("grade: a huge exponent is undecided, at once", () => {
+Deno.test("grade: a huge exponent costs no time", () => {
   const start = performance.now();
   assertGrade("1e999999999", "5", false, "undecided");
   assertGrade("1e999999999", "1e999999998", false, "undecided");
-  assertGrade("10^{10^{10}}", "7", false, "undecided");
+  assertGrade("10^{10^{10}}", "7", false, "different");
   assertGrade("1e999999999", "1e999999999", true, "string");
   assert(performance.now() - start < 500);
 });
