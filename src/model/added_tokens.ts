@@ -51,13 +51,13 @@ export class AddedTokens {
    *
    * @param special Whether control tokens are found too.
    * @param onToken Called with each token.
-   * @param onRest Called with each piece of text between tokens; never an empty one.
+   * @param onRest Called with each piece of text between tokens, never an empty one, and its position.
    */
   split(
     text: string,
     special: boolean,
     onToken: (id: number) => void,
-    onRest: (part: string) => void,
+    onRest: (part: string, at: number) => void,
   ): void {
     // A control token that is not asked for still hides shorter tokens inside it, as in the
     // reference implementation: hence the search for all, unless none could be found anyway.
@@ -71,11 +71,11 @@ export class AddedTokens {
       // Spaces that the token before has taken are gone.
       if (token.lstrip) { while (begin > from && isSpace(text[begin - 1])) begin--; }
       if (token.rstrip) end += text.slice(end).match(spaceAtStart)![0].length;
-      if (begin > from) onRest(text.slice(from, begin));
+      if (begin > from) onRest(text.slice(from, begin), from);
       onToken(token.id);
       from = end;
     }
-    if (from < text.length) onRest(from === 0 ? text : text.slice(from));
+    if (from < text.length) onRest(from === 0 ? text : text.slice(from), from);
   }
 }
 

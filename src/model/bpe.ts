@@ -1,9 +1,10 @@
 /**
- * Byte-level byte pair encoding: one word at a time, from UTF-8 bytes to token ids.
+ * Byte pair encoding: one word at a time, from its bytes or characters to token ids.
  *
  * @module
  */
 import { UserError } from "../base/mod.ts";
+import { type Alphabet, type AlphabetOptions, createAlphabet } from "./alphabet.ts";
 
 /** Heap keys are `rank * positionLimit + position`; both fit a double exactly. */
 const positionLimit = 2 ** 31;
@@ -14,59 +15,26 @@ const cacheWords = 1 << 16;
  * were cut from, and a cached view would keep that whole text alive.
  */
 const cacheWordLength = 12;
-/** Up to so many bytes the best pair is found by looking at all; a heap serves longer words. */
+/** Up to so many symbols the best pair is found by looking at all; a heap serves longer words. */
 const scanLimit = 64;
-/** Id of bytes that leave no trace. */
-const dropped = -1;
-
-/**
- * The character that stands for each byte in a byte-level vocabulary: printable Latin-1 characters
- * stand for themselves, the 68 others for the code points from U+0100 on, in order.
- */
-export const byteChars: readonly string[] = (() => {
-  let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
-    return String.fromCharCode(printable ? byte : next++);
-  });
-})();
-
-const byteOfChar = new Map(byteChars.map((char, byte) => [char, byte]));
-
-/** The bytes that a token of a byte-level vocabulary stands for; undefined for another spelling. */
-export function bytesOfToken(token: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(token.length);
-  for (let i = 0; i < token.length; i++) {
-    const byte = byteOfChar.get(token[i]);
-    if (byte === undefined) return undefined;
-    bytes[i] = byte;
-  }
-  return bytes;
-}
 
 /** How a {@linkcode Bpe} is built. */
-export interface BpeOptions {
-  /** Id of each token, tokens spelled with {@linkcode byteChars}. */
-  readonly vocab: ReadonlyMap<string, number>;
+export interface BpeOptions extends AlphabetOptions {
   /** Pairs of tokens, best first: `"a b"` or `["a", "b"]`. */
   readonly merges: readonly unknown[];
-  /** The token that stands for bytes without a token of their own; null: they are dropped. */
-  readonly unknown: string | null;
   /** Whether a word that is a token becomes that token, whatever the merges would make of it. */
   readonly ignoreMerges: boolean;
 }
 
-/** The merge table of a byte-level BPE model, with a cache of the words it has seen. */
+/** The merge table of a BPE model, with a cache of the words it has seen. */
 export class Bpe {
-  /** Id of each of the 256 single-byte tokens. */
-  readonly #byteIds = new Int32Array(256);
+  readonly #alphabet: Alphabet;
   readonly #ranks: PairTable;
   /** Id that the merge of each rank makes. */
   readonly #merged: Int32Array;
   /** Ids of whole words, where they go before merges. */
   readonly #words: ReadonlyMap<string, number> | undefined;
   readonly #cache = new Map<string, readonly number[]>();
-  readonly #encoder = new TextEncoder();
   /** Scratch memory of a short word's merge: the ranks of its pairs. */
   readonly #pairRanks = new Int32Array(scanLimit);
 
@@ -74,25 +42,12 @@ export class Bpe {
    * Build the merge table.
    *
    * @param where The file's name, for messages.
-   * @throws {UserError} When a printable byte has no token, or a merge is malformed or names no token.
+   * @throws {UserError} When {@linkcode createAlphabet} refuses the vocabulary, or a merge is malformed
+   *   or names no token.
    */
-  constructor({ vocab, merges, unknown, ignoreMerges }: BpeOptions, where: string) {
-    const unknownId = unknown === null ? dropped : vocab.get(unknown);
-    if (unknownId === undefined) {
-      throw new UserError(
-        `${where}: unk_token ${JSON.stringify(unknown)} is not in the vocabulary`,
-      );
-    }
-    for (const [byte, char] of byteChars.entries()) {
-      const id = vocab.get(char);
-      // Some vocabularies lack a few control bytes, but none that is byte-level lacks a letter.
-      if (id === undefined && byte >= 0x20 && byte < 0x7f) {
-        throw new UserError(`${where}: the vocabulary has no token for byte ${byte}`, {
-          hint: "only byte-level BPE vocabularies are supported",
-        });
-      }
-      this.#byteIds[byte] = id ?? unknownId;
-    }
+  constructor(options: BpeOptions, where: string) {
+    const { vocab, merges, ignoreMerges } = options;
+    this.#alphabet = createAlphabet(options, where);
     this.#words = ignoreMerges ? vocab : undefined;
     this.#merged = new Int32Array(merges.length);
     this.#ranks = new PairTable(merges.length);
@@ -120,7 +75,7 @@ export class Bpe {
   encode(word: string): readonly number[] {
     const known = this.#cache.get(word);
     if (known !== undefined) return known;
-    const ids = this.#compute(this.#encoder.encode(word));
+    const ids = this.#compute(word);
     if (word.length <= cacheWordLength) {
       if (this.#cache.size >= cacheWords) this.#cache.clear();
       this.#cache.set(word, ids);
@@ -128,16 +83,11 @@ export class Bpe {
     return ids;
   }
 
-  #compute(bytes: Uint8Array): number[] {
-    if (this.#words !== undefined) {
-      let spelled = "";
-      for (const byte of bytes) spelled += byteChars[byte];
-      const whole = this.#words.get(spelled);
-      if (whole !== undefined) return [whole];
-    }
-    const ids = Int32Array.from(bytes, (byte) => this.#byteIds[byte]);
-    const known = ids.includes(dropped) ? ids.filter((id) => id !== dropped) : ids;
-    return known.length <= scanLimit ? this.#mergeShort(known) : this.#mergeLong(known);
+  #compute(word: string): number[] {
+    const whole = this.#words?.get(this.#alphabet.spell(word));
+    if (whole !== undefined) return [whole];
+    const ids = this.#alphabet.symbols(word);
+    return ids.length <= scanLimit ? this.#mergeShort(ids) : this.#mergeLong(ids);
   }
 
   /** Apply merges in order of rank, leftmost first, until none applies; changes `ids`. */

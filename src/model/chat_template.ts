@@ -7,8 +7,9 @@
  */
 import { existsSync } from "node:fs";
 import * as z from "npm:zod@^4";
-import { check, readJson, reason, UserError } from "../base/mod.ts";
+import { check, reason, UserError } from "../base/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { readTokenizerConfig, tokenText } from "./tokenizer_config.ts";
 
 /** One turn of a conversation. */
 export interface ChatMessage {
@@ -34,8 +35,6 @@ export interface ChatTemplateFiles {
   readonly chatTemplate?: string;
 }
 
-const tokenText = z.union([z.string(), z.looseObject({ content: z.string() })])
-  .transform((token) => typeof token === "string" ? token : token.content);
 const configSchema = z.looseObject({
   bos_token: tokenText.nullish(),
   eos_token: tokenText.nullish(),
@@ -165,13 +164,13 @@ export class ChatTemplate {
  * @throws {UserError} when one of them cannot be read.
  */
 export function readChatFiles(dir: string): ChatTemplateFiles {
-  const config = `${dir}/tokenizer_config.json`, jinja = `${dir}/chat_template.jinja`;
-  const hint = `${dir} must be a model folder as Hugging Face writes it`;
-  const tokenizerConfig = existsSync(config) ? readJson(config, hint) : undefined;
+  const jinja = `${dir}/chat_template.jinja`;
+  const tokenizerConfig = readTokenizerConfig(dir);
   if (!existsSync(jinja)) return { tokenizerConfig };
   try {
     return { tokenizerConfig, chatTemplate: Deno.readTextFileSync(jinja) };
   } catch (cause) {
+    const hint = `${dir} must be a model folder as Hugging Face writes it`;
     throw new UserError(`cannot read ${jinja}: ${reason(cause)}`, { hint, cause });
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 export * from "./add_tokens.ts";
-export { byteChars } from "./bpe.ts";
+export { byteChars } from "./alphabet.ts";
 export * from "./chat_template.ts";
 export * from "./checkpoint.ts";
 export * from "./config.ts";

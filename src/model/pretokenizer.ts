@@ -1,5 +1,5 @@
 /**
- * Cutting text into words before BPE: the splits of a tokenizer.json's pre-tokenizer, in order.
+ * Cutting text into words before BPE: the steps of a tokenizer.json's pre-tokenizer, in order.
  *
  * @module
  */
@@ -24,14 +24,39 @@ export interface Split {
   readonly keep: "all" | "matches" | "gaps";
 }
 
-/** The words of a text: every split is applied to each piece that the one before it left. */
-export function splitWords(text: string, splits: readonly Split[]): string[] {
+/** Spaces written as a mark, as SentencePiece has them (`▁`). */
+export interface Metaspace {
+  /** The mark: one character. */
+  readonly mark: string;
+  /** Which pieces without a mark at their front get one: all, only the text's first one, or none. */
+  readonly prepend: "always" | "first" | "never";
+  /** Finds the words when each mark begins one; null: the piece stays whole. */
+  readonly words: RegExp | null;
+}
+
+/** A step of a pre-tokenizer. */
+export type WordStep = Split | Metaspace;
+
+/**
+ * The words of a text: every step is applied to each piece that the one before it left.
+ *
+ * @param atStart Whether the text is the beginning of what was asked for, not what follows a token in it.
+ */
+export function splitWords(text: string, steps: readonly WordStep[], atStart: boolean): string[] {
   let pieces = [text];
-  for (const split of splits) {
-    if (pieces.length === 1) pieces = cut(pieces[0], split);
-    else pieces = pieces.flatMap((piece) => cut(piece, split));
+  for (const step of steps) {
+    const apply = (piece: string) =>
+      "mark" in step ? markSpaces(piece, step, atStart) : cut(piece, step);
+    pieces = pieces.length === 1 ? apply(pieces[0]) : pieces.flatMap(apply);
   }
   return pieces;
+}
+
+function markSpaces(piece: string, { mark, prepend, words }: Metaspace, atStart: boolean) {
+  const marked = piece.replaceAll(" ", mark);
+  const needed = prepend === "always" || (prepend === "first" && atStart);
+  const whole = needed && !marked.startsWith(mark) ? mark + marked : marked;
+  return words === null ? [whole] : whole.match(words) ?? [];
 }
 
 function cut(piece: string, { pattern, keep }: Split): string[] {
@@ -63,6 +88,13 @@ export const gpt2Split: Split = {
 /** The `Digits` pre-tokenizer: digits (of any script, ² and Ⅷ too) one by one or run by run. */
 export function digitsSplit(individual: boolean): Split {
   return { pattern: individual ? /\p{N}/gu : /\p{N}+/gu, keep: "all" };
+}
+
+/** The `Metaspace` pre-tokenizer. */
+export function metaspace(mark: string, prepend: Metaspace["prepend"], split: boolean): Metaspace {
+  const escaped = RegExp.escape(mark);
+  const words = split ? new RegExp(`${escaped}[^${escaped}]*|[^${escaped}]+`, "gu") : null;
+  return { mark, prepend, words };
 }
 
 /** Escapes whose meaning differs: [outside, inside a character class]. */

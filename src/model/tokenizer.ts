@@ -5,9 +5,12 @@
  */
 import { readJson, UserError } from "../base/mod.ts";
 import { AddedTokens } from "./added_tokens.ts";
-import { Bpe, bytesOfToken } from "./bpe.ts";
-import { type Split, splitWords } from "./pretokenizer.ts";
-import { type NormalForm, parseTokenizerJson, type TokenizerSpec } from "./tokenizer_json.ts";
+import { bytesOfToken } from "./alphabet.ts";
+import { Bpe } from "./bpe.ts";
+import { PieceJoiner, type PieceRules } from "./pieces.ts";
+import { splitWords, type WordStep } from "./pretokenizer.ts";
+import { prefixOf, readTokenizerConfig } from "./tokenizer_config.ts";
+import { parseTokenizerJson, type TextStep, type TokenizerSpec } from "./tokenizer_json.ts";
 
 /** Options of {@linkcode Tokenizer.encode}. */
 export interface EncodeOptions {
@@ -32,7 +35,7 @@ export interface StreamDecoder {
   end(): string;
 }
 
-/** A byte-level BPE tokenizer. */
+/** A BPE tokenizer: byte-level, or of characters with byte fallback. */
 export class Tokenizer {
   /** Number of ids the tokenizer names (largest id + 1). */
   readonly vocabSize: number;
@@ -44,8 +47,10 @@ export class Tokenizer {
    */
   readonly prefix: readonly number[];
   readonly #bpe: Bpe;
-  readonly #normalForms: readonly NormalForm[];
-  readonly #splits: readonly Split[];
+  readonly #normalizers: readonly TextStep[];
+  readonly #steps: readonly WordStep[];
+  /** How tokens become text where they are not spelled byte by byte. */
+  readonly #pieces: PieceRules | null;
   readonly #ids: ReadonlyMap<string, number>;
   /** Spelling of each id; a hole for ids without a token. */
   readonly #spellings: string[] = [];
@@ -58,16 +63,16 @@ export class Tokenizer {
   /** Added tokens that are looked for in the normalised text. */
   readonly #normalizedTokens: AddedTokens;
 
-  private constructor(spec: TokenizerSpec, where: string) {
+  private constructor(spec: TokenizerSpec, config: unknown, where: string) {
     this.#bpe = new Bpe(spec, where);
-    this.#normalForms = spec.normalForms;
-    this.#splits = spec.splits;
-    this.prefix = spec.prefix;
+    this.#normalizers = spec.normalizers;
+    this.#steps = spec.steps;
+    this.#pieces = spec.pieces;
     const ids = new Map(spec.vocab);
     for (const [token, id] of spec.vocab) this.#spellings[id] = token;
-    for (const { content, id } of spec.added) {
+    for (const { content, id, normalized } of spec.added) {
       ids.set(content, id);
-      this.#spellings[id] = content;
+      this.#spellings[id] = normalized ? this.#normalize(content) : content;
     }
     this.#ids = ids;
     this.#addedIds = new Set(spec.added.map(({ id }) => id));
@@ -77,27 +82,30 @@ export class Tokenizer {
     this.#normalizedTokens = new AddedTokens(normalized, (content) => this.#normalize(content));
     this.vocabSize = this.#spellings.length;
     this.specialIds = new Set(spec.added.filter((t) => t.special).map((t) => t.id));
+    const configFile = where.replace(/tokenizer\.json$/, "tokenizer_config.json");
+    this.prefix = prefixOf(config, spec.prefix, (token) => ids.get(token), configFile);
   }
 
   /**
    * Build a tokenizer from the content of a tokenizer.json.
    *
    * @param where The file's name, for messages.
-   * @throws {UserError} When the content is malformed or is not byte-level BPE.
+   * @param config Content of the tokenizer_config.json beside it: it may name a begin-of-text token.
+   * @throws {UserError} When the content is malformed or asks for what is not supported.
    */
-  static fromJson(json: unknown, where: string): Tokenizer {
-    return new Tokenizer(parseTokenizerJson(json, where), where);
+  static fromJson(json: unknown, where: string, config?: unknown): Tokenizer {
+    return new Tokenizer(parseTokenizerJson(json, where), config, where);
   }
 
   /**
-   * Read `tokenizer.json` of a model folder.
+   * Read `tokenizer.json` of a model folder, and `tokenizer_config.json` where it has one.
    *
    * @throws {UserError} When the file is missing or {@linkcode Tokenizer.fromJson} refuses it.
    */
   static load(dir: string): Tokenizer {
     const path = `${dir}/tokenizer.json`;
     const hint = `${dir} must be a model folder as Hugging Face writes it`;
-    return Tokenizer.fromJson(readJson(path, hint), path);
+    return Tokenizer.fromJson(readJson(path, hint), path, readTokenizerConfig(dir));
   }
 
   /**
@@ -108,14 +116,15 @@ export class Tokenizer {
   encode(text: string, { special = false }: EncodeOptions = {}): number[] {
     const ids: number[] = [];
     const add = (id: number) => ids.push(id);
-    const words = (part: string) => {
-      for (const word of splitWords(part, this.#splits)) {
-        for (const id of this.#bpe.encode(word)) ids.push(id);
-      }
-    };
-    const rest = (part: string) =>
+    const rest = (part: string, begin: number) => {
+      const words = (part: string, at: number) => {
+        for (const word of splitWords(part, this.#steps, begin === 0 && at === 0)) {
+          for (const id of this.#bpe.encode(word)) ids.push(id);
+        }
+      };
       this.#normalizedTokens.split(this.#normalize(part), special, add, words);
-    this.#rawTokens.split(text, special, add, rest);
+    };
+    this.#rawTokens.split(text.toWellFormed(), special, add, rest);
     return ids;
   }
 
@@ -123,7 +132,12 @@ export class Tokenizer {
    * Text of token ids. Bytes that are not UTF-8 become U+FFFD; ids without a token, such as the
    * padding rows of an embedding, are left out.
    */
-  decode(ids: Iterable<number>, { skipSpecial = false }: DecodeOptions = {}): string {
+  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    if (this.#pieces !== null) {
+      const stream = this.#joinPieces(this.#pieces, options);
+      return Array.from(ids, (id) => stream.push(id)).join("") + stream.end();
+    }
+    const { skipSpecial = false } = options;
     const parts: Uint8Array[] = [];
     let length = 0;
     for (const id of ids) {
@@ -142,7 +156,9 @@ export class Tokenizer {
   }
 
   /** Decode ids as they are sampled; all pieces together are what {@linkcode Tokenizer.decode} gives. */
-  streamDecoder({ skipSpecial = false }: DecodeOptions = {}): StreamDecoder {
+  streamDecoder(options: DecodeOptions = {}): StreamDecoder {
+    if (this.#pieces !== null) return this.#joinPieces(this.#pieces, options);
+    const { skipSpecial = false } = options;
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     return {
       push: (id) => {
@@ -173,8 +189,20 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
+  #joinPieces(rules: PieceRules, { skipSpecial = false }: DecodeOptions): StreamDecoder {
+    const joiner = new PieceJoiner(rules);
+    return {
+      push: (id) => {
+        const piece = this.#spellings[id];
+        if (piece === undefined || (skipSpecial && this.specialIds.has(id))) return "";
+        return joiner.push(piece);
+      },
+      end: () => joiner.end(),
+    };
+  }
+
   #normalize(text: string): string {
-    return this.#normalForms.reduce((normal, form) => normal.normalize(form), text);
+    return this.#normalizers.reduce((normal, step) => step(normal), text);
   }
 
   /** UTF-8 bytes of an id; none for an id without a token. */

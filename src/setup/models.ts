@@ -38,8 +38,8 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
   }
   const path = `${model}/tokenizer.json`;
   const content = readJson(path, `${model} must be a model folder as Hugging Face writes it`);
-  const tokenizer = Tokenizer.fromJson(content, path);
-  return { tokenizer, files: { tokenizer: content, ...readChatFiles(model) } };
+  const files = { tokenizer: content, ...readChatFiles(model) };
+  return { tokenizer: Tokenizer.fromJson(content, path, files.tokenizerConfig), files };
 }
 
 /**

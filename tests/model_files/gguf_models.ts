@@ -1,5 +1,5 @@
 /** Small models as GGUF files, with the numbers that they stand for. */
-import { byteChars } from "../../src/model/bpe.ts";
+import { byteChars } from "../../src/model/alphabet.ts";
 import { type ModelConfig, parameterLayout } from "../../src/model/mod.ts";
 import type { Rand } from "../native.ts";
 import type { Entry, Parts, Value } from "./gguf_writer.ts";

