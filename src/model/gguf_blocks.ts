@@ -1,14 +1,15 @@
 /**
- * How GGUF files store the elements of tensors, and their conversion to float32.
+ * How GGUF files store the elements of tensors.
  *
- * Quantised rows are cut into blocks of 32 elements with a float16 scale (and minimum) each.
+ * Quantised rows are cut into blocks of 32 or 256 elements; {@linkcode dequantise} says what they hold.
  *
  * @module
  */
 import { type FloatDtype, toF32 } from "./dtype.ts";
+import { type QuantisedType, readBlock } from "./gguf_quants.ts";
 
 /** A supported way to store elements, as llama.cpp names it. */
-export type GgufType = FloatDtype | "Q8_0" | "Q4_1";
+export type GgufType = FloatDtype | QuantisedType;
 
 /** One way to store elements. */
 export interface BlockFormat {
@@ -25,23 +26,35 @@ export const blockFormats: ReadonlyMap<number, BlockFormat> = new Map([
   [0, { type: "F32", elements: 1, bytes: 4 }],
   [1, { type: "F16", elements: 1, bytes: 2 }],
   [30, { type: "BF16", elements: 1, bytes: 2 }],
-  [8, { type: "Q8_0", elements: 32, bytes: 34 }],
+  [2, { type: "Q4_0", elements: 32, bytes: 18 }],
   [3, { type: "Q4_1", elements: 32, bytes: 20 }],
+  [6, { type: "Q5_0", elements: 32, bytes: 22 }],
+  [7, { type: "Q5_1", elements: 32, bytes: 24 }],
+  [8, { type: "Q8_0", elements: 32, bytes: 34 }],
+  [10, { type: "Q2_K", elements: 256, bytes: 84 }],
+  [11, { type: "Q3_K", elements: 256, bytes: 110 }],
+  [12, { type: "Q4_K", elements: 256, bytes: 144 }],
+  [13, { type: "Q5_K", elements: 256, bytes: 176 }],
+  [14, { type: "Q6_K", elements: 256, bytes: 210 }],
+  [20, { type: "IQ4_NL", elements: 32, bytes: 18 }],
+  [23, { type: "IQ4_XS", elements: 256, bytes: 136 }],
 ]);
 
-/** Names of formats that are common in files but not supported, for messages. */
+/** Names of formats that files hold but that are not supported, for messages. */
 const otherNames = new Map([
-  [2, "Q4_0"],
-  [6, "Q5_0"],
-  [7, "Q5_1"],
-  [10, "Q2_K"],
-  [11, "Q3_K"],
-  [12, "Q4_K"],
-  [13, "Q5_K"],
-  [14, "Q6_K"],
   [15, "Q8_K"],
-  [20, "IQ4_NL"],
-  [23, "IQ4_XS"],
+  [16, "IQ2_XXS"],
+  [17, "IQ2_XS"],
+  [18, "IQ3_XXS"],
+  [19, "IQ1_S"],
+  [21, "IQ3_S"],
+  [22, "IQ2_S"],
+  [28, "F64"],
+  [29, "IQ1_M"],
+  [34, "TQ1_0"],
+  [35, "TQ2_0"],
+  [39, "MXFP4"],
+  [40, "NVFP4"],
 ]);
 
 /** What to call a format in a message. */
@@ -56,14 +69,14 @@ export function formatOf(type: GgufType): BlockFormat {
 
 /** Whether elements are stored one by one, so that their bytes can be copied as they are. */
 export function isPlain(type: GgufType): type is FloatDtype {
-  return type !== "Q8_0" && type !== "Q4_1";
+  return type === "F32" || type === "F16" || type === "BF16";
 }
 
 /**
- * Elements in float32, computed as llama.cpp does: scale times integer, plus the minimum, each step
- * rounded to float32.
+ * Elements in float32, to the bit what llama.cpp computes.
  *
- * @param bytes Whole blocks, from a buffer position that is a multiple of 4 for F32 and of 2 otherwise.
+ * @param bytes Whole blocks, from a buffer position that is a multiple of 4 for F32 and of 2 for F16 and
+ *   BF16.
  */
 export function dequantise(
   bytes: Uint8Array<ArrayBuffer>,
@@ -76,21 +89,7 @@ export function dequantise(
     toF32(bytes, type, out);
     return out;
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let b = 0; b < blocks; b++) {
-    const at = b * size, to = b * elements;
-    const scale = view.getFloat16(at, true);
-    if (type === "Q8_0") {
-      for (let i = 0; i < elements; i++) out[to + i] = scale * view.getInt8(at + 2 + i);
-    } else {
-      // Sixteen bytes hold elements i (low half) and i + 16 (high half).
-      const minimum = view.getFloat16(at + 2, true), half = elements / 2;
-      for (let i = 0; i < half; i++) {
-        const pair = bytes[at + 4 + i];
-        out[to + i] = Math.fround(scale * (pair & 15)) + minimum;
-        out[to + half + i] = Math.fround(scale * (pair >> 4)) + minimum;
-      }
-    }
-  }
+  const read = readBlock[type];
+  for (let b = 0; b < blocks; b++) read(bytes, b * size, out, b * elements);
   return out;
 }

@@ -16,7 +16,9 @@ import { type ModelConfig, parseModelConfig, toHfConfig } from "./config.ts";
 import { fromF32 } from "./dtype.ts";
 import { type GgufFile, type GgufTensor, openGguf } from "./gguf.ts";
 import { dequantise, formatOf, isPlain } from "./gguf_blocks.ts";
-import { ggufModelConfig, ggufTokenizer } from "./gguf_metadata.ts";
+import { ggufModelConfig } from "./gguf_config.ts";
+import { ropeFactorsName } from "./gguf_rope.ts";
+import { ggufTokenizer } from "./gguf_tokenizer.ts";
 import { parameterLayout, type ParameterSlot } from "./parameters.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { Tokenizer } from "./tokenizer.ts";
@@ -47,7 +49,7 @@ export async function importGguf(path: string, dir: string): Promise<GgufImport>
   // Checked as any other folder's files are, before anything is written.
   const config = parseModelConfig(toHfConfig(ggufModelConfig(file)), path);
   const { tokenizer, tokenizerConfig } = ggufTokenizer(file);
-  const { vocabSize } = Tokenizer.fromJson(tokenizer, path);
+  const { vocabSize } = Tokenizer.fromJson(tokenizer, path, tokenizerConfig);
   if (vocabSize > config.vocab) {
     throw new UserError(`${path}: ${vocabSize} tokens, but ${config.vocab} rows of the embedding`, {
       hint: "the file is damaged: get it again",
@@ -136,6 +138,7 @@ function matchTensors(
     );
   }
   const left = new Set(file.tensors.keys());
+  left.delete(ropeFactorsName); // they are in the config
   const matches = [...parameterLayout(config, "lm").slots.values()].map((slot) => {
     const name = ggufName(slot.name), tensor = file.tensors.get(name);
     if (!tensor) {

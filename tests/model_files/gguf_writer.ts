@@ -8,7 +8,8 @@ export type Value =
   | { bool: boolean }
   | { text: string }
   | { texts: readonly string[] }
-  | { i32s: readonly number[] };
+  | { i32s: readonly number[] }
+  | { f32s: readonly number[] };
 
 /** A tensor; `shape` is outermost first, `offset` counts from the beginning of the data. */
 export interface Entry {
@@ -76,9 +77,12 @@ function addValue(out: Bytes, value: Value): void {
   else if ("texts" in value) {
     out.u32(9).u32(8).u64(value.texts.length);
     for (const text of value.texts) out.text(text);
-  } else {
+  } else if ("i32s" in value) {
     out.u32(9).u32(5).u64(value.i32s.length);
     out.add(new Uint8Array(Int32Array.from(value.i32s).buffer));
+  } else {
+    out.u32(9).u32(6).u64(value.f32s.length);
+    out.add(new Uint8Array(Float32Array.from(value.f32s).buffer));
   }
 }
 
