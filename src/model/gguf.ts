@@ -18,6 +18,8 @@ const maxDimensions = 4;
 const maxNesting = 3;
 /** Longest key or tensor name, in characters. */
 const maxName = 1024;
+/** How the text begins that git-lfs leaves in the place of a large file. */
+const pointerMagic = "vers";
 const hint = "the file is damaged, incomplete or not a GGUF file: get it again";
 
 /** A metadata value. Arrays of numbers are typed arrays, 64-bit integers are bigints. */
@@ -254,6 +256,11 @@ interface Header {
 /** Reads and checks everything before the data: afterwards every tensor lies inside the file, alone. */
 function readHeader(reader: Reader): Header {
   const magic = new TextDecoder("latin1").decode(reader.bytes(4, "a GGUF header"));
+  if (magic === pointerMagic) {
+    throw new UserError(`${reader.path}: is a git-lfs pointer, not the file that it stands for`, {
+      hint: "run `git lfs pull` there, or download the file",
+    });
+  }
   if (magic !== "GGUF") reader.refuse(`begins with ${JSON.stringify(magic)} instead of "GGUF"`);
   const version = reader.u32("the version");
   if (version !== 2 && version !== 3) {
@@ -303,7 +310,10 @@ function readTensor(reader: Reader, alignment: number): GgufTensor {
   if (!format) {
     throw new UserError(
       `${reader.path}: tensor ${name} is stored as ${typeName(code)}, which is not supported`,
-      { hint: `supported: ${[...blockFormats.values()].map(({ type }) => type).join(", ")}` },
+      {
+        hint: "take the model in another quantisation, such as Q4_K_M; supported are " +
+          [...blockFormats.values()].map(({ type }) => type).join(", "),
+      },
     );
   }
   const [row = 1] = sizes;

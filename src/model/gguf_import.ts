@@ -17,6 +17,7 @@ import { fromF32 } from "./dtype.ts";
 import { type GgufFile, type GgufTensor, openGguf } from "./gguf.ts";
 import { dequantise, formatOf, isPlain } from "./gguf_blocks.ts";
 import { ggufModelConfig } from "./gguf_config.ts";
+import { Metadata } from "./gguf_metadata.ts";
 import { ropeFactorsName } from "./gguf_rope.ts";
 import { ggufTokenizer } from "./gguf_tokenizer.ts";
 import { parameterLayout, type ParameterSlot } from "./parameters.ts";
@@ -46,6 +47,12 @@ export interface GgufImport {
  */
 export async function importGguf(path: string, dir: string): Promise<GgufImport> {
   using file = openGguf(path);
+  const parts = new Metadata(file).count("split.count") ?? 1;
+  if (parts > 1) {
+    throw new UserError(`${path}: is one of ${parts} parts of a model`, {
+      hint: "join them with llama.cpp's `llama-gguf-split --merge`",
+    });
+  }
   // Checked as any other folder's files are, before anything is written.
   const config = parseModelConfig(toHfConfig(ggufModelConfig(file)), path);
   const { tokenizer, tokenizerConfig } = ggufTokenizer(file);
@@ -134,7 +141,7 @@ function matchTensors(
   if (config.layers > file.tensors.size) {
     refuse(
       `${config.layers} layers cannot be made of ${file.tensors.size} tensors`,
-      "the file is damaged or one part of several",
+      "the file is damaged: get it again",
     );
   }
   const left = new Set(file.tensors.keys());
@@ -142,7 +149,7 @@ function matchTensors(
   const matches = [...parameterLayout(config, "lm").slots.values()].map((slot) => {
     const name = ggufName(slot.name), tensor = file.tensors.get(name);
     if (!tensor) {
-      return refuse(`has no tensor ${name}`, "the file is one part of several, or damaged");
+      return refuse(`has no tensor ${name}`, "the file is damaged: get it again");
     }
     if (tensor.shape.join() !== slot.shape.join()) {
       refuse(
@@ -156,7 +163,7 @@ function matchTensors(
   for (const name of left) {
     refuse(
       `tensor ${name} belongs to no part of a ${config.architecture}`,
-      "the model differs from it",
+      "the model differs from it: take one without that part",
     );
   }
   return matches;

@@ -145,7 +145,7 @@ Deno.test("import: what is not supported is one line, and leaves nothing", () =>
         );
         assertStringIncludes(error.message, message);
         assertStringIncludes(error.message, `${dir}/m.gguf`);
-        assert(!error.message.includes("\n"), error.message);
+        assert(!error.message.includes("\n") && error.hint, error.message);
         assertThrows(() => Deno.statSync(`${dir}/no`), Deno.errors.NotFound);
       };
       await refuses('architecture "gemma" is not', { "general.architecture": { text: "gemma" } });
@@ -161,6 +161,7 @@ Deno.test("import: what is not supported is one line, and leaves nothing", () =>
       await refuses("num_attention_heads", { "llama.attention.head_count": { u32: 0 } });
       const extra = { name: "blk.0.x.weight", type: 0, shape: [8], data: new Uint8Array(32) };
       await refuses("blk.0.x.weight belongs to no part", {}, [...file.tensors, extra]);
+      await refuses("is one of 3 parts", { "split.count": { u32: 3 } });
       await refuses("a mixture of experts (expert_count 8)", { "llama.expert_count": { u32: 8 } });
       await refuses("sliding-window", { "llama.attention.sliding_window": { u32: 100 } });
       await refuses("scale of the logits", { "llama.logit_scale": { f32: 2 } });
