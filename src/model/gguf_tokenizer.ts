@@ -12,6 +12,8 @@ import { spmMerges } from "./spm_merges.ts";
 const normalToken = 1, unknownToken = 2, controlToken = 3, userToken = 4, unusedToken = 5;
 /** What SentencePiece has in the place of a space. */
 const mark = "▁";
+/** Ids of SentencePiece's control tokens where the file does not say: llama.cpp takes these. */
+const spmIds = { bos: 1, eos: 2, unknown: 0 };
 /** What to do about a tokenizer that cannot be made from the file. */
 const wayOut = "download the model's safetensors folder instead: it has a tokenizer.json";
 
@@ -97,12 +99,10 @@ export function ggufTokenizer(
   }
   const isSpm = model === "llama", pre = isSpm ? null : preTokenizerOf(meta);
   const tokens = readTokens(meta);
-  // What llama.cpp takes where the file does not say.
-  const usual = isSpm ? { bos: 1, eos: 2, unknown: 0 } : {};
-  const named = (kind: "bos" | "eos" | "unknown" | "padding") => {
-    const id = meta.count(`tokenizer.ggml.${kind}_token_id`) ??
-      (usual as Record<string, number | undefined>)[kind];
-    return id === undefined ? null : tokens[id]?.content ?? null;
+  const named = (kind: keyof typeof spmIds | "padding") => {
+    const usual = isSpm && kind !== "padding" ? spmIds[kind] : undefined;
+    const id = meta.count(`tokenizer.ggml.${kind}_token_id`) ?? usual;
+    return id === undefined ? null : tokens[id] ?? null;
   };
   const addBos = meta.flag("tokenizer.ggml.add_bos_token") ?? (isSpm || (pre?.addBos ?? false));
   const bos = named("bos"), used = tokens.filter(({ type }) => type !== unusedToken);
@@ -115,9 +115,10 @@ export function ggufTokenizer(
       "convert the model again with add_eos_token false in its tokenizer_config.json",
     );
   }
-  const template = addBos ? [beginWith(bos!, tokens.findIndex((t) => t.content === bos))] : [];
+  const template = addBos && bos ? beginWith(bos) : null;
+  const unknown = named("unknown")?.content ?? null;
   const parts = pre === null
-    ? sentencePieceParts(meta, used, named("unknown"), template)
+    ? sentencePieceParts(meta, used, unknown, template)
     : byteLevelParts(meta, used, pre, template);
   const chatTemplate = meta.text("tokenizer.chat_template");
   return {
@@ -132,10 +133,10 @@ export function ggufTokenizer(
       // The class whose post-processor is that of tokenizer.json.
       tokenizer_class: "PreTrainedTokenizerFast",
       add_bos_token: addBos,
-      bos_token: bos,
-      eos_token: named("eos"),
-      unk_token: named("unknown"),
-      pad_token: named("padding"),
+      bos_token: bos?.content ?? null,
+      eos_token: named("eos")?.content ?? null,
+      unk_token: unknown,
+      pad_token: named("padding")?.content ?? null,
       clean_up_tokenization_spaces: false,
       model_max_length: meta.needCount(`${meta.needText("general.architecture")}.context_length`),
       ...(chatTemplate === undefined ? {} : { chat_template: chatTemplate }),
@@ -189,7 +190,7 @@ function addedToken({ id, content, type }: Token): Json {
 }
 
 /** The post-processor that puts a token in front of a text. */
-function beginWith(content: string, id: number): Json {
+function beginWith({ content, id }: Token): Json {
   const token = { SpecialToken: { id: content, type_id: 0 } };
   const text = (name: string) => ({ Sequence: { id: name, type_id: 0 } });
   return {
@@ -220,15 +221,15 @@ function byteLevelParts(
   meta: Metadata,
   used: readonly Token[],
   { nfc = false, steps, ignoreMerges = false }: PreTokenizer,
-  template: readonly Json[],
+  template: Json | null,
 ): Json {
   const merges = meta.needTexts("tokenizer.ggml.merges");
   return {
     normalizer: nfc ? { type: "NFC" } : null,
     pre_tokenizer: steps,
-    post_processor: template.length === 0
+    post_processor: template === null
       ? byteLevel(false)
-      : { type: "Sequence", processors: [byteLevel(false), ...template] },
+      : { type: "Sequence", processors: [byteLevel(false), template] },
     decoder: byteLevel(true),
     model: bpeModel(used, merges, { ignore_merges: ignoreMerges }),
   };
@@ -239,7 +240,7 @@ function sentencePieceParts(
   meta: Metadata,
   used: readonly Token[],
   unknown: string | null,
-  [template = null]: readonly (Json | null)[],
+  template: Json | null,
 ): Json {
   const refuse = (what: string) => meta.refuse(`its tokenizer has ${what}`, wayOut);
   const scores = meta.numbers("tokenizer.ggml.scores");

@@ -22,3 +22,4 @@ export { qwen2Pattern } from "./pretokenizer.ts";
 export * from "./rope.ts";
 export * from "./safetensors.ts";
 export * from "./tokenizer.ts";
+export { readTokenizerJson } from "./tokenizer_config.ts";

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { readJson, UserError } from "../base/mod.ts";
+import { UserError } from "../base/mod.ts";
 import { AddedTokens } from "./added_tokens.ts";
 import { bytesOfToken } from "./alphabet.ts";
 import { Bpe } from "./bpe.ts";
 import { PieceJoiner, type PieceRules } from "./pieces.ts";
 import { splitWords, type WordStep } from "./pretokenizer.ts";
-import { prefixOf, readTokenizerConfig } from "./tokenizer_config.ts";
+import { prefixOf, readTokenizerConfig, readTokenizerJson } from "./tokenizer_config.ts";
 import { parseTokenizerJson, type TextStep, type TokenizerSpec } from "./tokenizer_json.ts";
 
 /** Options of {@linkcode Tokenizer.encode}. */
@@ -103,9 +103,8 @@ export class Tokenizer {
    * @throws {UserError} When the file is missing or {@linkcode Tokenizer.fromJson} refuses it.
    */
   static load(dir: string): Tokenizer {
-    const path = `${dir}/tokenizer.json`;
-    const hint = `${dir} must be a model folder as Hugging Face writes it`;
-    return Tokenizer.fromJson(readJson(path, hint), path, readTokenizerConfig(dir));
+    const json = readTokenizerJson(dir);
+    return Tokenizer.fromJson(json, `${dir}/tokenizer.json`, readTokenizerConfig(dir));
   }
 
   /**

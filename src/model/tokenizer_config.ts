@@ -1,5 +1,6 @@
 /**
- * What tokenizer_config.json has to say about ids: which control token a sequence begins with.
+ * The tokenizer's files in a model folder, and what tokenizer_config.json has to say about ids: which control
+ * token a sequence begins with.
  *
  * @module
  */
@@ -20,6 +21,26 @@ const schema = z.looseObject({
 
 /** Classes of transformers that make their own post-processor, with a begin-of-text token by default. */
 const llamaClass = /^(Code)?LlamaTokenizer(Fast)?$/;
+
+/** Files that a tokenizer.json can be made of. */
+const otherFiles = ["tokenizer.model", "tekken.json", "vocab.json"];
+
+/**
+ * The content of a model folder's tokenizer.json.
+ *
+ * @throws {UserError} when there is none, or it cannot be read or is not JSON.
+ */
+export function readTokenizerJson(dir: string): unknown {
+  const path = `${dir}/tokenizer.json`;
+  const other = otherFiles.find((name) => existsSync(`${dir}/${name}`));
+  if (other !== undefined && !existsSync(path)) {
+    throw new UserError(`${dir} has ${other}, but no tokenizer.json`, {
+      hint:
+        "make one in Python: transformers' AutoTokenizer.from_pretrained(dir).save_pretrained(dir)",
+    });
+  }
+  return readJson(path, `${dir} must be a model folder as Hugging Face writes it`);
+}
 
 /**
  * The content of a model folder's tokenizer_config.json; undefined where it has none.

@@ -93,7 +93,7 @@ const preTokenizer = z.discriminatedUnion("type", [
       z.strictObject({ Regex: z.string() }),
       z.strictObject({ String: z.string().min(1) }),
     ]),
-    behavior: z.enum(["Isolated", "Removed"]),
+    behavior: z.enum(["Isolated", "Removed"], only("Isolated and Removed")),
     invert: z.boolean().default(false),
   }),
   z.looseObject({ type: z.literal("Digits"), individual_digits: z.boolean().default(false) }),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Stream } from "../../ffi/mod.ts";
-import { Random, readJson, UserError } from "../base/mod.ts";
+import { Random, UserError } from "../base/mod.ts";
 import {
   Decoder,
   initialise,
@@ -13,6 +13,7 @@ import {
   type ModelConfig,
   normal,
   readChatFiles,
+  readTokenizerJson,
   Tokenizer,
   type TokenizerFiles,
   valueHeadName,
@@ -36,10 +37,9 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
     const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
     return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
   }
+  const files = { tokenizer: readTokenizerJson(model), ...readChatFiles(model) };
   const path = `${model}/tokenizer.json`;
-  const content = readJson(path, `${model} must be a model folder as Hugging Face writes it`);
-  const files = { tokenizer: content, ...readChatFiles(model) };
-  return { tokenizer: Tokenizer.fromJson(content, path, files.tokenizerConfig), files };
+  return { tokenizer: Tokenizer.fromJson(files.tokenizer, path, files.tokenizerConfig), files };
 }
 
 /**

@@ -7,6 +7,7 @@ import fc from "npm:fast-check@^4";
 import { UserError } from "../../src/base/errors.ts";
 import { byteChars } from "../../src/model/alphabet.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
+import { openTokenizer } from "../../src/setup/mod.ts";
 
 const qwen = Tokenizer.fromJson(qwenJson, "tokenizer.json");
 const reference = new Reference(qwenJson, {});
@@ -205,6 +206,8 @@ Deno.test("what is not supported is refused with file, field and feature", () =>
   const nested = (...pretokenizers: unknown[]) => ({
     pre_tokenizer: { type: "Sequence", pretokenizers },
   });
+  const merged = { type: "Split", pattern: { String: " " }, behavior: "MergedWithNext" };
+  refuses(small(nested(merged)), 'behavior: "MergedWithNext" is not supported, only Isolated');
   const metaspace = { type: "Metaspace", replacement: "▁" };
   refuses(small(nested({ type: "ByteLevel" }, { type: "Digits" })), "goes on after ByteLevel");
   refuses(small(nested({ type: "Digits" }, metaspace)), "steps before Metaspace");
@@ -271,11 +274,14 @@ Deno.test("the begin-of-text token of tokenizer_config.json", () => {
 Deno.test("a model folder without tokenizer.json is one clear line", () => {
   const dir = Deno.makeTempDirSync();
   assertThrows(() => Tokenizer.load(dir), UserError, `cannot read ${dir}/tokenizer.json`);
+  Deno.writeTextFileSync(`${dir}/tokenizer.model`, "");
+  assertThrows(() => Tokenizer.load(dir), UserError, "has tokenizer.model, but no tokenizer.json");
   Deno.writeTextFileSync(`${dir}/tokenizer.json`, JSON.stringify(small()));
   assertEquals(Tokenizer.load(dir).encode("ing"), [257]);
   assertEquals(Tokenizer.load(dir).prefix, []);
   const config = { tokenizer_class: "LlamaTokenizerFast", add_bos_token: true, bos_token: "<é>" };
   Deno.writeTextFileSync(`${dir}/tokenizer_config.json`, JSON.stringify(config));
   assertEquals(Tokenizer.load(dir).prefix, [300]);
+  assertEquals(openTokenizer({ model: dir }).tokenizer.prefix, [300]);
   Deno.removeSync(dir, { recursive: true });
 });
