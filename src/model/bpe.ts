@@ -24,6 +24,8 @@ export interface BpeOptions extends AlphabetOptions {
   readonly merges: readonly unknown[];
   /** Whether a word that is a token becomes that token, whatever the merges would make of it. */
   readonly ignoreMerges: boolean;
+  /** Ids that no word becomes as a whole: a text that spells a control token stays text. */
+  readonly control: ReadonlySet<number>;
 }
 
 /** The merge table of a BPE model, with a cache of the words it has seen. */
@@ -34,6 +36,7 @@ export class Bpe {
   readonly #merged: Int32Array;
   /** Ids of whole words, where they go before merges. */
   readonly #words: ReadonlyMap<string, number> | undefined;
+  readonly #control: ReadonlySet<number>;
   readonly #cache = new Map<string, readonly number[]>();
   /** Scratch memory of a short word's merge: the ranks of its pairs. */
   readonly #pairRanks = new Int32Array(scanLimit);
@@ -46,9 +49,10 @@ export class Bpe {
    *   or names no token.
    */
   constructor(options: BpeOptions, where: string) {
-    const { vocab, merges, ignoreMerges } = options;
+    const { vocab, merges, ignoreMerges, control } = options;
     this.#alphabet = createAlphabet(options, where);
     this.#words = ignoreMerges ? vocab : undefined;
+    this.#control = control;
     this.#merged = new Int32Array(merges.length);
     this.#ranks = new PairTable(merges.length);
     for (const [rank, merge] of merges.entries()) {
@@ -85,7 +89,7 @@ export class Bpe {
 
   #compute(word: string): number[] {
     const whole = this.#words?.get(this.#alphabet.spell(word));
-    if (whole !== undefined) return [whole];
+    if (whole !== undefined && !this.#control.has(whole)) return [whole];
     const ids = this.#alphabet.symbols(word);
     return ids.length <= scanLimit ? this.#mergeShort(ids) : this.#mergeLong(ids);
   }

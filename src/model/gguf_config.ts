@@ -8,6 +8,7 @@ import type { GgufFile } from "./gguf.ts";
 import { isPlain } from "./gguf_blocks.ts";
 import { Metadata } from "./gguf_metadata.ts";
 import { ggufRopeScaling } from "./gguf_rope.ts";
+import { spmIds } from "./gguf_tokenizer.ts";
 
 const architectures: Readonly<Record<string, Architecture>> = {
   llama: "LlamaForCausalLM",
@@ -46,8 +47,9 @@ export function ggufModelConfig(file: GgufFile): ModelConfig {
   const maxPositions = meta.needCount(at("context_length"));
   const ropeTheta = meta.real(at("rope.freq_base")) ?? 10000;
   const ropeScaling = ggufRopeScaling(file, meta, name, { headDim, ropeTheta }, maxPositions);
+  const usual = meta.text("tokenizer.ggml.model") === "llama" ? spmIds : undefined;
   const eos = [
-    meta.count("tokenizer.ggml.eos_token_id"),
+    meta.count("tokenizer.ggml.eos_token_id") ?? usual?.eos,
     meta.count("tokenizer.ggml.eot_token_id"),
   ];
   return {
@@ -66,7 +68,7 @@ export function ggufModelConfig(file: GgufFile): ModelConfig {
     tiedHead: !file.tensors.has("output.weight"),
     ...architectureParts(architecture),
     eos: [...new Set(eos.filter((id) => id !== undefined))],
-    bos: meta.count("tokenizer.ggml.bos_token_id") ?? null,
+    bos: meta.count("tokenizer.ggml.bos_token_id") ?? usual?.bos ?? null,
     dtype: storageOf(file),
   };
 }

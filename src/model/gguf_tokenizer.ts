@@ -13,7 +13,11 @@ const normalToken = 1, unknownToken = 2, controlToken = 3, userToken = 4, unused
 /** What SentencePiece has in the place of a space. */
 const mark = "▁";
 /** Ids of SentencePiece's control tokens where the file does not say: llama.cpp takes these. */
-const spmIds = { bos: 1, eos: 2, unknown: 0 };
+export const spmIds: Readonly<Record<"bos" | "eos" | "unknown", number>> = {
+  bos: 1,
+  eos: 2,
+  unknown: 0,
+};
 /** What to do about a tokenizer that cannot be made from the file. */
 const wayOut = "download the model's safetensors folder instead: it has a tokenizer.json";
 

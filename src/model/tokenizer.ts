@@ -81,7 +81,7 @@ export class Tokenizer {
     this.#rawTokens = new AddedTokens(raw, (content) => content);
     this.#normalizedTokens = new AddedTokens(normalized, (content) => this.#normalize(content));
     this.vocabSize = this.#spellings.length;
-    this.specialIds = new Set(spec.added.filter((t) => t.special).map((t) => t.id));
+    this.specialIds = spec.control;
     const configFile = where.replace(/tokenizer\.json$/, "tokenizer_config.json");
     this.prefix = prefixOf(config, spec.prefix, (token) => ids.get(token), configFile);
   }

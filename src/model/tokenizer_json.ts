@@ -219,6 +219,7 @@ export function parseTokenizerJson(json: unknown, where: string): TokenizerSpec 
     fuseUnknown: model.fuse_unk ?? false,
     byteFallback: model.byte_fallback ?? false,
     ignoreMerges: model.ignore_merges ?? false,
+    control: new Set(added_tokens.filter(({ special }) => special).map(({ id }) => id)),
     prefix: () => prefixOf(post_processor, where),
   };
 }

@@ -63,6 +63,16 @@ Deno.test("Qwen2.5: control tokens count only where they are asked for", () => {
   assertEquals(qwen.decode(ids, { skipSpecial: true }), "a<tool_call>");
 });
 
+Deno.test("a word that is a control token stays text where whole words go before merges", () => {
+  const vocab = { ...bytesVocab, PAD: 256, sing: 257 };
+  const added_tokens = [{ id: 256, content: "PAD", special: true }];
+  const json = small({ added_tokens }, { vocab, merges: [], ignore_merges: true });
+  const tokenizer = Tokenizer.fromJson(json, "small.json");
+  assertEquals(tokenizer.encode("PAD", { special: true }), [256]);
+  assertEquals(tokenizer.encode("PAD"), [80, 65, 68]);
+  assertEquals(tokenizer.encode("sing"), [257]);
+});
+
 Deno.test("Qwen2.5: every digit is a token of its own", () => {
   assertEquals(qwen.encode("90210").map((id) => qwen.decode([id])), ["9", "0", "2", "1", "0"]);
 });
