@@ -10,7 +10,8 @@ import { Bpe } from "./bpe.ts";
 import { PieceJoiner, type PieceRules } from "./pieces.ts";
 import { splitWords, type WordStep } from "./pretokenizer.ts";
 import { prefixOf, readTokenizerConfig, readTokenizerJson } from "./tokenizer_config.ts";
-import { parseTokenizerJson, type TextStep, type TokenizerSpec } from "./tokenizer_json.ts";
+import { parseTokenizerJson, type TokenizerSpec } from "./tokenizer_json.ts";
+import type { TextStep } from "./tokenizer_schema.ts";
 
 /** Options of {@linkcode Tokenizer.encode}. */
 export interface EncodeOptions {

