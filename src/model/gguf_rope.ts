@@ -4,7 +4,7 @@
  * @module
  */
 import { dequantise } from "./gguf_blocks.ts";
-import type { GgufFile } from "./gguf.ts";
+import type { GgufFile, GgufTensor } from "./gguf.ts";
 import type { Metadata } from "./gguf_metadata.ts";
 import { type Llama3Scaling, type RopeConfig, ropeFrequencies, type RopeScaling } from "./rope.ts";
 
@@ -56,7 +56,7 @@ export function ggufRopeScaling(
   if (factors && type !== "none") {
     meta.refuse(`has both ${type} scaling and ${ropeFactorsName}`, "convert the model again");
   }
-  if (factors) return llama3Scaling(readFactors(file), plain, meta);
+  if (factors) return llama3Scaling(readFactors(file, factors, plain, meta), plain, meta);
   if (type === "linear") return { type, factor };
   return type === "yarn" ? yarnScaling(meta, architecture, maxPositions) : undefined;
 }
@@ -86,8 +86,19 @@ function yarnScaling(
   };
 }
 
-function readFactors(file: Pick<GgufFile, "tensors" | "read">): Float32Array {
-  const tensor = file.tensors.get(ropeFactorsName)!;
+function readFactors(
+  file: Pick<GgufFile, "read">,
+  tensor: GgufTensor,
+  { headDim }: RopeConfig,
+  meta: Metadata,
+): Float32Array {
+  const elements = tensor.shape.reduce((product, n) => product * n, 1);
+  if (elements !== headDim / 2) {
+    meta.refuse(
+      `${tensor.name} has ${elements} factors for ${headDim / 2} frequencies`,
+      "the file is damaged: get it again",
+    );
+  }
   const bytes = new Uint8Array(tensor.bytes);
   file.read(tensor, 0, bytes);
   return dequantise(bytes, tensor.type);
@@ -108,9 +119,6 @@ function llama3Scaling(
       `${ropeFactorsName} ${what}`,
       "only Llama 3.1's rule is known: take the model's safetensors folder instead",
     );
-  if (factors.length !== frequencies.length) {
-    refuse(`has ${factors.length} factors for ${frequencies.length} frequencies`);
-  }
   if (!factors.every((each) => each >= 1 && each < Infinity)) refuse("has factors below 1");
   const factor = rounded(factors.reduce((a, b) => Math.max(a, b)));
   if (factor === 1) return undefined;

@@ -28,7 +28,8 @@ type Parts = Record<"type" | "normalizers" | "pretokenizers" | "processors" | "d
 const only = (supported: string) => ({
   error: ({ input }: { input?: unknown }) => {
     const { type } = typeof input === "object" && input !== null ? input as Parts : { type: input };
-    return `${JSON.stringify(type) ?? "a step without a type"} is not supported, only ${supported}`;
+    const name = typeof type === "string" ? JSON.stringify(type) : "a step without a type";
+    return `${name} is not supported, only ${supported}`;
   },
 });
 
