@@ -4,6 +4,7 @@
  * @module
  */
 import { reason, UserError } from "./errors.ts";
+import { refuseLfsPointer } from "./lfs.ts";
 
 /**
  * Reads and parses a JSON file.
@@ -18,6 +19,7 @@ export function readJson(path: string, hint: string): unknown {
   } catch (cause) {
     throw new UserError(`cannot read ${path}: ${reason(cause)}`, { hint, cause });
   }
+  refuseLfsPointer(path, text);
   return parseJson(text, path, hint);
 }
 

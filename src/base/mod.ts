@@ -12,6 +12,7 @@ export * from "./files.ts";
 export * from "./hooks.ts";
 export * from "./json.ts";
 export * from "./jsonl.ts";
+export * from "./lfs.ts";
 export * from "./mean.ts";
 export * from "./metric_table.ts";
 export * from "./metrics.ts";
