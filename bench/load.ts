@@ -8,9 +8,9 @@
  */
 import {
   Decoder,
-  loadIndex,
   loadParameters,
   type ModelConfig,
+  openWeights,
   saveDecoder,
 } from "../src/model/mod.ts";
 import { median } from "./harness.ts";
@@ -73,7 +73,7 @@ if (import.meta.main) {
         const path = `${dir}/model.safetensors`, bytes = Deno.statSync(path).size;
         const read = await seconds(rounds, () => readWhole(path));
         const load = await seconds(rounds, async () => {
-          using weights = loadIndex(dir);
+          using weights = openWeights(dir, decoder.config, "lm");
           loadParameters(stream, decoder, weights);
           await stream.sync();
         });

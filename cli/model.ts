@@ -23,7 +23,10 @@ export function modelCommand() {
 
 function infoCommand() {
   return new Command()
-    .description("Tell what a model folder holds and how much memory it takes.")
+    .description(
+      "Tell what a model folder holds, how much memory it takes, and what stands in the way of " +
+        "training it. Reads the weights once.",
+    )
     .arguments("<dir:string>")
     .option("--json", "Print everything as JSON, amounts in bytes.")
     .example("a downloaded model", "thinker model info models/Qwen2.5-1.5B")
@@ -33,6 +36,16 @@ function infoCommand() {
       if (json) console.log(JSON.stringify({ ...report, source: source ?? null }, null, 2));
       else console.log(formatReport(dir, report, source));
     });
+}
+
+/** What a person must know before a model folder is used, a line each. */
+export function remarks(
+  { refusals, warnings }: Awaited<ReturnType<typeof inspectModel>>,
+): string[] {
+  return [
+    ...refusals.map((line) => `will not load: ${line}`),
+    ...warnings.map((line) => `warning: ${line}`),
+  ];
 }
 
 function formatReport(
@@ -54,6 +67,13 @@ function formatReport(
   const dtypes = Object.entries(tensors.dtypes).map(([dtype, n]) => `${n} ${dtype}`).join(", ");
   const chatML = Object.entries(tokenizer.chatML)
     .map(([token, id]) => id === null ? `${token} missing: see add-tokens` : `${token} ${id}`);
+  const tokens = (named: typeof tokenizer.stop) =>
+    named.map(({ id, token }) => `${token || "no token"} ${id}`).join(", ") || "none";
+  const template = {
+    ChatML: "ChatML, the turns that training uses",
+    other: "another than the ChatML turns that training uses",
+    none: "none",
+  }[report.chatTemplate];
   const rows: [string, string][] = [
     ["architecture", config.architecture],
     ["shape", shape.join(", ")],
@@ -69,7 +89,9 @@ function formatReport(
       } rows, ${tokenizer.special} control tokens`,
     ],
     ["turns", chatML.join(", ")],
-    ["chat template", report.chatTemplate],
+    ["prefix", tokens(tokenizer.prefix)],
+    ["stop ids", `${tokens(tokenizer.stop)}; in training also the turn's end`],
+    ["chat template", template],
     [
       "weights",
       `${formatBytes(memory.bfloat16)} in bfloat16, ${formatBytes(memory.float32)} in float32`,
@@ -83,9 +105,11 @@ function formatReport(
   ];
   const from = source ? `  (${source.repository} at ${source.commit.slice(0, 12)})` : "";
   const width = Math.max(...rows.map(([name]) => name.length));
-  return [`${dir}${from}`, ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)].join(
-    "\n",
-  );
+  return [
+    `${dir}${from}`,
+    ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`),
+    ...remarks(report),
+  ].join("\n");
 }
 
 function addTokensCommand() {

@@ -7,7 +7,7 @@ import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
 import { type DeviceChoice, hasDriver, openDevice } from "../ffi/mod.ts";
 import { formatBytes, parseBytes, UserError } from "../src/base/mod.ts";
-import { paramCount } from "../src/model/mod.ts";
+import { hasWeights, inspectModel, paramCount } from "../src/model/mod.ts";
 import {
   adviseChange,
   deviceSchema,
@@ -21,6 +21,7 @@ import {
   presets,
   usableBytes,
 } from "../src/setup/mod.ts";
+import { remarks } from "./model.ts";
 import { checkOptions } from "./options.ts";
 import { layConfig } from "./settings.ts";
 
@@ -67,6 +68,7 @@ async function show(raw: Record<string, unknown>): Promise<void> {
     : parseBytes(memory);
   const { tokenizer } = openTokenizer(config);
   const model = openModelConfig(config, tokenizer);
+  const notes = config.model === null ? [] : await folderNotes(config.model);
   const { task, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
   const options = { task, stop, maxTokens, backend, deviceBytes } as const;
   const plan = planMemory(config, model, options);
@@ -74,7 +76,9 @@ async function show(raw: Record<string, unknown>): Promise<void> {
   const changes = fits ? [] : fittingChanges(config, model, options);
   if (json) {
     const brief = changes.map(({ settings, plan: { total, host } }) => ({ settings, total, host }));
-    console.log(JSON.stringify({ ...plan, deviceBytes, usable, fits, changes: brief }, null, 2));
+    console.log(
+      JSON.stringify({ ...plan, deviceBytes, usable, fits, changes: brief, notes }, null, 2),
+    );
     return;
   }
   console.log(
@@ -86,6 +90,19 @@ async function show(raw: Record<string, unknown>): Promise<void> {
   const room = `${formatBytes(usable)}, nine tenths of ${formatBytes(deviceBytes)}`;
   console.log(`${fits ? "fits into" : "does not fit into"} ${room}`);
   if (!fits) console.log(adviseChange(changes).join("\n"));
+  if (notes.length > 0) console.log(`\n${notes.join("\n")}`);
+}
+
+/**
+ * What there is to know of a model folder, its weights included where they are there.
+ *
+ * @throws {UserError} when a run could not load it.
+ */
+async function folderNotes(dir: string): Promise<string[]> {
+  if (!hasWeights(dir)) return [`warning: ${dir} holds no weights yet`];
+  const report = await inspectModel(dir), [refusal] = report.refusals;
+  if (refusal === undefined) return remarks(report);
+  throw new UserError(refusal, { hint: `\`thinker model info ${dir}\` tells more of the folder` });
 }
 
 /** Memory of the GPU, or of this machine where the program may ask for it. */

@@ -4,12 +4,12 @@
  * @module
  */
 import { cast, type Stream, type Tensor } from "../../ffi/mod.ts";
-import { UserError } from "../base/mod.ts";
 import { loadModelConfig, type ModelConfig, toHfConfig } from "./config.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
-import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";
-import { parameterLayout, type ParameterSlot, valueHeadName } from "./parameters.ts";
-import { loadIndex, stagingBytes, type TensorSource, writeSafetensors } from "./safetensors.ts";
+import { dtypeBytes, type FloatDtype, fromF32, toF32 } from "./dtype.ts";
+import { valueHeadName } from "./parameters.ts";
+import { stagingBytes, type TensorSource, writeSafetensors } from "./safetensors.ts";
+import { openWeights } from "./weights.ts";
 
 /** Elements downloaded at a time when weights are saved. */
 const saveChunk = 1 << 20;
@@ -27,20 +27,21 @@ export interface TokenizerFiles {
 /**
  * Loads a model folder into a new decoder. A value head that the folder does not hold starts at zero.
  *
- * @throws {UserError} when a file is missing or malformed, or a tensor has another shape.
+ * @throws {UserError} when a file is missing or malformed, a tensor has no place or another shape, or an
+ *   element is no finite number.
  */
 export function loadDecoder(
   stream: Stream,
   dir: string,
   options: DecoderOptions,
 ): Decoder {
-  const stored = loadModelConfig(dir);
-  // A model that is trained keeps float32 on disk too: a resumed run must find the very same bits.
-  const config: ModelConfig = options.train ? { ...stored, dtype: "float32" } : stored;
-  using weights = loadIndex(dir);
-  const slots = [...parameterLayout(config, options.head).slots.values()];
+  using weights = openWeights(dir, loadModelConfig(dir), options.head);
   // Before memory is taken and work enqueued, so that nothing has to be undone.
-  for (const slot of slots) if (isStored(weights, slot)) checkTensor(weights, slot, dir);
+  weights.check();
+  // A model that is trained keeps float32 on disk too: a resumed run must find the very same bits.
+  const config: ModelConfig = options.train
+    ? { ...weights.config, dtype: "float32" }
+    : weights.config;
   const decoder = new Decoder(stream, config, options);
   try {
     loadParameters(stream, decoder, weights);
@@ -52,31 +53,16 @@ export function loadDecoder(
   return decoder;
 }
 
-/** Whether a parameter comes from the file: a value head may be missing there. */
-function isStored(weights: TensorSource, { name }: ParameterSlot): boolean {
-  return name !== valueHeadName || weights.names().includes(name);
-}
-
 /** @internal Fills a decoder's master parameters; the packed copies are as before until `refresh`. */
 export function loadParameters(stream: Stream, decoder: Decoder, weights: TensorSource): void {
   const { layout, master } = decoder.params;
   using staging = stream.device.alloc("bf16", [stagingBytes / 2]);
+  const stored = new Set(weights.names());
   for (const slot of layout.slots.values()) {
     const target = master.flat.view(slot.offset, slot.shape);
-    if (isStored(weights, slot)) loadTensor(stream, weights, slot.name, target, staging.tensor);
-    else stream.fill(target, 0);
-  }
-}
-
-function checkTensor(weights: TensorSource, slot: ParameterSlot, dir: string): void {
-  const { dtype, shape } = weights.info(slot.name);
-  if (!isFloatDtype(dtype)) {
-    throw new UserError(`${dir}: ${slot.name} has dtype ${dtype}, expected F32, F16 or BF16`);
-  }
-  if (shape.join() !== slot.shape.join()) {
-    throw new UserError(
-      `${dir}: ${slot.name} has shape [${shape}], config.json asks for [${slot.shape}]`,
-    );
+    // Only a value head may be new.
+    if (slot.name === valueHeadName && !stored.has(slot.name)) stream.fill(target, 0);
+    else loadTensor(stream, weights, slot.name, target, staging.tensor);
   }
 }
 
@@ -91,7 +77,7 @@ function loadTensor(
   target: Tensor,
   staging: Tensor,
 ): void {
-  const dtype = weights.info(name).dtype as FloatDtype; // checkTensor has seen to it
+  const dtype = weights.info(name).dtype as FloatDtype; // the folder has been checked
   let done = 0;
   weights.read(name, (bytes) => {
     const count = bytes.length / dtypeBytes[dtype];

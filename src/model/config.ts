@@ -1,14 +1,28 @@
 /**
  * The shape of a decoder: read from and written to Hugging Face's `config.json`.
  *
- * Supported: Qwen2 (Qwen2, Qwen2.5 and the DeepSeek-R1 distillations of it), Qwen3 (dense) and Llama
- * (Llama 2 and 3, SmolLM2): one decoder, whose parts a config switches on or off.
+ * Supported: Qwen2 (Qwen2, Qwen2.5 and the DeepSeek-R1 distillations of it), Qwen3 (dense), Llama
+ * (Llama 2 and 3, SmolLM2) and Mistral without a window: one decoder, whose parts a config switches on
+ * or off (families.ts).
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import * as z from "npm:zod@^4";
 import { check, readJson, UserError } from "../base/mod.ts";
-import { parseRopeScaling, type RopeScaling, toHfRopeScaling } from "./rope.ts";
+import {
+  type Architecture,
+  checkWindow,
+  eosField,
+  type FamilyFields,
+  familyOf,
+  isSupported,
+  supportedArchitectures,
+} from "./families.ts";
+import type { RopeScaling } from "./rope.ts";
+import { parseRope, toHfRopeScaling } from "./rope_config.ts";
+
+export type { Architecture } from "./families.ts";
 
 /** What the layer graphs, the memory planner and the checkpoints need to know about a model. */
 export interface ModelConfig {
@@ -24,7 +38,7 @@ export interface ModelConfig {
   readonly heads: number;
   /** Number of key/value heads (Hk); divides `heads`. */
   readonly kvHeads: number;
-  /** Width of one head (D); even, because RoPE rotates pairs. */
+  /** Width of one head (D); a multiple of 16. */
   readonly headDim: number;
   /** Rows of the embedding (V); may exceed the tokenizer's ids, the rest is padding. */
   readonly vocab: number;
@@ -50,98 +64,18 @@ export interface ModelConfig {
   readonly dtype: "float32" | "float16" | "bfloat16";
 }
 
-const count = z.int().positive();
-const tokenId = z.int().nonnegative();
-const storage = z.enum(["float32", "float16", "bfloat16"]);
-const off = (what: string) => z.literal(false, { error: `${what} is not supported` }).nullish();
-
-/** `rope_scaling` (older files) and `rope_parameters` (newer ones); rope.ts checks the rest. */
-const ropeSettings = z.looseObject({
-  rope_theta: z.number().positive().nullish(),
-  rope_type: z.string().nullish(),
-  type: z.string().nullish(),
-}).nullish();
-
-/** The fields of a config.json that change the computation; defaults are the format's. */
-const decoderFields = {
-  hidden_size: count,
-  intermediate_size: count,
-  num_hidden_layers: count,
-  num_attention_heads: count,
-  num_key_value_heads: count.nullish(),
-  head_dim: count.nullish(),
-  vocab_size: count,
-  rms_norm_eps: z.number().positive().default(1e-6),
-  rope_theta: z.number().positive().nullish(),
-  rope_scaling: ropeSettings,
-  rope_parameters: ropeSettings,
-  partial_rotary_factor: z.literal(1, { error: "only full rotation is supported" }).nullish(),
-  tie_word_embeddings: z.boolean().default(false),
-  hidden_act: z.literal("silu").default("silu"),
-  eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
-  bos_token_id: tokenId.nullish(),
-  torch_dtype: storage.nullish(),
-  dtype: storage.nullish(),
-  quantization_config: z.null({ error: "quantised weights are not supported" }).optional(),
-};
-const qwenFields = {
-  ...decoderFields,
-  use_sliding_window: off("sliding-window attention"),
-  layer_types: z.array(
-    z.literal("full_attention", { error: "only full attention is supported" }),
-  ).nullish(),
-  max_position_embeddings: count.default(32768),
-};
-
-/** What tells the architectures apart: their schema, and the parts that a decoder has or lacks. */
-const families = {
-  Qwen2ForCausalLM: {
-    schema: z.looseObject({ ...qwenFields, model_type: z.literal("qwen2") }),
-    modelType: "qwen2",
-    parts: { qkvBias: true, qkNorm: false },
-    headDim: null,
-  },
-  Qwen3ForCausalLM: {
-    schema: z.looseObject({
-      ...qwenFields,
-      model_type: z.literal("qwen3"),
-      attention_bias: off("a bias of the attention"),
-    }),
-    modelType: "qwen3",
-    parts: { qkvBias: false, qkNorm: true },
-    headDim: 128,
-  },
-  LlamaForCausalLM: {
-    schema: z.looseObject({
-      ...decoderFields,
-      model_type: z.literal("llama"),
-      attention_bias: off("a bias of the attention"),
-      mlp_bias: off("a bias of the feed-forward"),
-      max_position_embeddings: count.default(2048),
-    }),
-    modelType: "llama",
-    parts: { qkvBias: false, qkNorm: false },
-    headDim: null,
-  },
-} as const;
-
-/** Name of a supported architecture, as `architectures[0]` of config.json spells it. */
-export type Architecture = "Qwen2ForCausalLM" | "Qwen3ForCausalLM" | "LlamaForCausalLM";
-
 /** The parts that a decoder of the architecture has or lacks. */
 export function architectureParts(
   architecture: Architecture,
 ): Pick<ModelConfig, "qkvBias" | "qkNorm"> {
-  return families[architecture].parts;
-}
-
-function isSupported(name: string): name is Architecture {
-  return Object.hasOwn(families, name);
+  return familyOf(architecture).parts;
 }
 
 /** For a config.json that does not fit. */
 const hint =
   "take a checkpoint in Hugging Face's layout of an architecture and features that are supported here";
+/** Widest head, widest residual stream and largest vocabulary that the kernels take. */
+const mostHeadDim = 256, mostHidden = 16384, mostVocab = 2 ** 19;
 const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1) });
 
 /**
@@ -150,81 +84,114 @@ const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1)
  * @param json The parsed JSON.
  * @param where The file's name, for messages.
  * @throws {UserError} When the architecture is not supported, a field is missing or malformed, or
- *   the file asks for something that is not implemented (sliding windows, other RoPE scalings).
+ *   the file asks for something that is not implemented (sliding windows, other RoPE scalings) or that
+ *   the kernels cannot hold.
  */
 export function parseModelConfig(json: unknown, where: string): ModelConfig {
   const [architecture] = check(identitySchema, json, where, hint).architectures;
   if (!isSupported(architecture)) {
     throw new UserError(`${where}: architecture ${architecture} is not supported`, {
-      hint: `supported: ${Object.keys(families).join(", ")}`,
+      hint: `supported: ${supportedArchitectures}`,
     });
   }
-  const { schema, parts, headDim: usualHeadDim } = families[architecture];
-  const raw = check<z.infer<(typeof families)[Architecture]["schema"]>>(schema, json, where, hint);
-  const heads = raw.num_attention_heads;
-  const kvHeads = raw.num_key_value_heads ?? heads;
-  const headDim = raw.head_dim ?? usualHeadDim ?? raw.hidden_size / heads;
-  const refuse = (message: string, hint: string): never => {
-    throw new UserError(`${where}: ${message}`, { hint });
-  };
-  if (!Number.isInteger(headDim)) {
-    refuse(
-      `hidden_size ${raw.hidden_size} is not a multiple of num_attention_heads ${heads}`,
-      "give head_dim, or correct one of the two",
-    );
-  }
-  if (headDim % 2 !== 0) refuse(`head_dim ${headDim} is odd`, "RoPE needs an even head_dim");
-  if (heads % kvHeads !== 0) {
-    refuse(
-      `num_attention_heads ${heads} is not a multiple of num_key_value_heads ${kvHeads}`,
-      "every key/value head must serve the same number of query heads",
-    );
-  }
+  const { schema, parts, usual } = familyOf(architecture);
+  const raw = check<FamilyFields>(schema, json, where, hint);
+  checkWindow(raw, where);
   const maxPositions = raw.max_position_embeddings;
-  const rope = raw.rope_scaling ?? raw.rope_parameters;
-  const field = raw.rope_scaling ? "rope_scaling" : "rope_parameters";
-  const ropeScaling = parseRopeScaling(rope, maxPositions, `${where}: ${field}`);
-  const eos = raw.eos_token_id ?? [];
-  return {
+  const { eos_token_id: eos, bos_token_id: bos } = raw;
+  const config: ModelConfig = {
     architecture,
     hidden: raw.hidden_size,
     ffn: raw.intermediate_size,
     layers: raw.num_hidden_layers,
-    heads,
-    kvHeads,
-    headDim,
+    ...headCounts(raw, usual, where),
     vocab: raw.vocab_size,
     maxPositions,
-    ropeTheta: raw.rope_parameters?.rope_theta ?? raw.rope_scaling?.rope_theta ?? raw.rope_theta ??
-      10000,
-    ...(ropeScaling ? { ropeScaling } : {}),
+    ...parseRope(raw, maxPositions, where),
     normEps: raw.rms_norm_eps,
     tiedHead: raw.tie_word_embeddings,
     ...parts,
-    eos: typeof eos === "number" ? [eos] : eos,
-    bos: raw.bos_token_id ?? null,
+    eos: eos === undefined ? usual.eos : listOf(eos),
+    bos: bos === undefined ? usual.bos : bos,
     dtype: raw.dtype ?? raw.torch_dtype ?? "float32",
   };
+  checkLimits(config, where);
+  return config;
 }
 
+/** Number and width of the heads. A count that is null is that of the query heads; one left out is the format's. */
+function headCounts(
+  raw: FamilyFields,
+  usual: { readonly headDim: number | null; readonly kvHeads: number | null },
+  where: string,
+): Pick<ModelConfig, "heads" | "kvHeads" | "headDim"> {
+  const heads = raw.num_attention_heads;
+  const left = raw.num_key_value_heads === undefined ? usual.kvHeads : raw.num_key_value_heads;
+  const kvHeads = left ?? heads, headDim = raw.head_dim ?? usual.headDim ?? raw.hidden_size / heads;
+  if (!Number.isInteger(headDim)) {
+    throw new UserError(
+      `${where}: hidden_size ${raw.hidden_size} is not a multiple of num_attention_heads ${heads}`,
+      { hint: "give head_dim, or correct one of the two" },
+    );
+  }
+  if (heads % kvHeads !== 0) {
+    const unsaid = raw.num_key_value_heads === undefined ? ", which is what no entry means" : "";
+    throw new UserError(
+      `${where}: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${kvHeads}` +
+        unsaid,
+      { hint: "every key/value head must serve the same number of query heads" },
+    );
+  }
+  return { heads, kvHeads, headDim };
+}
+
+/** Ids that a file gives as one, as several, or as none. */
+function listOf(ids: number | readonly number[] | null): readonly number[] {
+  return ids === null ? [] : typeof ids === "number" ? [ids] : ids;
+}
+
+/** The kernels' limits, told here so that nothing has run when one is met. */
+function checkLimits({ headDim, hidden, vocab }: ModelConfig, where: string): void {
+  const refuse = (message: string) => {
+    throw new UserError(`${where}: ${message}`, { hint: "no kernel here computes such a model" });
+  };
+  if (headDim % 16 !== 0 || headDim > mostHeadDim) {
+    refuse(`head_dim ${headDim} is not a multiple of 16 up to ${mostHeadDim}`);
+  }
+  if (hidden > mostHidden) refuse(`hidden_size ${hidden} is more than ${mostHidden}`);
+  if (vocab > mostVocab) refuse(`vocab_size ${vocab} is more than ${mostVocab}`);
+}
+
+/** `generation_config.json`, as far as it matters. */
+const generationSchema = z.looseObject({ eos_token_id: eosField });
+
 /**
- * Read `config.json` of a model folder.
+ * Read `config.json` of a model folder; the ids that end a generation are those of
+ * `generation_config.json` where it names some, as in transformers.
  *
  * @throws {UserError} When the file is missing or {@linkcode parseModelConfig} refuses it.
  */
 export function loadModelConfig(dir: string): ModelConfig {
-  const path = `${dir}/config.json`;
+  const path = `${dir}/config.json`, beside = `${dir}/generation_config.json`;
   const hint = `${dir} must be a model folder as Hugging Face writes it`;
-  return parseModelConfig(readJson(path, hint), path);
+  const config = parseModelConfig(readJson(path, hint), path);
+  if (!existsSync(beside)) return config;
+  const { eos_token_id: eos } = check(generationSchema, readJson(beside, hint), beside, hint);
+  return eos === undefined || eos === null ? config : { ...config, eos: listOf(eos) };
 }
+
+/** What config.json says of biases, which are part of Qwen2 and Mistral, and of windows, which Llama lacks. */
+const attentionFields = {
+  qwen2: { use_sliding_window: false },
+  qwen3: { attention_bias: false, use_sliding_window: false },
+  llama: { attention_bias: false },
+  mistral: { sliding_window: null },
+} as const;
 
 /** The config.json object of a model, in the layout that transformers loads. */
 export function toHfConfig(config: ModelConfig): Record<string, unknown> {
   const { architecture, eos, ropeScaling } = config;
-  const { modelType, parts } = families[architecture];
-  // Qwen2's biases are part of its architecture, not a field; Llama knows no sliding window.
-  const fields = modelType === "qwen2" ? {} : { attention_bias: parts.qkvBias };
-  const window = modelType === "llama" ? {} : { use_sliding_window: false };
+  const { modelType } = familyOf(architecture);
   return {
     architectures: [architecture],
     model_type: modelType,
@@ -242,8 +209,7 @@ export function toHfConfig(config: ModelConfig): Record<string, unknown> {
     tie_word_embeddings: config.tiedHead,
     hidden_act: "silu",
     attention_dropout: 0,
-    ...fields,
-    ...window,
+    ...attentionFields[modelType],
     eos_token_id: eos.length > 1 ? [...eos] : eos[0] ?? null,
     bos_token_id: config.bos,
     torch_dtype: config.dtype,

@@ -11,7 +11,9 @@ import {
   type Stream,
 } from "../../ffi/mod.ts";
 import { loadDecoder } from "./checkpoint.ts";
+import { loadModelConfig } from "./config.ts";
 import type { Decoder } from "./decoder.ts";
+import { checkTokenRows } from "./token_rows.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 /** How to open a model folder. */
@@ -48,10 +50,12 @@ export class Model implements Disposable {
  * Loads a Hugging Face model folder for inference. The kernels are built first if this machine has
  * not built them yet.
  *
- * @throws {UserError} when files are missing or malformed, or the kernels cannot be built.
+ * @throws {UserError} when files are missing, malformed or do not go together, or the kernels cannot be
+ *   built.
  */
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
   const tokenizer = Tokenizer.load(dir);
+  checkTokenRows(tokenizer, loadModelConfig(dir).vocab, dir);
   using stack = new DisposableStack();
   const device = stack.use(await openDevice(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());

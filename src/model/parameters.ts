@@ -43,6 +43,10 @@ export interface ParameterLayout {
   readonly matrices: number;
 }
 
+/** Name of the embedding `(V, C)`. */
+export const embeddingName: string = "model.embed_tokens.weight";
+/** Name of the LM head `(V, C)`, where it is not the embedding. */
+export const lmHeadName: string = "lm_head.weight";
 /** Name of the critic's scalar head `(1, C)`. */
 export const valueHeadName = "value_head.weight";
 
@@ -55,9 +59,9 @@ export function parameterLayout(config: ModelConfig, head: HeadKind): ParameterL
     slots.set(name, { name, shape, offset });
     offset += shape.reduce((a, b) => a * b, 1);
   };
-  add("model.embed_tokens.weight", vocab, C);
+  add(embeddingName, vocab, C);
   if (head === "value") add(valueHeadName, 1, C);
-  else if (!config.tiedHead) add("lm_head.weight", vocab, C);
+  else if (!config.tiedHead) add(lmHeadName, vocab, C);
   for (let l = 0; l < layers; l++) {
     const layer = `model.layers.${l}`;
     add(`${layer}.self_attn.q_proj.weight`, heads * D, C);
@@ -134,8 +138,8 @@ function viewParameters(
     return flat.view(slot.offset, shape.length > 0 ? shape : slot.shape);
   };
   const wide = (heads + 2 * kvHeads) * D;
-  const embedding = view("model.embed_tokens.weight");
-  const headName = [valueHeadName, "lm_head.weight"].find((name) => layout.slots.has(name));
+  const embedding = view(embeddingName);
+  const headName = [valueHeadName, lmHeadName].find((name) => layout.slots.has(name));
   return {
     flat,
     embedding,

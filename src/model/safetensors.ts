@@ -6,10 +6,8 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
-import { isAbsolute, join, normalize } from "node:path";
 import * as z from "npm:zod@^4";
-import { check, parseJson, readJson, reason, UserError } from "../base/mod.ts";
+import { check, parseJson, reason, refuseLfsPointer, UserError } from "../base/mod.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
 
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
@@ -52,9 +50,10 @@ export interface TensorSource extends Disposable {
   /**
    * Stream a tensor's bytes in order. `onChunk` is not called for an empty tensor.
    *
+   * @param part First byte and byte past the last, where not all of the tensor is asked for.
    * @throws {UserError} When there is no such tensor or the file ends too early.
    */
-  read(name: string, onChunk: OnChunk): void;
+  read(name: string, onChunk: OnChunk, part?: readonly [number, number]): void;
 }
 
 /** One safetensors file, open for reading. */
@@ -87,11 +86,11 @@ export class SafetensorsFile implements TensorSource {
   }
 
   /** Stream a tensor's bytes in order; see {@linkcode TensorSource.read}. */
-  read(name: string, onChunk: OnChunk): void {
-    const { bytes, begin } = this.#find(name);
-    this.#file.seekSync(begin, Deno.SeekMode.Start);
-    for (let offset = 0; offset < bytes;) {
-      const piece = this.#staging.subarray(0, Math.min(stagingBytes, bytes - offset));
+  read(name: string, onChunk: OnChunk, part?: readonly [number, number]): void {
+    const { bytes, begin } = this.#find(name), [from, end] = part ?? [0, bytes];
+    this.#file.seekSync(begin + from, Deno.SeekMode.Start);
+    for (let offset = from; offset < end;) {
+      const piece = this.#staging.subarray(0, Math.min(stagingBytes, end - offset));
       if (!readFully(this.#file, piece)) {
         throw new UserError(`${this.path}: the data of tensor ${name} ends too early`, {
           hint: damaged,
@@ -108,7 +107,7 @@ export class SafetensorsFile implements TensorSource {
   }
 
   #find(name: string): Placed {
-    return this.#tensors.get(name) ?? missing(this.path, name);
+    return this.#tensors.get(name) ?? missingTensor(this.path, name);
   }
 }
 
@@ -132,79 +131,6 @@ export function openSafetensors(path: string): SafetensorsFile {
   } catch (cause) {
     file.close();
     throw cause;
-  }
-}
-
-const indexSchema = z.looseObject({
-  weight_map: z.record(z.string(), z.string()).refine((map) => Object.keys(map).length > 0, {
-    error: "names no tensor",
-  }),
-});
-
-/**
- * Open the weights of a model folder: `model.safetensors`, or the shards that
- * `model.safetensors.index.json` lists.
- *
- * @throws {UserError} When the folder holds neither, a shard is malformed, lies outside the folder
- *   or lacks a tensor that the index promises.
- */
-export function loadIndex(dir: string): TensorSource {
-  const single = join(dir, "model.safetensors");
-  const indexPath = `${single}.index.json`;
-  if (!existsSync(indexPath)) return openSafetensors(single);
-  const hint = "check the model folder";
-  const { weight_map } = check(indexSchema, readJson(indexPath, hint), indexPath, hint);
-  using opened = new DisposableStack();
-  const shards = new Map<string, SafetensorsFile>();
-  const owner = new Map<string, SafetensorsFile>();
-  for (const [name, file] of Object.entries(weight_map)) {
-    const inside = normalize(file);
-    if (isAbsolute(inside) || inside.split(/[/\\]/)[0] === "..") {
-      throw new UserError(`${indexPath}: shard ${JSON.stringify(file)} is outside the folder`, {
-        hint: "all shards must lie beside the index",
-      });
-    }
-    let shard = shards.get(inside);
-    if (shard === undefined) {
-      shard = opened.use(openSafetensors(join(dir, inside)));
-      shards.set(inside, shard);
-    }
-    shard.info(name);
-    owner.set(name, shard);
-  }
-  return new Shards(indexPath, owner, opened.move());
-}
-
-/** The tensors of several files under one roof. */
-class Shards implements TensorSource {
-  readonly #path: string;
-  readonly #owner: Map<string, SafetensorsFile>;
-  readonly #opened: Disposable;
-
-  constructor(path: string, owner: Map<string, SafetensorsFile>, opened: Disposable) {
-    this.#path = path;
-    this.#owner = owner;
-    this.#opened = opened;
-  }
-
-  names(): string[] {
-    return [...this.#owner.keys()];
-  }
-
-  info(name: string): TensorInfo {
-    return this.#find(name).info(name);
-  }
-
-  read(name: string, onChunk: OnChunk): void {
-    this.#find(name).read(name, onChunk);
-  }
-
-  [Symbol.dispose](): void {
-    this.#opened[Symbol.dispose]();
-  }
-
-  #find(name: string): SafetensorsFile {
-    return this.#owner.get(name) ?? missing(this.#path, name);
   }
 }
 
@@ -233,9 +159,13 @@ function readHeader(path: string, file: Deno.FsFile): Header {
   };
   const { size: fileBytes, isFile } = file.statSync();
   if (!isFile) refuse("is not a file");
-  const prefix = new Uint8Array(8);
-  if (!readFully(file, prefix)) refuse(`is too short for a safetensors file (${fileBytes} bytes)`);
-  const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+  const start = new Uint8Array(Math.min(fileBytes, 64));
+  if (fileBytes < 8 || !readFully(file, start)) {
+    refuse(`is too short for a safetensors file (${fileBytes} bytes)`);
+  }
+  refuseLfsPointer(path, start);
+  file.seekSync(8, Deno.SeekMode.Start);
+  const headerBytes = Number(new DataView(start.buffer).getBigUint64(0, true));
   if (headerBytes > maxHeader) refuse(`header of ${headerBytes} bytes exceeds ${maxHeader}`);
   const text = new Uint8Array(Math.min(headerBytes, fileBytes));
   if (8 + headerBytes > fileBytes || !readFully(file, text)) {
@@ -294,7 +224,12 @@ function readFully(file: Deno.FsFile, buffer: Uint8Array): boolean {
   return true;
 }
 
-function missing(path: string, name: string): never {
+/**
+ * Says that a file or folder lacks a tensor.
+ *
+ * @throws {UserError} always.
+ */
+export function missingTensor(path: string, name: string): never {
   throw new UserError(`${path} has no tensor ${name}`, {
     hint: "the weights do not belong to this config.json, or a file is missing",
   });

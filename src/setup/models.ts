@@ -6,14 +6,15 @@
 import type { Stream } from "../../ffi/mod.ts";
 import { Random, UserError } from "../base/mod.ts";
 import {
+  checkTokenRows,
   Decoder,
   initialise,
   loadDecoder,
-  loadModelConfig,
   type ModelConfig,
   normal,
   readChatFiles,
   readTokenizerJson,
+  resolveModelConfig,
   Tokenizer,
   type TokenizerFiles,
   valueHeadName,
@@ -46,15 +47,19 @@ export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokeniz
  * The shape of the policy: of the config's model folder, of the repository that it is to be downloaded
  * from, or of the small model made here.
  *
- * @throws {UserError} when the folder's config.json is missing or asks for what is not supported, or
- *   the repository's shape is not known here.
+ * @throws {UserError} when the folder's config.json is missing or asks for what is not supported, its
+ *   tensors or tokens do not fit it, or the repository's shape is not known here.
  */
 export function openModelConfig(
   config: Pick<TrainConfig, "model" | "repository" | "shape">,
   tokenizer: Tokenizer,
 ): ModelConfig {
   const { model, repository, shape } = config;
-  if (model !== null) return loadModelConfig(model);
+  if (model !== null) {
+    const resolved = resolveModelConfig(model);
+    checkTokenRows(tokenizer, resolved.vocab, model);
+    return resolved;
+  }
   if (repository === null) return tinyModelConfig(shape, tokenizer);
   const known = knownModels[repository];
   if (known) return known;

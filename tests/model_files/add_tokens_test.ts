@@ -4,7 +4,7 @@ import { UserError } from "../../src/base/errors.ts";
 import { addTokens } from "../../src/model/add_tokens.ts";
 import { loadModelConfig } from "../../src/model/config.ts";
 import { type FloatDtype, fromF32, toF32 } from "../../src/model/dtype.ts";
-import { loadIndex } from "../../src/model/safetensors.ts";
+import { loadIndex } from "../../src/model/shards.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 import { digests, TempDir } from "../e2e/small.ts";
 import { element, type FolderOptions, hidden, writeModel } from "./model_folder.ts";

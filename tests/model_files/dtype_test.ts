@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { fromF32, toF32 } from "../../src/model/dtype.ts";
+import { firstNonFinite, fromF32, toF32 } from "../../src/model/dtype.ts";
 
 /** The bits of `values` in a 16-bit type. */
 function halves(values: number[], dtype: "F16" | "BF16"): number[] {
@@ -45,4 +45,34 @@ Deno.test("bytes at an odd address are converted too", () => {
     toF32(shifted.subarray(1), dtype, out);
     assertEquals([...out], [1.5, -3, 7]);
   }
+});
+
+Deno.test("numbers that are none are found in every type, at every place, and nothing else is", () => {
+  for (const dtype of ["F16", "BF16"] as const) {
+    const values = new Float32Array(65536);
+    toF32(new Uint8Array(Uint16Array.from(values, (_, i) => i).buffer), dtype, values);
+    for (let i = 0; i < 65536; i++) {
+      const pair = Uint16Array.of(i % 2 ? i : 0x8001, i % 2 ? 0x8001 : i); // either half of a word
+      const found = firstNonFinite(new Uint8Array(pair.buffer), dtype);
+      const expected = Number.isFinite(values[i])
+        ? undefined
+        : { index: i % 2 ? 0 : 1, value: values[i] };
+      assertEquals(found, expected);
+    }
+  }
+  const f32 = Uint32Array.of(0x7f7fffff, 0xff7fffff, 1, 0x80000000, 0x7f000000, 0x3f800000);
+  assertEquals(firstNonFinite(new Uint8Array(f32.buffer), "F32"), undefined);
+  for (const bits of [0x7f800000, 0xff800000, 0x7f800001, 0xffffffff]) {
+    for (let at = 0; at < f32.length; at++) {
+      const changed = f32.slice();
+      changed[at] = bits;
+      assertEquals(firstNonFinite(new Uint8Array(changed.buffer), "F32")?.index, at);
+    }
+  }
+  const odd = fromF32(Float32Array.of(1, 2, 1, -Infinity, 3), "BF16");
+  assertEquals(firstNonFinite(odd, "BF16"), { index: 3, value: -Infinity });
+  const last = fromF32(Float32Array.of(1, 2, NaN), "F16");
+  assertEquals(firstNonFinite(last, "F16"), { index: 2, value: NaN });
+  const shifted = new Uint8Array([0, ...last]).subarray(1);
+  assertEquals(firstNonFinite(shifted, "F16")?.index, 2);
 });

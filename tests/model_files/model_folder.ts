@@ -11,12 +11,22 @@ export interface FolderOptions {
   /** The weights lie in three files with an index. */
   readonly sharded?: boolean;
   readonly dtype?: "F32" | "BF16";
+  /** The type of single tensors; those of integers hold zeros. */
+  readonly dtypeOf?: (name: string) => "F32" | "BF16" | "I32";
   /** More tokens, from id 257 on. */
   readonly added?: readonly Record<string, unknown>[];
   readonly tokenizerConfig?: Record<string, unknown>;
+  /** Fields of config.json besides those of the model that is stored. */
+  readonly config?: Record<string, unknown>;
+  /** Changes what is stored, by name: shapes, or one more tensor. */
+  readonly change?: (shapes: Record<string, number[]>) => Record<string, number[]>;
+  /** Element `i` of a tensor; default: `element(i)`. */
+  readonly values?: (name: string, i: number) => number;
 }
 
 export const hidden = 8;
+/** Width of a head; the model has two. */
+export const headDim = 16;
 
 /** Element `i` of a matrix: whole numbers, so that every type holds them. */
 export function element(i: number): number {
@@ -25,14 +35,16 @@ export function element(i: number): number {
 
 /** The names and shapes of a Qwen2 model of one layer. */
 function shapes(rows: number, tied: boolean): Record<string, number[]> {
-  const C = hidden, layer = "model.layers.0";
+  const C = hidden, wide = 2 * headDim, layer = "model.layers.0";
   const attention = ["q_proj", "k_proj", "v_proj"];
   return {
     "model.embed_tokens.weight": [rows, C],
     ...tied ? {} : { "lm_head.weight": [rows, C] },
-    ...Object.fromEntries(attention.map((name) => [`${layer}.self_attn.${name}.weight`, [C, C]])),
-    ...Object.fromEntries(attention.map((name) => [`${layer}.self_attn.${name}.bias`, [C]])),
-    [`${layer}.self_attn.o_proj.weight`]: [C, C],
+    ...Object.fromEntries(
+      attention.map((name) => [`${layer}.self_attn.${name}.weight`, [wide, C]]),
+    ),
+    ...Object.fromEntries(attention.map((name) => [`${layer}.self_attn.${name}.bias`, [wide]])),
+    [`${layer}.self_attn.o_proj.weight`]: [C, wide],
     [`${layer}.mlp.gate_proj.weight`]: [2 * C, C],
     [`${layer}.mlp.up_proj.weight`]: [2 * C, C],
     [`${layer}.mlp.down_proj.weight`]: [C, 2 * C],
@@ -45,6 +57,11 @@ function shapes(rows: number, tied: boolean): Record<string, number[]> {
 /** Writes a model into an existing folder. */
 export async function writeModel(dir: string, options: FolderOptions): Promise<void> {
   const { rows, tied, sharded = false, dtype = "F32", added = [] } = options;
+  const {
+    dtypeOf = () => dtype,
+    change = (stored) => stored,
+    values: valueOf = (_, i) => element(i),
+  } = options;
   const write = (name: string, content: unknown) =>
     Deno.writeTextFile(`${dir}/${name}`, JSON.stringify(content));
   await write("config.json", {
@@ -55,9 +72,11 @@ export async function writeModel(dir: string, options: FolderOptions): Promise<v
     num_hidden_layers: 1,
     num_attention_heads: 2,
     num_key_value_heads: 2,
+    head_dim: headDim,
     vocab_size: rows,
     tie_word_embeddings: tied,
     custom_field: "kept",
+    ...options.config,
   });
   const end = { id: 256, content: "<|endoftext|>", special: true };
   await write("tokenizer.json", {
@@ -73,10 +92,11 @@ export async function writeModel(dir: string, options: FolderOptions): Promise<v
     },
   });
   if (options.tokenizerConfig) await write("tokenizer_config.json", options.tokenizerConfig);
-  const tensors = Object.entries(shapes(rows, tied)).map(([name, shape]) => {
-    const size = shape.reduce((a, b) => a * b);
-    const values = Float32Array.from({ length: size }, (_, i) => element(i));
-    return { name, dtype, shape, chunks: () => [fromF32(values, dtype)] };
+  const tensors = Object.entries(change(shapes(rows, tied))).map(([name, shape]) => {
+    const size = shape.reduce((a, b) => a * b), stored = dtypeOf(name);
+    const values = Float32Array.from({ length: size }, (_, i) => valueOf(name, i));
+    const chunks = () => [stored === "I32" ? new Uint8Array(4 * size) : fromF32(values, stored)];
+    return { name, dtype: stored, shape, chunks };
   });
   if (!sharded) {
     return await writeSafetensors(`${dir}/model.safetensors`, tensors, { made: "here" });
