@@ -53,9 +53,8 @@ ROPES = {
 }
 
 
-def random_model(cls, config_cls, changes, rng):
+def randomise(model, rng):
     """Weights far from their usual start, so that every part matters, and exact in bfloat16."""
-    model = cls(config_cls(**SHAPE, **changes))
     with torch.no_grad():
         for name, p in model.named_parameters():
             x = torch.randn(p.shape, generator=rng)
@@ -143,7 +142,7 @@ def advantages(rewards, values, segments, link, gamma, lam):
 
 def write_model(folder, name, rng):
     cls, config_cls, changes = MODELS[name]
-    model = random_model(cls, config_cls, changes, rng)
+    model = randomise(cls(config_cls(**SHAPE, **changes)), rng)
     sequences, targets, weights = batch(rng)
     out = {"ids": torch.cat(sequences).int(), "targets": targets.int(), "weights": weights}
     out["logits"] = model.lm_head(hidden_states(model, sequences)).detach()

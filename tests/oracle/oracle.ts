@@ -1,6 +1,7 @@
 /**
  * `deno task oracle`: makes the fixtures anew with PyTorch and transformers and compares them with the
- * committed ones, lets transformers load what this project saves, and checks a real pretrained model.
+ * committed ones, lets transformers load what this project saves, sweeps over model folders of every kind,
+ * and checks a real pretrained model.
  * Where Python or its package index is missing it says so and passes. The last line is
  * `N passed, N failed`.
  */
@@ -12,6 +13,7 @@ import { fixtures, models, readArrays } from "../model/oracle.ts";
 import { assertClose, Lab } from "../native.ts";
 import { NoOracle, Python } from "./python.ts";
 import { checkSmollm2 } from "./smollm2.ts";
+import { checkSweep } from "./sweep.ts";
 
 /** Names of all files below a folder. */
 function files(dir: string, prefix = ""): string[] {
@@ -79,9 +81,11 @@ async function checkSaved(python: Python): Promise<void> {
   }
 }
 
-const checks: Record<string, (python: Python) => Promise<void>> = {
+/** By name; what a check returns is shown. */
+const checks: Record<string, (python: Python) => Promise<string | void>> = {
   "fixtures are what PyTorch and transformers make": checkFixtures,
   "transformers loads what is saved": checkSaved,
+  "model folders compute transformers' logits or are refused in a line": checkSweep,
   "SmolLM2-135M-Instruct continues as in transformers": checkSmollm2,
 };
 
@@ -90,9 +94,9 @@ try {
   const python = await Python.prepare(cacheDir());
   for (const [name, check] of Object.entries(checks)) {
     try {
-      await check(python);
+      const told = await check(python);
       passed++;
-      console.log(`ok      ${name}`);
+      console.log(`ok      ${name}${told ? `\n        ${told}` : ""}`);
     } catch (error) {
       if (error instanceof NoOracle) throw error;
       failed++;
