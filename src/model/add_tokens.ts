@@ -20,8 +20,8 @@ import { Tokenizer } from "./tokenizer.ts";
 /** The tokens that ChatML turns are made of, which the stages of the Thinker task need. */
 export const chatMLTokens: readonly string[] = ["<|im_start|>", "<|im_end|>"];
 
-/** Matrices with one row per token id. */
-const perToken = ["model.embed_tokens.weight", "lm_head.weight"];
+/** Names of matrices with one row per token id, with and without what may stand before them. */
+const perToken = /(^|\.)(embed_tokens|lm_head)\.weight$/;
 /** Bytes copied at a time; a multiple of every element size. */
 const pieceBytes = 4 * 2 ** 20;
 
@@ -109,16 +109,21 @@ function idOf(entry: object): number {
 /** Gives every matrix with a row per token `after` rows, and says so in config.json and the index. */
 async function growEmbeddings(dir: string, before: number, after: number): Promise<void> {
   const indexPath = join(dir, "model.safetensors.index.json");
-  const index = existsSync(indexPath)
+  // As for loading: a single file goes before an index.
+  const index = existsSync(indexPath) && !existsSync(join(dir, "model.safetensors"))
     ? readJson(indexPath, "") as { weight_map: Record<string, string>; metadata?: object }
     : undefined;
   const shards = index
-    ? new Set(perToken.flatMap((name) => index.weight_map[name] ?? []))
+    ? new Set(
+      Object.keys(index.weight_map).flatMap((name) =>
+        perToken.test(name) ? [index.weight_map[name]] : []
+      ),
+    )
     : new Set(["model.safetensors"]);
   let growth = 0;
   for (const shard of shards) growth += await growShard(join(dir, shard), before, after);
   if (growth === 0) {
-    throw new UserError(`${resolve(dir)}: no tensor is called ${perToken.join(" or ")}`, {
+    throw new UserError(`${resolve(dir)}: no tensor is an embedding or LM head`, {
       hint: "the weights do not belong to this config.json",
     });
   }
@@ -146,7 +151,7 @@ async function growShard(path: string, before: number, after: number): Promise<n
     const { dtype, shape, bytes } = infos[i], from = begin;
     begin += bytes;
     const old = () => filePieces(path, from, bytes);
-    if (!perToken.includes(name)) {
+    if (!perToken.test(name)) {
       tensors.push({ name, dtype, shape, chunks: old });
       continue;
     }

@@ -12,11 +12,11 @@ import * as z from "npm:zod@^4";
 import { check, readJson, UserError } from "../base/mod.ts";
 import {
   type Architecture,
+  architectureOf,
   checkWindow,
   eosField,
   type FamilyFields,
   familyOf,
-  isSupported,
   supportedArchitectures,
 } from "./families.ts";
 import type { RopeScaling } from "./rope.ts";
@@ -76,7 +76,10 @@ const hint =
   "take a checkpoint in Hugging Face's layout of an architecture and features that are supported here";
 /** Widest head, widest residual stream and largest vocabulary that the kernels take. */
 const mostHeadDim = 256, mostHidden = 16384, mostVocab = 2 ** 19;
-const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1) });
+const identitySchema = z.looseObject({
+  architectures: z.array(z.string()).min(1).nullish(),
+  model_type: z.string(),
+});
 
 /**
  * Parse the content of a config.json.
@@ -88,9 +91,10 @@ const identitySchema = z.looseObject({ architectures: z.array(z.string()).min(1)
  *   the kernels cannot hold.
  */
 export function parseModelConfig(json: unknown, where: string): ModelConfig {
-  const [architecture] = check(identitySchema, json, where, hint).architectures;
-  if (!isSupported(architecture)) {
-    throw new UserError(`${where}: architecture ${architecture} is not supported`, {
+  const { architectures, model_type } = check(identitySchema, json, where, hint);
+  const [named] = architectures ?? [], architecture = architectureOf(named, model_type);
+  if (architecture === undefined) {
+    throw new UserError(`${where}: architecture ${named ?? model_type} is not supported`, {
       hint: `supported: ${supportedArchitectures}`,
     });
   }

@@ -110,12 +110,20 @@ export type Architecture =
 /** The content of a config.json that its family's schema has passed. */
 export type FamilyFields = z.output<(typeof families)[Architecture]["schema"]>;
 
+const supported = Object.keys(families) as Architecture[];
 /** The architectures, in words. */
-export const supportedArchitectures: string = Object.keys(families).join(", ");
+export const supportedArchitectures: string = supported.join(", ");
 
-/** Whether an architecture is supported. */
-export function isSupported(name: string): name is Architecture {
-  return Object.hasOwn(families, name);
+/**
+ * The architecture of a config.json, by the class that it names or, without one, by its type. A model that was
+ * saved without its head (`Qwen2Model`) is read as one with a head, as by transformers' AutoModelForCausalLM.
+ */
+export function architectureOf(named: string | undefined, type?: string): Architecture | undefined {
+  return supported.find((name) =>
+    named === undefined
+      ? families[name].modelType === type
+      : named === name || named === name.replace("ForCausalLM", "Model")
+  );
 }
 
 /** What tells an architecture from the others. */

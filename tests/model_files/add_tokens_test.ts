@@ -5,6 +5,7 @@ import { addTokens } from "../../src/model/add_tokens.ts";
 import { loadModelConfig } from "../../src/model/config.ts";
 import { type FloatDtype, fromF32, toF32 } from "../../src/model/dtype.ts";
 import { loadIndex } from "../../src/model/shards.ts";
+import { resolveModelConfig } from "../../src/model/weights.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 import { digests, TempDir } from "../e2e/small.ts";
 import { element, type FolderOptions, hidden, writeModel } from "./model_folder.ts";
@@ -124,6 +125,17 @@ Deno.test("add-tokens: without rows to spare the matrices grow by their mean row
       }
     }
   }
+});
+
+Deno.test("add-tokens: a base model's matrices grow too, and of a single file beside an index that file's", async () => {
+  const change: FolderOptions["change"] = (shapes) =>
+    Object.fromEntries(Object.entries(shapes).map(([name, s]) => [name.replace("model.", ""), s]));
+  await withModel({ rows: 258, tied: true, change, sharded: true }, async (dir) => {
+    await writeModel(dir, { rows: 258, tied: true, change });
+    assertEquals((await addTokens(dir)).rows, { before: 258, after: 259 });
+    assertEquals(readTensor(dir, "embed_tokens.weight").shape, [259, hidden]);
+    assertEquals(resolveModelConfig(dir).vocab, 259);
+  });
 });
 
 Deno.test("add-tokens: a token that is there keeps its id and becomes a control token", async () => {

@@ -253,6 +253,13 @@ Deno.test("Mistral is Llama's decoder, where it has no window", () => {
   assertEquals(parseModelConfig(short, "c").maxPositions, 4096);
 });
 
+Deno.test("a base model, or one that names no class, is what its type says", () => {
+  const plain = parseModelConfig(qwen15b, "c");
+  for (const architectures of [["Qwen2Model"], null, undefined]) {
+    assertEquals(parseModelConfig({ ...qwen15b, architectures }, "c"), plain);
+  }
+});
+
 Deno.test("what a config.json leaves out is what its architecture means by that", () => {
   const of = (raw: Record<string, unknown>, ...left: string[]) =>
     parseModelConfig({ ...raw, ...Object.fromEntries(left.map((name) => [name, undefined])) }, "c");
@@ -293,7 +300,10 @@ Deno.test("what is not supported or malformed is refused with file and field", (
     assertEquals(error.message.includes("\n"), false);
   };
   refuses({ architectures: ["GemmaForCausalLM"] }, "GemmaForCausalLM");
-  refuses({ architectures: undefined }, "architectures");
+  refuses({ architectures: [] }, "architectures");
+  refuses({ architectures: ["Qwen2ForSequenceClassification"] }, "architecture Qwen2ForSequence");
+  refuses({ architectures: null, model_type: "qwen2_moe" }, "architecture qwen2_moe");
+  refuses({ architectures: undefined, model_type: undefined }, "model_type");
   refuses({ model_type: "qwen3" }, "model_type");
   refuses({ hidden_size: "1536" }, "hidden_size");
   refuses({ hidden_size: undefined }, "hidden_size");

@@ -273,7 +273,12 @@ def write_tensors(sweep):
     sweep.case("sharded", "qwen2", files=shards)
     sweep.case("sharded-index-incomplete", "llama", files=lambda state, target: shards(state, target, [head]))
     sweep.case("single-beside-index", "qwen2", files=single_beside_index)
+    base = {**tied, "architectures": ["Qwen2Model"]}
     sweep.case("no-prefix-tied", "qwen2", tied, tensors=renamed("model.", ""))
+    sweep.case("base-model-tied", "qwen2", base, of=tied, tensors=renamed("model.", ""))
+    sweep.case("base-model", "qwen2", {**base, "tie_word_embeddings": False}, of=tied, tensors=renamed("model.", ""), refusal="no tensor lm_head.weight")
+    sweep.case("class-unsaid", "llama", {"architectures": DROP})
+    sweep.case("classifier", "qwen2", {"architectures": ["Qwen2ForSequenceClassification"]}, of={}, tensors=plus("score.weight", 2, 64), refusal="architecture Qwen2ForSequenceClassification")
     sweep.case("no-prefix-with-head", "llama", tensors=renamed("model.", ""))
     sweep.case("no-prefix-no-head", "llama", tensors=lambda state: renamed("model.", "")(minus(head)(state)), refusal="no tensor lm_head.weight")
     sweep.case("prefix-twice", "qwen3", tensors=renamed("", "model."))
