@@ -7,6 +7,7 @@ it, and `case.json`: {"refusal": a part of the line that this project must refus
 "transformers": null, or why it does not load there}.
 """
 
+import copy
 import json
 import pathlib
 import sys
@@ -62,7 +63,8 @@ def rope(parameters, style, theta=100.0):
 def fields_of(family, changes, style):
     """The content of config.json."""
     raw = {"architectures": [CLASSES[family].__name__], "model_type": family, **SHAPE, **WINDOWS[family], **rope({}, style), **changes}
-    return {key: value for key, value in raw.items() if value is not DROP}
+    # A copy: transformers fills in what settings of RoPE leave out, in place.
+    return copy.deepcopy({key: value for key, value in raw.items() if value is not DROP})
 
 
 class Sweep:
