@@ -43,7 +43,7 @@ export function remarks(
   { refusals, warnings }: Awaited<ReturnType<typeof inspectModel>>,
 ): string[] {
   return [
-    ...refusals.map((line) => `will not load: ${line}`),
+    ...refusals.map(({ message, hint }) => `will not load: ${message}\n  hint: ${hint}`),
     ...warnings.map((line) => `warning: ${line}`),
   ];
 }

@@ -102,7 +102,7 @@ async function folderNotes(dir: string): Promise<string[]> {
   if (!hasWeights(dir)) return [`warning: ${dir} holds no weights yet`];
   const report = await inspectModel(dir), [refusal] = report.refusals;
   if (refusal === undefined) return remarks(report);
-  throw new UserError(refusal, { hint: `\`thinker model info ${dir}\` tells more of the folder` });
+  throw new UserError(refusal.message, refusal);
 }
 
 /** Memory of the GPU, or of this machine where the program may ask for it. */

@@ -54,10 +54,18 @@ export interface ModelReport {
     /** 18 bytes a parameter: bfloat16 weights, and float32 master weights, gradients, Adam moments. */
     readonly training: number;
   };
-  /** Why the folder will not be loaded, in the words of the refusal; empty where it will. */
-  readonly refusals: readonly string[];
+  /** Why the folder will not be loaded, in the words of the refusals; empty where it will. */
+  readonly refusals: readonly Refusal[];
   /** What works, but not as one may think, and what training will not like. */
   readonly warnings: readonly string[];
+}
+
+/** Why a folder will not be loaded. */
+export interface Refusal {
+  /** What is wrong, and where. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string;
 }
 
 /** A token and its id. */
@@ -112,7 +120,7 @@ export async function inspectModel(dir: string): Promise<ModelReport> {
 }
 
 /** What loading would refuse, each check's first. */
-function refusals(weights: FolderWeights, tokenizer: Tokenizer, dir: string): string[] {
+function refusals(weights: FolderWeights, tokenizer: Tokenizer, dir: string): Refusal[] {
   const checks = [
     () => weights.check(),
     () => weights.checkFinite(),
@@ -123,7 +131,7 @@ function refusals(weights: FolderWeights, tokenizer: Tokenizer, dir: string): st
       check();
       return [];
     } catch (error) {
-      if (error instanceof UserError) return [error.message];
+      if (error instanceof UserError) return [{ message: error.message, hint: error.hint }];
       throw error;
     }
   });

@@ -51,12 +51,14 @@ Deno.test("info: tensors that are missing or of no use are named, as refusals", 
   const short = await inspectModel(dir.path);
   assertEquals(short.tensors.missing.length, 12);
   const [name] = short.tensors.missing;
-  assertEquals(short.refusals, [`${dir.path} has no tensor ${name} and 11 more`]);
+  assertEquals(short.refusals.map(({ message }) => message), [
+    `${dir.path} has no tensor ${name} and 11 more`,
+  ]);
   await change({ architectures: ["LlamaForCausalLM"], model_type: "llama" });
   const biases = ["k", "q", "v"].map((name) => `model.layers.0.self_attn.${name}_proj.bias`);
   const llama = await inspectModel(dir.path);
   assertEquals(llama.tensors.unused.toSorted(), biases);
-  assertMatch(llama.refusals[0], /no use for tensor .*_proj.bias and 2 more$/);
+  assertMatch(llama.refusals[0].message, /no use for tensor .*_proj.bias and 2 more$/);
   await change({ architectures: ["Mamba"] });
   await assertRejects(() => inspectModel(dir.path), UserError, "Mamba is not supported");
 });
@@ -94,7 +96,10 @@ Deno.test("info: stop ids, and what training will not like", async () => {
   assertMatch(plain.warnings.join(), /must be a control token/);
   await write({ added: turns.map((token) => ({ ...token, id: token.id + 43, special: true })) });
   const beyond = await inspectModel(dir.path);
-  assertMatch(beyond.refusals[0], /"<\|im_start\|>" has id 300 and 1 more, .* only 300 rows$/);
+  assertMatch(
+    beyond.refusals[0].message,
+    /"<\|im_start\|>" has id 300 and 1 more, .* only 300 rows$/,
+  );
 });
 
 Deno.test("info: a number that is none is named with its place", async () => {
@@ -102,6 +107,7 @@ Deno.test("info: a number that is none is named with its place", async () => {
   const name = "model.layers.0.mlp.down_proj.weight";
   const values = (tensor: string, i: number) => tensor === name && i === 37 ? NaN : element(i);
   await writeModel(dir.path, { rows: 300, tied: true, dtype: "BF16", values });
-  const { refusals } = await inspectModel(dir.path);
-  assertEquals(refusals, [`${dir.path}: ${name}[2, 5] is NaN`]);
+  const { refusals: [{ message, hint }, more] } = await inspectModel(dir.path);
+  assertEquals([message, more], [`${dir.path}: ${name}[2, 5] is NaN`, undefined]);
+  assertMatch(hint!, /damaged/);
 });
