@@ -35,6 +35,9 @@ const foreign: readonly { readonly name: RegExp; readonly hint: string }[] = [
     name: /^consolidated.*\.(safetensors|pth)$/,
     hint: "it is in its makers' own format: get the version for transformers",
   },
+  { name: /^model-\d+-of-\d+\.safetensors$/, hint: `get ${index}, which lists the shards` },
+  { name: /\.safetensors$/, hint: `if it is the whole model, call it ${single}` },
+  { name: /\.(h5|msgpack|onnx|ckpt|pth?)$/, hint: "get the version with safetensors" },
 ];
 
 /**
@@ -47,7 +50,9 @@ export function hasWeights(dir: string): boolean {
   const names = existsSync(dir) ? [...Deno.readDirSync(dir)].map(({ name }) => name).sort() : [];
   for (const { name: pattern, hint } of foreign) {
     const name = names.find((name) => pattern.test(name));
-    if (name) throw new UserError(`${dir} holds ${name}, but no ${single}`, { hint });
+    if (name) {
+      throw new UserError(`${dir} holds ${name}, but neither ${single} nor its index`, { hint });
+    }
   }
   return false;
 }

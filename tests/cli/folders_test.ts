@@ -95,7 +95,7 @@ Deno.test("cli: info and plan tell what is used, and what training will not like
     assertEquals(code, 1);
     assertMatch(
       stderr,
-      /^error: .* holds pytorch_model\.bin, but no .*\nhint: .*save_pretrained.*\n$/,
+      /^error: .* holds pytorch_model\.bin, but neither .*\nhint: .*save_pretrained.*\n$/,
     );
   }
 });

@@ -84,12 +84,19 @@ Deno.test("shards: weights of another format are named, with the way out", async
     "adapter_model.safetensors": /merge/,
     "model-Q4_K_M.gguf": /thinker model import/,
     "consolidated.00.pth": /transformers/,
+    "model-00001-of-00002.safetensors": /get model\.safetensors\.index\.json/,
+    "model.fp16.safetensors": /call it model\.safetensors/,
+    "tf_model.h5": /with safetensors/,
   };
   for (const [name, hint] of Object.entries(formats)) {
     await using temp = await TempDir.make();
     await Deno.writeTextFile(`${temp.path}/${name}`, "?");
     for (const open of [loadIndex, hasWeights]) {
-      const error = assertThrows(() => open(temp.path), UserError, `holds ${name}, but no model`);
+      const error = assertThrows(
+        () => open(temp.path),
+        UserError,
+        `holds ${name}, but neither model`,
+      );
       assertEquals(hint.test(error.hint ?? ""), true, `${name}: ${error.hint}`);
     }
   }
