@@ -56,10 +56,16 @@ export interface RopeConfig {
   readonly ropeScaling?: RopeScaling;
 }
 
-/** Radians per position of the D/2 pairs, in float64. */
-export function ropeFrequencies(config: RopeConfig): Float64Array {
+const { fround } = Math;
+
+/**
+ * Radians per position of the D/2 pairs. Every step is rounded to float32, in transformers' order: over
+ * thousands of positions the last bit of a frequency turns into angles that the model was not trained with.
+ */
+export function ropeFrequencies(config: RopeConfig): Float32Array {
   const { headDim: D, ropeTheta, ropeScaling } = config;
-  const plain = Float64Array.from({ length: D / 2 }, (_, i) => ropeTheta ** (-2 * i / D));
+  const powers = Float32Array.from({ length: D / 2 }, (_, i) => ropeTheta ** fround(2 * i / D));
+  const plain = powers.map((power) => 1 / power);
   switch (ropeScaling?.type) {
     case undefined:
       return plain;
@@ -68,31 +74,35 @@ export function ropeFrequencies(config: RopeConfig): Float64Array {
     case "llama3":
       return plain.map((frequency) => llama3Frequency(frequency, ropeScaling));
     case "yarn":
-      return yarnFrequencies(plain, ropeTheta, ropeScaling);
+      return yarnFrequencies(powers, ropeTheta, ropeScaling);
   }
 }
 
 /** Mixes the two frequencies by how often the kept one turns over the original positions. */
 function llama3Frequency(frequency: number, scaling: Llama3Scaling): number {
   const { factor, lowFreqFactor, highFreqFactor, originalPositions } = scaling;
-  const turns = originalPositions * frequency / (2 * Math.PI);
-  const kept = clamp((turns - lowFreqFactor) / (highFreqFactor - lowFreqFactor));
-  return kept * frequency + (1 - kept) * frequency / factor;
+  // PyTorch divides a number by a tensor as the number times the tensor's reciprocal.
+  const wavelength = fround(fround(1 / frequency) * fround(2 * Math.PI));
+  const turns = fround(fround(1 / wavelength) * originalPositions);
+  const kept = clamp(fround(fround(turns - lowFreqFactor) / (highFreqFactor - lowFreqFactor)));
+  const divided = fround(fround(fround(1 - kept) * frequency) / factor);
+  return divided + fround(kept * frequency);
 }
 
-function yarnFrequencies(plain: Float64Array, theta: number, scaling: YarnScaling): Float64Array {
+function yarnFrequencies(powers: Float32Array, theta: number, scaling: YarnScaling): Float32Array {
   const { factor, originalPositions, betaFast, betaSlow, truncate = true } = scaling;
   const [floor, ceil] = truncate ? [Math.floor, Math.ceil] : [Number, Number];
-  const D = 2 * plain.length;
+  const D = 2 * powers.length;
   /** The (fractional) pair that turns so often over the original positions. */
   const pairOf = (turns: number) =>
     D * Math.log(originalPositions / (turns * 2 * Math.PI)) / (2 * Math.log(theta));
   const low = Math.max(0, floor(pairOf(betaFast)));
   const high = Math.min(D - 1, ceil(pairOf(betaSlow)));
-  const width = high === low ? 0.001 : high - low;
-  return plain.map((frequency, i) => {
-    const divided = clamp((i - low) / width);
-    return divided * frequency / factor + (1 - divided) * frequency;
+  const width = fround(high === low ? 0.001 : high - low);
+  return powers.map((power, i) => {
+    const kept = fround(1 - clamp(fround(fround(i - low) / width)));
+    const divided = fround(1 / fround(factor * power));
+    return fround(divided * fround(1 - kept)) + fround(fround(1 / power) * kept);
   });
 }
 
@@ -101,7 +111,8 @@ function clamp(x: number): number {
 }
 
 /**
- * Cosines and sines of the positions: `(P, D)`, D/2 of each. Computed in float64. With YaRN they carry
+ * Cosines and sines of the positions: `(P, D)`, D/2 of each. Angles are float32, what is
+ * made of them float64. With YaRN they carry
  * its attention factor, so that the rotation scales queries and keys too.
  */
 export function ropeTable(config: RopeConfig, positions: number): Float32Array<ArrayBuffer> {
@@ -111,7 +122,7 @@ export function ropeTable(config: RopeConfig, positions: number): Float32Array<A
   const table = new Float32Array(positions * D);
   for (let p = 0; p < positions; p++) {
     for (let i = 0; i < half; i++) {
-      const angle = p * frequencies[i];
+      const angle = fround(p * frequencies[i]);
       table[p * D + i] = scale * Math.cos(angle);
       table[p * D + half + i] = scale * Math.sin(angle);
     }

@@ -53,22 +53,24 @@ export function readArrays(path: string): Arrays {
   );
 }
 
-function sequencesOf(ids: ArrayLike<number>): number[][] {
+/** Packed ids as sequences. */
+function sequencesOf(ids: ArrayLike<number>, lengths: readonly number[]): number[][] {
   const all = Array.from(ids);
   let start = 0;
   return lengths.map((length) => all.slice(start, start += length));
 }
 
-/** A packed forward pass of the fixture's sequences; `then` gets it while its memory lives. */
+/** A packed forward pass, by default of the fixture's sequences; `then` gets it while its memory lives. */
 async function withPass<R>(
   lab: Lab,
   decoder: Decoder,
   ids: ArrayLike<number>,
   then: (pass: ForwardPass, backward: (dHidden: Tensor) => void) => Promise<R>,
+  sequences: readonly number[] = lengths,
 ): Promise<R> {
   const { stream } = lab;
-  using arena = lab.device.arena(decoder.activationBytes(T, { train: true }));
-  const batch = packBatch(stream, arena, sequencesOf(ids));
+  using arena = lab.device.arena(decoder.activationBytes(ids.length, { train: true }));
+  const batch = packBatch(stream, arena, sequencesOf(ids, sequences));
   const pass = decoder.forward(stream, arena, batch, { keep: true });
   const result = await then(pass, (dHidden) => decoder.backward(stream, arena, pass, dHidden));
   await stream.sync();
@@ -88,13 +90,18 @@ function headArgs(lab: Lab, decoder: Decoder, pass: ForwardPass) {
   };
 }
 
-/** `(T, V)`: every logit. */
-export function logits(lab: Lab, decoder: Decoder, ids: ArrayLike<number>): Promise<Float32Array> {
+/** `(T, V)`: every logit; of sequences of these lengths instead of the fixture's. */
+export function logits(
+  lab: Lab,
+  decoder: Decoder,
+  ids: ArrayLike<number>,
+  sequences?: readonly number[],
+): Promise<Float32Array> {
   return withPass(lab, decoder, ids, (pass) => {
-    const y = lab.out([T, decoder.config.vocab]);
+    const y = lab.out([ids.length, decoder.config.vocab]);
     linearForward(lab.stream, { y, x: pass.hidden, w: decoder.params.head });
     return lab.f32(y);
-  });
+  }, sequences);
 }
 
 /** The loss of the fixture's targets; its gradients are added to `decoder.params.grads`. */

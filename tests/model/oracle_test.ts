@@ -79,8 +79,10 @@ Deno.test("oracle: RoPE is scaled as transformers does", () => {
   const kinds = ropes.map(({ rope_parameters, frequencies, factor }) => {
     const ropeScaling = parseRopeScaling(rope_parameters, 131072, "rope.json") as RopeScaling;
     const config = { headDim: 64, ropeTheta: rope_parameters.rope_theta, ropeScaling };
-    const relative = ropeFrequencies(config).map((f, i) => f / frequencies[i]);
-    assertClose(relative, relative.map(() => 1), 1e-6, ropeScaling.type);
+    // At most the last bit apart: PyTorch's pow does not always round to nearest.
+    ropeFrequencies(config).forEach((f, i) =>
+      assert(Math.abs(f / frequencies[i] - 1) < 2 ** -23, `${ropeScaling.type}, pair ${i}`)
+    );
     const attention = ropeScaling.type === "yarn" ? ropeScaling.attentionFactor : 1;
     assertClose([attention], [factor], 1e-7, "factor of queries and keys");
     return ropeScaling.type;

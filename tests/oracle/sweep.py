@@ -2,8 +2,8 @@
 
     python tests/oracle/sweep.py FOLDER
 
-Per case FOLDER/NAME holds a model folder, `expected.st` with ids and float32 logits where transformers loads
-it, and `case.json`: {"refusal": a part of the line that this project must refuse it with, or null,
+Per case FOLDER/NAME holds a model folder, `expected.st` with ids, the lengths of their sequences and float32
+logits where transformers loads it, and `case.json`: {"refusal": a part of the line that this project must refuse it with, or null,
 "transformers": null, or why it does not load there}.
 """
 
@@ -73,9 +73,10 @@ class Sweep:
         self.rng = torch.Generator().manual_seed(20250522)
         self.names = set()
 
-    def case(self, name, family="qwen2", changes=None, *, style="new", of=None, tensors=None, files=None, dtype=torch.float32, refusal=None):
+    def case(self, name, family="qwen2", changes=None, *, style="new", of=None, tensors=None, files=None, dtype=torch.float32, lengths=LENGTHS, refusal=None):
         """One folder: config.json has `changes`, the weights are those of a model with the changes `of` (default: the
-        same), passed through `tensors`; `files` writes them, by default into one file."""
+        same), passed through `tensors`; `files` writes them, by default into one file. Logits are those of packed
+        sequences of these `lengths`."""
         assert name not in self.names, name
         self.names.add(name)
         changes = changes or {}
@@ -90,10 +91,10 @@ class Sweep:
         target.mkdir(parents=True)
         (target / "config.json").write_text(json.dumps(fields_of(family, changes, style), indent=1))
         (files or one_file)(state, target)
-        failure = self.expect(target)
+        failure = self.expect(target, lengths)
         (target / "case.json").write_text(json.dumps({"refusal": refusal, "transformers": failure}))
 
-    def expect(self, target):
+    def expect(self, target, lengths):
         """Writes transformers' logits, or returns why there are none."""
         try:
             model, info = AutoModelForCausalLM.from_pretrained(
@@ -101,12 +102,12 @@ class Sweep:
             )
             if info["missing_keys"] or info["mismatched_keys"]:
                 return "makes up what is missing"
-            ids = torch.randint(0, min(61, model.config.vocab_size), (sum(LENGTHS),), generator=self.rng)
+            ids = torch.randint(0, min(61, model.config.vocab_size), (sum(lengths),), generator=self.rng)
             with torch.no_grad():
-                logits = torch.cat([model(part[None]).logits[0] for part in ids.split(LENGTHS)])
+                logits = torch.cat([model(part[None]).logits[0] for part in ids.split(lengths)])
         except Exception as error:
             return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        safetensors.torch.save_file({"ids": ids.int(), "logits": logits.contiguous()}, target / "expected.st")
+        safetensors.torch.save_file({"ids": ids.int(), "lengths": torch.tensor(lengths).int(), "logits": logits.contiguous()}, target / "expected.st")
         return None
 
 
@@ -212,6 +213,13 @@ def write_ropes(sweep):
     sweep.case("rope-proportional", "llama", rope({"rope_type": "proportional"}, "new"), refusal="RoPE of type proportional")
 
 
+def write_long(sweep):
+    """Angles of thousands of radians: what is not computed in float32 as there ends elsewhere."""
+    for name, parameters in {"plain": {}, "linear": LINEAR, "llama3": LLAMA3, "yarn": YARN}.items():
+        long = {**rope(parameters, "new", 10000.0), "max_position_embeddings": 4096, "head_dim": 64}
+        sweep.case(f"long-{name}", "llama", long, lengths=(3000, 1))
+
+
 def write_shapes(sweep):
     for family in CLASSES:
         for heads, kv in ((4, 4), (4, 1), (6, 3), (1, 1)):
@@ -312,7 +320,7 @@ def main():
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
     sweep = Sweep(pathlib.Path(sys.argv[1]))
-    for write in (write_ropes, write_shapes, write_attention, write_tensors):
+    for write in (write_ropes, write_long, write_shapes, write_attention, write_tensors):
         write(sweep)
 
 

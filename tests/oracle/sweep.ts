@@ -45,8 +45,8 @@ async function fault(lab: Lab, dir: string, { refusal }: Case): Promise<string |
   }
   using _decoder = decoder;
   if (refusal !== null) return `is not refused (${refusal})`;
-  const { ids, logits: expected } = readArrays(join(dir, "expected.st"));
-  const off = difference(await logits(lab, decoder, ids), expected);
+  const { ids, lengths, logits: expected } = readArrays(join(dir, "expected.st"));
+  const off = difference(await logits(lab, decoder, ids, [...lengths]), expected);
   return off <= tolerance ? undefined : `differs by ${off.toExponential(1)} of the largest logit`;
 }
 
