@@ -10,8 +10,8 @@
  * ```ts ignore
  * import { loadModel, solve } from "./mod.ts";
  *
- * using model = await loadModel("runs/my-run/checkpoints/step-40");
- * const { final } = await solve(model, "47+85=?", { onText: (stage, text) => console.log(stage, text) });
+ * using model = await loadModel("runs/my-run/checkpoints/step-40"); // or a copy of that folder
+ * const { final } = await solve(model, "47+85=", { onText: (stage, text) => console.log(stage, text) });
  * console.log(final?.answer);
  * ```
  *
@@ -68,10 +68,13 @@ export {
   type Turn as SampledTurn,
 } from "./src/engine/mod.ts";
 export {
+  type AskChoices,
+  type Asking,
   type EpisodeGroup,
   evaluate,
   type EvaluateOptions,
   type Evaluation,
+  howToAsk,
   type Played,
   playEpisodes,
   type PlayOptions,
@@ -114,6 +117,7 @@ export {
   type RopeScaling,
   type StreamDecoder,
   Tokenizer,
+  type Trained,
   type YarnScaling,
 } from "./src/model/mod.ts";
 export {

@@ -16,8 +16,9 @@ import {
   weightsFingerprint,
 } from "../src/eval/mod.ts";
 import { deviceSchema } from "../src/setup/mod.ts";
-import { askSettings, latestCheckpoint } from "../src/train/mod.ts";
+import { latestCheckpoint } from "../src/train/mod.ts";
 import type { TaskSpec } from "../src/task/mod.ts";
+import { askedAs } from "./ask.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions, taskNames } from "./options.ts";
 import { linesEvery, Progress } from "./progress.ts";
@@ -57,7 +58,7 @@ export function evalCommand() {
     .option("--bench <sets:string>", "Benchmarks, or sets of your own in the data folder.", {
       default: names,
     })
-    .option("--task <name:string>", "How questions are asked (default: as in the model's own run).")
+    .option("--task <name:string>", "How questions are asked (default: as the model was trained).")
     .option("--samples <n:integer>", "Samples of each problem.", { default: 16 })
     .option("--temperature <t:number>", "0 takes the most likely token.", { default: 1 })
     .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
@@ -79,7 +80,7 @@ export function evalCommand() {
     })
     .option(
       "--weight-dtype <dtype:string>",
-      "What products read: f32 or bf16 (default: the run's).",
+      "What products read: f32 or bf16 (default: as trained).",
     )
     .option("--json", "Print the scores as JSON.")
     .example("a look in minutes", "thinker eval --bench math500,aime24 --limit 20 --samples 1")
@@ -126,12 +127,12 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
 
 type Options = z.output<typeof optionsSchema>;
 
-/** The evaluation that the options ask for; task, prompts and budgets are those of the model's own run. */
+/** The evaluation that the options ask for; what they leave open of the task is as the model was trained. */
 function resolve(model: string, options: Options): EvalConfig {
   const { samples, seed, temperature, topP, topK, device } = options;
   const sets = [...new Set(list(options.bench))];
   if (sets.length === 0) throw new UserError("--bench names no set");
-  const { task, prompts, budgets, weightDtype } = askSettings(model, options);
+  const { task, prompts, budgets } = askedAs(model, options);
   return {
     method: {
       model,
@@ -143,7 +144,7 @@ function resolve(model: string, options: Options): EvalConfig {
       sampling: { temperature, topP, topK },
       seed,
       device,
-      weightDtype: options.weightDtype ?? weightDtype ?? null,
+      weightDtype: options.weightDtype ?? null,
     },
     extent: { sets, data: options.data, samples, limit: options.limit ?? null },
   };

@@ -5,11 +5,12 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { solve } from "../src/rollout/mod.ts";
+import { noteOnTask, solve } from "../src/rollout/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
 import { precisions } from "../ffi/mod.ts";
 import { deviceSchema } from "../src/setup/mod.ts";
-import { askSettings, latestCheckpoint } from "../src/train/mod.ts";
+import { latestCheckpoint } from "../src/train/mod.ts";
+import { askedAs } from "./ask.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions, taskNames } from "./options.ts";
 
@@ -31,11 +32,11 @@ export function solveCommand() {
     .description("Ask a model one question and watch it think through the stages.")
     .arguments("<question:string>")
     .option("--model <dir:string>", "Model folder (default: the newest checkpoint under runs/).")
-    .option("--task <name:string>", "How it is asked (default: as in the model's own run).")
+    .option("--task <name:string>", "How it is asked (default: as the model was trained).")
     .option("--prompts <set:string>", "Stage prompts: default, tiny, or a JSON file.")
     .option(
       "--weight-dtype <dtype:string>",
-      "What products read: f32 or bf16 (default: the run's).",
+      "What products read: f32 or bf16 (default: as trained).",
     )
     .option("--temperature <t:number>", "0 takes the most likely token.", { default: 1 })
     .option("--top-p <p:number>", "Sample from the likeliest tokens of this mass.", { default: 1 })
@@ -61,20 +62,21 @@ async function show(
   const dir = given ?? await latestCheckpoint("runs");
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
   const tell = (text: string) => console.error(text);
-  const { weightDtype: trained, ...settings } = askSettings(dir, { task: name, prompts });
-  const { task } = settings;
+  const asking = askedAs(dir, { task: name, prompts }), { task } = asking;
   const titleOf = (stage: string) => task.stages.find(({ name }) => name === stage)!.title;
   using model = await loadModel(dir, {
     backend: device,
-    weights: weightDtype ?? trained,
+    weights: weightDtype,
     onBuild: tell,
     onNote: tell,
   });
+  const note = noteOnTask(model.trained, task);
+  if (note !== undefined) tell(note);
   if (!given) console.log(`model: ${dir}`);
   console.log(`question: ${question}`);
   let open: number | undefined;
   const { final } = await solve(model, question, {
-    ...settings,
+    ...asking,
     sampling,
     seed: BigInt(seed),
     signal,

@@ -26,7 +26,7 @@ import {
 } from "./answers.ts";
 import { isRight, scoreSet, type SetScores, tokensOf } from "./scores.ts";
 import { loadBenchmark } from "./benchmarks.ts";
-import { playEpisodes } from "../rollout/mod.ts";
+import { noteOnTask, playEpisodes } from "../rollout/mod.ts";
 import { GradePool, type Grader } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
 import { builtinTasks, type Mode, Task, type TaskSpec, turnEnds } from "../task/mod.ts";
@@ -82,6 +82,8 @@ export async function runEvaluation(
     onNote: (text) => notes.push(text),
   });
   const { task, stop } = openTask(spec, wanted.method, model);
+  const other = noteOnTask(model.trained, spec);
+  if (other !== undefined) notes.push(other);
   const config: EvalConfig = { ...wanted, method: settle(wanted.method, task, model) };
   const asked = fittingProblems(rows, task, config.method, model);
   const { parallel } = options, { maxTokens, sets, skipped } = asked;

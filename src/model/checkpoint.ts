@@ -1,28 +1,15 @@
 /**
- * Models on disk, exactly as Hugging Face writes them: config.json, tokenizer.json, safetensors.
+ * Loading a model folder as Hugging Face writes it: config.json and safetensors into a decoder.
  *
  * @module
  */
 import { cast, type Stream, type Tensor } from "../../ffi/mod.ts";
-import { loadModelConfig, type ModelConfig, toHfConfig } from "./config.ts";
+import { loadModelConfig, type ModelConfig } from "./config.ts";
 import { Decoder, type DecoderOptions } from "./decoder.ts";
-import { dtypeBytes, type FloatDtype, fromF32, toF32 } from "./dtype.ts";
+import { dtypeBytes, type FloatDtype, toF32 } from "./dtype.ts";
 import { valueHeadName } from "./parameters.ts";
-import { stagingBytes, type TensorSource, writeSafetensors } from "./safetensors.ts";
+import { stagingBytes, type TensorSource } from "./safetensors.ts";
 import { openWeights } from "./weights.ts";
-
-/** Elements downloaded at a time when weights are saved. */
-const saveChunk = 1 << 20;
-
-/** Files of a model folder that are carried along unread. */
-export interface TokenizerFiles {
-  /** Content of tokenizer.json. */
-  readonly tokenizer: unknown;
-  /** Content of tokenizer_config.json: chat template and names of special tokens. */
-  readonly tokenizerConfig?: unknown;
-  /** Content of chat_template.jinja, where the template is a file of its own. */
-  readonly chatTemplate?: string;
-}
 
 /**
  * Loads a model folder into a new decoder. A value head that the folder does not hold starts at zero.
@@ -94,47 +81,4 @@ function loadTensor(
     }
     done += count;
   });
-}
-
-/** A float32 tensor's elements in pieces, converted to a storage dtype. */
-export async function* float32Chunks(
-  stream: Stream,
-  tensor: Tensor,
-  dtype: FloatDtype,
-): AsyncGenerator<Uint8Array> {
-  for (let done = 0; done < tensor.size; done += saveChunk) {
-    const part = tensor.view(done, [Math.min(saveChunk, tensor.size - done)]);
-    yield fromF32(await stream.download(part, new Float32Array(part.size)), dtype);
-  }
-}
-
-/** The dtype that `saveDecoder` writes for a config. */
-function storageDtype(config: ModelConfig): "F32" | "F16" | "BF16" {
-  return ({ float32: "F32", float16: "F16", bfloat16: "BF16" } as const)[config.dtype];
-}
-
-/** Writes the decoder's master weights and its config and tokenizer into an existing folder. */
-export async function saveDecoder(
-  stream: Stream,
-  decoder: Decoder,
-  dir: string,
-  files: TokenizerFiles,
-): Promise<void> {
-  const { layout, master } = decoder.params;
-  const dtype = storageDtype(decoder.config);
-  const tensors = [...layout.slots.values()].map(({ name, shape, offset }) => ({
-    name,
-    dtype,
-    shape,
-    chunks: () => float32Chunks(stream, master.flat.view(offset, shape), dtype),
-  }));
-  await writeSafetensors(`${dir}/model.safetensors`, tensors);
-  const write = (name: string, content: unknown) =>
-    Deno.writeTextFile(`${dir}/${name}`, JSON.stringify(content, null, 2) + "\n");
-  await write("config.json", toHfConfig(decoder.config));
-  await write("tokenizer.json", files.tokenizer);
-  if (files.tokenizerConfig) await write("tokenizer_config.json", files.tokenizerConfig);
-  if (files.chatTemplate !== undefined) {
-    await Deno.writeTextFile(`${dir}/chat_template.jinja`, files.chatTemplate);
-  }
 }

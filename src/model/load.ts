@@ -15,6 +15,7 @@ import { loadModelConfig } from "./config.ts";
 import type { Decoder } from "./decoder.ts";
 import { checkTokenRows } from "./token_rows.ts";
 import { Tokenizer } from "./tokenizer.ts";
+import { readTrained, type Trained } from "./trained.ts";
 
 /** How to open a model folder. */
 export interface LoadOptions extends DeviceOptions {
@@ -22,7 +23,7 @@ export interface LoadOptions extends DeviceOptions {
   readonly backend?: DeviceChoice;
   /** Told why `auto` took the CPU. */
   readonly onNote?: (text: string) => void;
-  /** What the matrix products read; default: the type of the device's activations. */
+  /** What the matrix products read; default: as in training, else the type of the device's activations. */
   readonly weights?: Precision;
 }
 
@@ -36,6 +37,8 @@ export class Model implements Disposable {
     readonly decoder: Decoder,
     /** Text to token ids and back. */
     readonly tokenizer: Tokenizer,
+    /** How it was trained here; undefined for a model from elsewhere. */
+    readonly trained?: Trained,
   ) {}
 
   /** Frees the weights and closes the device; dispose engines of the model first. */
@@ -56,15 +59,16 @@ export class Model implements Disposable {
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
   const tokenizer = Tokenizer.load(dir);
   checkTokenRows(tokenizer, loadModelConfig(dir).vocab, dir);
+  const trained = readTrained(dir);
   using stack = new DisposableStack();
   const device = stack.use(await openDevice(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());
   const decoder = stack.use(loadDecoder(stream, dir, {
     head: "lm",
     train: false,
-    weights: options.weights,
+    weights: options.weights ?? trained?.weightDtype,
   }));
   await stream.sync();
   stack.move();
-  return new Model(stream, decoder, tokenizer);
+  return new Model(stream, decoder, tokenizer, trained);
 }

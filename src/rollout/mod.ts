@@ -5,6 +5,7 @@
  * @module
  */
 export * from "./abort.ts";
+export * from "./ask.ts";
 export * from "./evaluate.ts";
 export * from "./play.ts";
 export * from "./solve.ts";

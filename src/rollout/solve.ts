@@ -5,28 +5,15 @@
  */
 import { Engine, type SamplingOptions } from "../engine/mod.ts";
 import type { Model, StreamDecoder } from "../model/mod.ts";
-import {
-  type Episode,
-  type Prompts,
-  type Segment,
-  Task,
-  type TaskSpec,
-  thinker,
-  turnEnds,
-} from "../task/mod.ts";
+import { type Episode, type Segment, Task, turnEnds } from "../task/mod.ts";
+import { type AskChoices, howToAsk } from "./ask.ts";
 import { playEpisodes } from "./play.ts";
 
-/** How to solve. */
-export interface SolveOptions {
-  /** How the question is asked; default {@linkcode thinker}. */
-  readonly task?: TaskSpec;
-  /** Wording of the stages; default: the task's own. Use those of the training. */
-  readonly prompts?: Prompts;
-  /**
-   * Most tokens of each stage; default: the task's own, shortened in proportion where the model has too
-   * few positions for them.
-   */
-  readonly budgets?: Readonly<Record<string, number>>;
+/**
+ * How to solve. Task, prompts and budgets are by default those that the model was trained with. Of a model
+ * from elsewhere budgets are shortened in proportion where it has too few positions for the task's own.
+ */
+export interface SolveOptions extends AskChoices {
   /** Default: temperature 1, nothing truncated. */
   readonly sampling?: SamplingOptions;
   /** Key of the sampler; default 0. */
@@ -65,7 +52,8 @@ function shortened(task: Task, excess: number): Record<string, number> {
 /**
  * Plays one question under the inference transitions, with the stages that change no answer (a summary).
  *
- * @throws {UserError} when the question with the given budgets exceeds the model's positions.
+ * @throws {UserError} when the question with the given budgets exceeds the model's positions, or the task that
+ * the model was trained on is not known here.
  */
 export async function solve(
   model: Model,
@@ -73,14 +61,14 @@ export async function solve(
   options: SolveOptions = {},
 ): Promise<Solution> {
   const { stream, decoder, tokenizer } = model;
-  const { task: spec = thinker, prompts } = options;
+  const { task: spec, prompts, budgets } = howToAsk(model.trained, options);
   const stop = turnEnds(tokenizer, decoder.config.eos);
   const taskWith = (budgets?: Readonly<Record<string, number>>) =>
     new Task(spec, { codec: tokenizer, prompts, budgets, stop });
-  let task = taskWith(options.budgets);
+  let task = taskWith(budgets);
   const promptTokens = task.promptTokens(question), [positions] = decoder.cosSin.shape;
   const excess = task.maxTokens(promptTokens) - positions;
-  if (excess > 0 && !options.budgets) task = taskWith(shortened(task, excess));
+  if (excess > 0 && !budgets) task = taskWith(shortened(task, excess));
   const maxTokens = task.maxTokens(promptTokens);
   using engine = new Engine(stream, decoder, {
     maxSequences: 1,

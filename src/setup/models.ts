@@ -4,21 +4,23 @@
  * @module
  */
 import type { Stream } from "../../ffi/mod.ts";
-import { Random, UserError } from "../base/mod.ts";
+import * as z from "npm:zod@^4";
+import { check, Random, UserError } from "../base/mod.ts";
 import {
   checkTokenRows,
   Decoder,
   initialise,
   loadDecoder,
   type ModelConfig,
+  type ModelFiles,
   normal,
   readChatFiles,
   readTokenizerJson,
   resolveModelConfig,
   Tokenizer,
-  type TokenizerFiles,
   valueHeadName,
 } from "../model/mod.ts";
+import { chatMLTemplate } from "../task/mod.ts";
 import { tinyModelConfig, tinyTokenizerConfig, tinyTokenizerJson } from "../tiny/mod.ts";
 import type { TrainConfig } from "./config.ts";
 import { knownModels } from "./known_models.ts";
@@ -27,20 +29,71 @@ import { knownModels } from "./known_models.ts";
 export interface LoadedTokenizer {
   /** Ready to encode. */
   readonly tokenizer: Tokenizer;
-  /** What a checkpoint writes beside the weights. */
-  readonly files: TokenizerFiles;
+  /** Content of tokenizer.json. */
+  readonly json: unknown;
+  /** Content of tokenizer_config.json; empty where the folder has none. */
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
 /** The tokenizer of the config's model folder, or the tiny one. */
-export function openTokenizer(config: Pick<TrainConfig, "model">): LoadedTokenizer {
-  const { model } = config;
+export function openTokenizer({ model }: Pick<TrainConfig, "model">): LoadedTokenizer {
   if (model === null) {
-    const files = { tokenizer: tinyTokenizerJson(), tokenizerConfig: tinyTokenizerConfig() };
-    return { tokenizer: Tokenizer.fromJson(files.tokenizer, "the tiny tokenizer"), files };
+    const json = tinyTokenizerJson(), config = tinyTokenizerConfig();
+    return { tokenizer: Tokenizer.fromJson(json, "the tiny tokenizer"), json, config };
   }
-  const files = { tokenizer: readTokenizerJson(model), ...readChatFiles(model) };
   const path = `${model}/tokenizer.json`;
-  return { tokenizer: Tokenizer.fromJson(files.tokenizer, path, files.tokenizerConfig), files };
+  const hint = `${model} must be a model folder as Hugging Face writes it`;
+  const json = readTokenizerJson(model), { tokenizerConfig = {} } = readChatFiles(model);
+  const config = check(configSchema, tokenizerConfig, `${model}/tokenizer_config.json`, hint);
+  return { tokenizer: Tokenizer.fromJson(json, path, config), json, config };
+}
+
+const configSchema = z.record(z.string(), z.unknown());
+
+/** What {@linkcode checkpointFiles} needs to know of a run. */
+export interface CheckpointUse {
+  /** Ids that end a turn, `<|im_end|>` first. */
+  readonly stop: readonly number[];
+  /** Text of the system turn, where there is one. */
+  readonly system?: string;
+  /** Sampling temperature. */
+  readonly temperature: number;
+}
+
+/**
+ * What a checkpoint has beside its weights, so that other programs talk to the model as training did: turns
+ * end where they ended, are written as they were, and tokens are drawn from the full softmax. What the model
+ * that training started from says of that is about another use, and does not stay.
+ *
+ * @param model The shape of the policy.
+ */
+export function checkpointFiles(
+  { tokenizer, json, config }: LoadedTokenizer,
+  model: ModelConfig,
+  { stop, system, temperature }: CheckpointUse,
+): ModelFiles {
+  const { pad_token: pad } = config;
+  const padding = typeof pad === "string" ? tokenizer.find(pad) : undefined;
+  return {
+    tokenizer: json,
+    tokenizerConfig: {
+      tokenizer_class: "PreTrainedTokenizerFast",
+      ...config,
+      eos_token: tokenizer.decode(stop.slice(0, 1)),
+      chat_template: chatMLTemplate(tokenizer.decode(tokenizer.prefix), system),
+    },
+    generationConfig: {
+      ...(model.bos !== null && { bos_token_id: model.bos }),
+      eos_token_id: stop,
+      ...(padding !== undefined && { pad_token_id: padding }),
+      do_sample: true,
+      temperature,
+      top_p: 1,
+      // All: 0 says so to transformers, but SGLang and older versions of vLLM refuse it, and without it
+      // transformers takes 50.
+      top_k: model.vocab,
+    },
+  };
 }
 
 /**

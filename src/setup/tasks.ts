@@ -4,7 +4,7 @@
  * @module
  */
 import { readJson, UserError } from "../base/mod.ts";
-import type { Tokenizer } from "../model/mod.ts";
+import type { Decoder, Tokenizer, Trained } from "../model/mod.ts";
 import {
   builtinTasks,
   comparedTasks,
@@ -108,6 +108,8 @@ export interface RunTasks {
   readonly compared: readonly Task[];
   /** All of these, each once. */
   readonly all: readonly Task[];
+  /** The wording that the config names; a stage without one has its own. */
+  readonly prompts: Prompts;
   /** Tokens that end a turn. */
   readonly stop: number[];
   /** Tokens of the longest episode. */
@@ -139,8 +141,28 @@ export function openTasks(
     reference: opened.get(reference)!,
     compared: compared.map((each) => opened.get(each)!),
     all: [...opened.values()],
+    prompts,
     stop,
     maxTokens: Math.max(...[...opened.values()].map((t) => t.maxTokens(config.promptLimit))),
+  };
+}
+
+/** What a checkpoint says of the run: how its model was asked. */
+export function trainedAs(
+  { task, all, prompts: { system } }: RunTasks,
+  { weights }: Pick<Decoder, "weights">,
+): Trained {
+  const stages = all.flatMap((each) => each.stages);
+  return {
+    task: task.name,
+    stages: task.stages.map(({ name }) => name),
+    settings: task.settings as Record<string, unknown>,
+    prompts: {
+      ...(system !== undefined && { system }),
+      ...Object.fromEntries(stages.map(({ name, prompt }) => [name, prompt])),
+    },
+    budgets: Object.fromEntries(stages.map(({ name, budget }) => [name, budget])),
+    weightDtype: weights,
   };
 }
 

@@ -10,6 +10,7 @@
  * @module
  */
 export * from "./accuracy.ts";
+export * from "./chatml.ts";
 export { parsePrompts, type Prompts, turnEnds } from "./prompts.ts";
 export * from "./rewards.ts";
 export * from "./task.ts";

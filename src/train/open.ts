@@ -4,10 +4,10 @@
  * @module
  */
 import { type Device, openDevice, type Stream } from "../../ffi/mod.ts";
-import { type Hooks, UserError } from "../base/mod.ts";
+import { firstDifference, type Hooks, UserError } from "../base/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { GradePool } from "../grade/mod.ts";
-import type { Decoder, ModelConfig } from "../model/mod.ts";
+import { type Decoder, type ModelConfig, readTrained, type Trained } from "../model/mod.ts";
 import {
   checkMemory,
   checkResumed,
@@ -21,11 +21,13 @@ import {
   openTokenizer,
   type RunTasks,
   type TrainConfig,
+  trainedAs,
 } from "../setup/mod.ts";
 import type { TaskSpec } from "../task/mod.ts";
 import { checkScripts, tinyVocabSize } from "../tiny/mod.ts";
 import { type Checkpoint, RunFolder } from "./folder.ts";
 import { openProblems, type ProblemSource } from "./problems.ts";
+import { checkResumable } from "./state.ts";
 
 /** How to run. */
 export interface TrainOptions extends Hooks {
@@ -49,6 +51,8 @@ export interface OpenRun extends AsyncDisposable {
   readonly stream: Stream;
   readonly tokenizer: LoadedTokenizer;
   readonly tasks: RunTasks;
+  /** What its checkpoints say of how the policy is asked. */
+  readonly trained: Trained;
   readonly problems: ProblemSource;
   /** Fresh where the model is made here and there is no checkpoint. */
   readonly actor: Decoder;
@@ -77,6 +81,7 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   const config = choose(wanted, device);
   const stream = scope.use(device.stream());
   const latest = options.resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
+  if (latest) checkResumable(latest.path);
   const source = { ...config, model: latest?.path ?? config.model };
   const model = openModelConfig(source, tokenizer);
   const tasks = openTasks(config, tokenizer, model.eos, options.tasks);
@@ -85,6 +90,8 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   // Before the models: what it takes is free again by then, and no part of the plan.
   const bandwidth = await measureBandwidth(stream);
   const actor = scope.use(openActor(stream, source, tokenizer));
+  const trained = trainedAs(tasks, actor);
+  if (latest) checkAsked(latest.path, trained);
   const problems = await openProblems(config, tasks.all);
   if (latest === null && config.model === null) tasks.compared.forEach(checkScripts);
   const { maxTokens, stop } = tasks;
@@ -101,7 +108,7 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   if (options.resume) await folder.rewind();
   await folder.writeJson(folder.config, config);
   for (const note of [...notes, ...warnings(config, model, problems)]) options.onNote?.(note);
-  const parts = { config, folder, latest, stream, tokenizer: loaded, tasks, problems };
+  const parts = { config, folder, latest, stream, tokenizer: loaded, tasks, trained, problems };
   const kept = scope.move();
   return {
     ...parts,
@@ -133,6 +140,15 @@ function choose(wanted: TrainConfig, { info, precision }: Device): TrainConfig {
     device: wanted.device === "auto" ? backend : wanted.device,
     weightDtype: wanted.weightDtype ?? precision,
   };
+}
+
+/** A prompts file that was changed since must not change the rest of a run in silence. */
+function checkAsked(checkpoint: string, trained: Trained): void {
+  const difference = firstDifference(readTrained(checkpoint), trained);
+  if (difference === undefined) return;
+  throw new UserError(`the run was started with another ${difference}`, {
+    hint: "undo the change in the prompt file or the task, or begin another run with --out",
+  });
 }
 
 function checkPacks({ ppo: { packTokens } }: TrainConfig, { maxTokens }: RunTasks): void {

@@ -1,18 +1,23 @@
 /**
- * What a checkpoint holds: the policy as a Hugging Face model folder, beside it the critic, both
- * optimizers, and the numbers that the next step depends on. Problems and random numbers are functions
- * of seed and step, so they need no state of their own.
+ * What a checkpoint holds: the policy as a Hugging Face model folder with what tells how to ask it, and in a
+ * folder of its own what only a resumed run needs: critic, optimizers, and the numbers that the next step
+ * depends on. Programs that load every `*.safetensors` of a model folder look into no folder below it.
+ * Problems and random numbers are functions of seed and step, so they need no state of their own.
  *
  * @module
  */
 import type { Stream, Tensor } from "../../ffi/mod.ts";
 import * as z from "npm:zod@^4";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import {
   type Decoder,
   float32Chunks,
+  type ModelFiles,
   openSafetensors,
   saveDecoder,
-  type TokenizerFiles,
+  type Trained,
+  trainedFile,
   writeSafetensors,
 } from "../model/mod.ts";
 import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
@@ -50,7 +55,20 @@ export interface TrainingModels {
   readonly critic?: Decoder;
   readonly trainer: PpoTrainer;
   readonly trailing: TrailingAccuracy;
-  readonly files: TokenizerFiles;
+  /** What stands beside the policy's weights. */
+  readonly files: ModelFiles;
+  /** How the policy is asked. */
+  readonly trained: Trained;
+}
+
+/** Where a checkpoint keeps what only a resumed run needs. */
+function trainerFolder(dir: string): string {
+  return join(dir, "trainer");
+}
+
+/** The folder of a checkpoint's critic. */
+export function criticFolder(dir: string): string {
+  return join(trainerFolder(dir), "critic");
 }
 
 function moments({ trainer }: TrainingModels): [string, Tensor][] {
@@ -74,11 +92,13 @@ export async function saveState(
   models: TrainingModels,
   state: RunState,
 ): Promise<void> {
-  const { stream, actor, critic, files } = models;
+  const { stream, actor, critic, files, trained } = models, folder = trainerFolder(dir);
   await saveDecoder(stream, actor, dir, files);
+  await writeJson(trainedFile(dir), trained);
+  await Deno.mkdir(folder);
   if (critic) {
-    await Deno.mkdir(`${dir}/critic`);
-    await saveDecoder(stream, critic, `${dir}/critic`, files);
+    await Deno.mkdir(criticFolder(dir));
+    await saveDecoder(stream, critic, criticFolder(dir));
   }
   const tensors = moments(models).map(([name, tensor]) => ({
     name,
@@ -86,7 +106,7 @@ export async function saveState(
     shape: tensor.shape,
     chunks: () => float32Chunks(stream, tensor, "F32"),
   }));
-  await writeSafetensors(`${dir}/optimizer.safetensors`, tensors);
+  await writeSafetensors(`${folder}/optimizer.safetensors`, tensors);
   const { trailing, trainer } = models;
   const numbers: z.output<typeof stateSchema> = {
     ...state,
@@ -94,7 +114,28 @@ export async function saveState(
     actor: updatesOf(trainer.actorOptimizer),
     critic: trainer.criticOptimizer ? updatesOf(trainer.criticOptimizer) : null,
   };
-  await Deno.writeTextFile(`${dir}/state.json`, JSON.stringify(numbers, null, 2) + "\n");
+  await writeJson(`${folder}/state.json`, numbers);
+}
+
+async function writeJson(path: string, content: unknown): Promise<void> {
+  await Deno.writeTextFile(path, JSON.stringify(content, null, 2) + "\n");
+}
+
+/**
+ * Checks that a run can be taken up from a checkpoint, as far as its names tell.
+ *
+ * @throws {UserError} when it holds no state, or an older version wrote it.
+ */
+export function checkResumable(dir: string): void {
+  if (existsSync(`${trainerFolder(dir)}/state.json`)) return;
+  if (existsSync(`${dir}/state.json`)) {
+    throw new UserError(`${dir} was written by an older version: its run cannot go on`, {
+      hint: `begin another run from its weights with --model ${dir}`,
+    });
+  }
+  throw new UserError(`${dir} has no trainer/state.json: its run cannot go on`, {
+    hint: "remove that checkpoint folder and use an older one",
+  });
 }
 
 function readState(path: string): z.output<typeof stateSchema> {
@@ -108,8 +149,10 @@ function readState(path: string): z.output<typeof stateSchema> {
  * @throws {UserError} when the checkpoint is damaged or belongs to another model.
  */
 export async function loadState(dir: string, models: TrainingModels): Promise<RunState> {
-  const { trailing, actor, critic, ...state } = readState(`${dir}/state.json`);
-  using source = openSafetensors(`${dir}/optimizer.safetensors`);
+  const { trailing, actor, critic, ...state } = readState(
+    `${trainerFolder(dir)}/state.json`,
+  );
+  using source = openSafetensors(`${trainerFolder(dir)}/optimizer.safetensors`);
   for (const [name, tensor] of moments(models)) {
     if (source.info(name).shape.join() !== tensor.shape.join()) {
       throw new UserError(`${dir}: the optimizer state belongs to another model`);

@@ -6,14 +6,14 @@
 import { JsonlWriter, type Metrics, Random, readMetrics } from "../base/mod.ts";
 import { actionsOf, PpoTrainer, warmstart } from "../ppo/mod.ts";
 import { evaluate } from "../rollout/mod.ts";
-import { openCritic, openReference, type TrainConfig } from "../setup/mod.ts";
+import { checkpointFiles, openCritic, openReference, type TrainConfig } from "../setup/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
 import { scriptedBatch } from "../tiny/mod.ts";
 import { RunLog } from "./log.ts";
 import { type OpenRun, openRun, type TrainOptions } from "./open.ts";
 import { type ReportRow, writeReport } from "./report.ts";
 import { episodeSample, evalMetrics, gradeMetrics, reportNotes, reportRows } from "./results.ts";
-import { loadState, type RunState } from "./state.ts";
+import { criticFolder, loadState, type RunState } from "./state.ts";
 
 /** What came of a run. */
 export interface TrainResults {
@@ -87,7 +87,7 @@ interface Learning extends AsyncDisposable {
 async function startLearning(run: OpenRun): Promise<Learning> {
   await using scope = new AsyncDisposableStack();
   const { config, latest, stream, actor, engine, folder, bandwidth, pool, tasks } = run;
-  const { seed, ppo } = config, dir = latest && `${latest.path}/critic`;
+  const { seed, ppo } = config, dir = latest && criticFolder(latest.path);
   const critic = ppo.estimator === "gae"
     ? scope.use(openCritic(stream, actor, { seed, dir }))
     : undefined;
@@ -101,7 +101,9 @@ async function startLearning(run: OpenRun): Promise<Learning> {
   const trainer = scope.use(
     new PpoTrainer({ stream, actor, critic, reference, engine, ...rules, bandwidth }, ppo),
   );
-  const models = { stream, actor, critic, trainer, trailing, files: run.tokenizer.files };
+  const { stop, prompts: { system } } = tasks, { temperature } = ppo;
+  const files = checkpointFiles(run.tokenizer, actor.config, { stop, system, temperature });
+  const models = { stream, actor, critic, trainer, trailing, files, trained: run.trained };
   const state = latest ? await loadState(latest.path, models) : { step: -1, tokens: 0 };
   const stages = [...tasks.task.stages, ...tasks.reference.stages].map(({ name }) => name);
   const log = scope.use(new RunLog(folder, models, state, stages));

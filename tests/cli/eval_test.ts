@@ -1,5 +1,6 @@
 /** Mistakes in calls of `thinker eval`: one clear line each, exit 1, and no folder left behind. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { cp } from "node:fs/promises";
 import { smallConfig, TempDir } from "../e2e/small.ts";
 import { train } from "../../src/train/train.ts";
 import { start, thinker } from "./thinker.ts";
@@ -14,18 +15,28 @@ Deno.test("cli: eval refuses what does not fit, and says what to do", async () =
   await Deno.writeTextFile(`${path}/data/one.jsonl`, '{"id":"a","question":"1+1=","answer":"2"}\n');
   await Deno.writeTextFile(`${path}/data/bad.jsonl`, '{"id":"a","question":"1+1="}\n');
   await Deno.writeTextFile(`${path}/file`, "");
-  // An old run's config: its prompts and budgets must not be replaced by others in silence.
-  await Deno.mkdir(`${path}/old/checkpoints`, { recursive: true });
-  await Deno.rename(`${path}/run/checkpoints/step-0`, `${path}/old/checkpoints/step-0`);
-  const { weightDtype: weights, ...others } = smallConfig();
-  await Deno.writeTextFile(`${path}/old/config.json`, JSON.stringify({ ...others, weights }));
+  // As an older version wrote it: its prompts and budgets must not be replaced by others in silence.
+  await cp(`${path}/run/checkpoints/step-0`, `${path}/old`, { recursive: true });
+  await Deno.remove(`${path}/old/thinker.json`);
+  await Deno.rename(`${path}/old/trainer/state.json`, `${path}/old/state.json`);
+  // Of a task that the command line does not know.
+  await Deno.rename(`${path}/run/checkpoints/step-0`, `${path}/own`);
+  const trained = JSON.parse(await Deno.readTextFile(`${path}/own/thinker.json`));
+  await Deno.writeTextFile(
+    `${path}/own/thinker.json`,
+    JSON.stringify({ ...trained, task: "own" }),
+  );
   const model = ["--model", `${path}/run/checkpoints/step-1`];
   const one = ["--data", `${path}/data`, "--bench", "one"];
   const cases: [string[], RegExp][] = [
     [["--model", `${path}/nowhere`], /^error: .*nowhere holds no model\nhint: /],
     [
-      ["--model", `${path}/old/checkpoints/step-0`, ...one],
-      /^error: .*old\/config\.json: "weights" has another name now\nhint: write weightDtype/,
+      ["--model", `${path}/old`, ...one],
+      /^error: .*old is a checkpoint of an older version, .*\nhint: train from it with --model/,
+    ],
+    [
+      ["--model", `${path}/own`, ...one],
+      /^error: .* the task "own", which is not known here\nhint: .* TypeScript module: .*--task/,
     ],
     [
       [...model, "--data", `${path}/data`],
@@ -67,7 +78,7 @@ Deno.test("cli: eval refuses what does not fit, and says what to do", async () =
     assert(stderr.trimEnd().split("\n").length <= 2, stderr);
   }
   const left = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name).sort();
-  assertEquals(left, ["data", "file", "old", "run"]);
+  assertEquals(left, ["data", "file", "old", "own", "run"]);
 });
 
 Deno.test("cli: Ctrl-C stops an evaluation, and what is finished stays", async () => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { cp } from "node:fs/promises";
 import { smallConfig, TempDir } from "../e2e/small.ts";
 import { start, thinker } from "./thinker.ts";
 
@@ -51,6 +52,13 @@ Deno.test("cli: train goes all the way, and solve asks its newest checkpoint", a
   assertEquals(greedy[0], greedy[1]);
   const plain = await ask("--task", "baseline");
   assertMatch(plain.stdout, /^[^─]*── Answer ──[^─]*$/);
+  assertMatch(
+    plain.stderr,
+    /^the model was trained on the task thinker and is asked as baseline$/m,
+  );
+  // A checkpoint is whole: copied out of its run it is asked in the same words.
+  await cp(`${cwd}/runs/tiny-thinker-seed1/checkpoints/step-2`, `${cwd}/mine`, { recursive: true });
+  assertEquals((await ask("--model", "mine")).stdout, named.stdout);
 });
 
 Deno.test("cli: Ctrl-C during the warm start stops it and exits 130", async () => {

@@ -173,6 +173,7 @@ Deno.test("eval: tasks, --json and rows of another evaluation beside one's own",
   const few = ["--limit", "10"];
   const base = command("base", "--task", "baseline", ...few);
   const { stdout, stderr } = await finish([...base, "--json"]);
+  assertMatch(stderr, /^the model was trained on the task thinker and is asked as baseline$/m);
   assertMatch(stderr, /^eval \d+\/\d+ \| accuracy answer \S+% +final \S+% \|/m);
   const results: EvalResults = JSON.parse(stdout);
   assertEquals(results, await resultsOf(`${path}/base`));

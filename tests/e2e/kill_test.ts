@@ -194,10 +194,11 @@ Deno.test("--resume takes the run's own settings, more steps, and sound checkpoi
   ]);
   assertEquals(await digests(run), before);
 
-  const files = ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"];
+  const model = ["config.json", "model.safetensors"];
+  const trainer = ["optimizer.safetensors", "state.json", ...model.map((file) => `critic/${file}`)];
   await Promise.all(
-    [...files, "critic/config.json", "critic/model.safetensors"].map(async (file) => {
-      const copy = `${place.path}/damaged-${file.replace("/", "-")}`;
+    [...model, "thinker.json", ...trainer.map((file) => `trainer/${file}`)].map(async (file) => {
+      const copy = `${place.path}/damaged-${file.replaceAll("/", "-")}`;
       await cp(run, copy, { recursive: true });
       const path = `${copy}/checkpoints/step-2/${file}`;
       await Deno.truncate(path, Math.floor(Deno.statSync(path).size / 2));
@@ -208,7 +209,7 @@ Deno.test("--resume takes the run's own settings, more steps, and sound checkpoi
   // What a kill may leave behind: half a checkpoint under its temporary name, half a line.
   const half = `${run}/checkpoints/.step-9.tmp`;
   await Deno.mkdir(half);
-  await Deno.writeTextFile(`${half}/state.json`, '{"step": 9');
+  await Deno.writeTextFile(`${half}/config.json`, '{"step": 9');
   await Deno.writeTextFile(`${run}/metrics.jsonl`, '{"step":3,"rew', { append: true });
   const lines = await timeless(run);
   await finish([...place.resume(run), "--steps", "4"]);

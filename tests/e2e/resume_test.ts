@@ -67,7 +67,7 @@ Deno.test("resume: an interruption between two steps saves the one that is done"
   const run = train(config, { out, signal: controller.signal, onStep: stop });
   await assertRejects(() => run, Error, "stopped");
   const saved = await filesOf(`${out}/checkpoints`);
-  assert(saved.includes("step-1/state.json"));
+  assert(saved.includes("step-1/trainer/state.json"));
   assertEquals((await timeless(out)).map(({ step }) => step), [0, 1]);
 });
 
@@ -97,7 +97,7 @@ Deno.test("resume: only a run's own settings go on, and only in its folder", asy
   await assertRejects(() => train(short, { out }), UserError, "is not empty");
   const other = smallConfig({ steps: 1, evalProblems: 2, seed: 7 });
   await assertRejects(() => train(other, { out, resume: true }), UserError, "another seed");
-  await Deno.writeTextFile(`${out}/checkpoints/step-1/state.json`, "{");
+  await Deno.writeTextFile(`${out}/checkpoints/step-1/trainer/state.json`, "{");
   const damaged = "state.json is not valid JSON";
   await assertRejects(() => train(short, { out, resume: true }), UserError, damaged);
 });

@@ -9,8 +9,10 @@ import {
 } from "@std/assert";
 import { baseline, builtinTasks, type TaskSpec } from "../../mod.ts";
 import { type Metrics, readJsonl, readMetrics, UserError } from "../../src/base/mod.ts";
+import { readTrained } from "../../src/model/mod.ts";
 import { runEvaluation, weightsFingerprint } from "../../src/eval/mod.ts";
-import { askSettings, type EpisodeSample, train } from "../../src/train/mod.ts";
+import { howToAsk } from "../../src/rollout/mod.ts";
+import { type EpisodeSample, train } from "../../src/train/mod.ts";
 import { smallConfig, TempDir, timeless } from "./small.ts";
 import { calculator } from "./tasks/calculator.ts";
 import { checked } from "./tasks/checked.ts";
@@ -29,7 +31,7 @@ async function trained(dir: TempDir, task: TaskSpec, name: string = task.name) {
 /** Evaluates the run's last checkpoint as its own task. */
 async function evaluated(dir: TempDir, out: string) {
   const model = `${out}/checkpoints/step-2`,
-    { task, prompts, budgets } = askSettings(model, { tasks });
+    { task, prompts, budgets } = howToAsk(readTrained(model), { tasks });
   const rows = ["1+2=", "3+4="].map((question, i) =>
     JSON.stringify({ id: `${i}`, question, answer: `${[3, 7][i]}` })
   );

@@ -8,12 +8,17 @@ import { fitConfig } from "../../src/setup/mod.ts";
 import { tinyPrompts } from "../../src/tiny/mod.ts";
 import { digests, filesOf, smallConfig, TempDir, timeless } from "./small.ts";
 
-const model = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
 const checkpoint = [
-  ...model,
-  ...model.map((file) => `critic/${file}`),
-  "optimizer.safetensors",
-  "state.json",
+  "config.json",
+  "generation_config.json",
+  "model.safetensors",
+  "thinker.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "trainer/critic/config.json",
+  "trainer/critic/model.safetensors",
+  "trainer/optimizer.safetensors",
+  "trainer/state.json",
 ];
 
 /** Keys that every step of the Thinker task logs; stages that nobody reached have none. */
@@ -125,14 +130,17 @@ Deno.test("train: one small run and its repetitions", async (t) => {
 
   await t.step("saves a policy that loads and solves", async () => {
     using loaded = await loadModel(`${run}/checkpoints/step-3`);
-    const { prompts, budgets } = { prompts: tinyPrompts, budgets: smallConfig().budgets };
-    const { episode, final } = await solve(loaded, "1+1=", { prompts, budgets });
+    const { episode, final } = await solve(loaded, "1+1=");
     assert(episode.done && final !== undefined);
   });
 
   const metrics = await timeless(run), files = await digests(`${run}/checkpoints`);
   await t.step("changes the policy and the critic at every saved step", () => {
-    for (const file of ["model.safetensors", "critic/model.safetensors", "optimizer.safetensors"]) {
+    for (
+      const file of ["", "trainer/critic/"].map((at) => `${at}model.safetensors`).concat(
+        "trainer/optimizer.safetensors",
+      )
+    ) {
       assertEquals(new Set([0, 2, 3].map((step) => files[`step-${step}/${file}`])).size, 3, file);
     }
   });
@@ -186,7 +194,7 @@ Deno.test("train: the baseline stops after the tokens it was given", async () =>
   const last = lines.length - 1;
   assertEquals(missing(lines[last], ["eval/answer", "eval/answer_tokens"]), []);
   const saved = await filesOf(`${run}/checkpoints`);
-  assert(saved.includes(`step-${last}/state.json`), "the last step is saved");
+  assert(saved.includes(`step-${last}/trainer/state.json`), "the last step is saved");
   const report = await Deno.readTextFile(`${run}/report.md`);
   assert(report.includes("Pretrained") && report.includes("Baseline"));
 });

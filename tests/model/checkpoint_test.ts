@@ -125,13 +125,19 @@ Deno.test("checkpoint: float16 and bfloat16 storage rounds once, to nearest even
     assertEquals(new Set(file.names().map((name) => file.info(name).dtype)), new Set(["BF16"]));
   }));
 
-Deno.test("checkpoint: tokenizer_config.json is carried along", () =>
+Deno.test("checkpoint: what stands beside the weights, and one word on what ends a turn", () =>
   inFolder(async (lab, dir, rand) => {
-    using decoder = randomDecoder(lab, tinyConfig(), { head: "lm", train: false }, rand);
+    const config = tinyConfig({ eos: [3] });
+    using decoder = randomDecoder(lab, config, { head: "lm", train: false }, rand);
     const tokenizerConfig = { chat_template: "{{ messages }}" };
-    await saveDecoder(lab.stream, decoder, dir, { tokenizer, tokenizerConfig });
-    const text = Deno.readTextFileSync(`${dir}/tokenizer_config.json`);
-    assertEquals(JSON.parse(text), tokenizerConfig);
+    const generationConfig = { eos_token_id: [5, 3], temperature: 0.5 };
+    const written = (name: string) => JSON.parse(Deno.readTextFileSync(`${dir}/${name}`));
+    await saveDecoder(lab.stream, decoder, dir, { tokenizer, tokenizerConfig, generationConfig });
+    assertEquals(written("tokenizer.json"), tokenizer);
+    assertEquals(written("tokenizer_config.json"), tokenizerConfig);
+    assertEquals(written("generation_config.json"), generationConfig);
+    assertEquals(written("config.json").eos_token_id, [5, 3]);
+    assertEquals(loadModelConfig(dir), { ...config, eos: [5, 3] });
   }));
 
 Deno.test("checkpoint: a critic starts from a policy, its value head from zero", () =>

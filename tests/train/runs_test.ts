@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
-import { openPrompts, presets } from "../../src/setup/mod.ts";
-import { askSettings, latestCheckpoint } from "../../src/train/runs.ts";
-import { baseline, builtinTasks, thinker } from "../../src/task/mod.ts";
+import { openPrompts } from "../../src/setup/mod.ts";
+import { latestCheckpoint } from "../../src/train/runs.ts";
+import { baseline, thinker } from "../../src/task/mod.ts";
 import { tinyPrompts } from "../../src/tiny/mod.ts";
 
 async function withFolder(body: (dir: string) => Promise<void>): Promise<void> {
@@ -57,62 +57,4 @@ Deno.test("openPrompts: the built-in sets, a file, or one clear line", () =>
     await Deno.writeTextFile(file, '{ "fasst": "x" }');
     assertThrows(() => open(file), UserError, file);
     assertThrows(() => open(`${dir}/none.json`), UserError, "cannot read");
-  }));
-
-/** A run's config and an empty checkpoint of it, whose path is returned. */
-async function checkpointOf(dir: string, config: object): Promise<string> {
-  const checkpoint = `${dir}/run/checkpoints/step-1`;
-  await Deno.mkdir(checkpoint, { recursive: true });
-  await Deno.writeTextFile(`${dir}/run/config.json`, JSON.stringify(config));
-  return checkpoint;
-}
-
-Deno.test("askSettings: as in the model's run; a folder that is no checkpoint has none", () =>
-  withFolder(async (dir) => {
-    const budgets = { answer: 7 };
-    const config = { ...presets.tiny, task: "baseline", budgets, weightDtype: "bf16" };
-    const model = await checkpointOf(dir, config);
-    const asRun = { task: baseline, prompts: tinyPrompts, budgets, weightDtype: "bf16" as const };
-    assertEquals(askSettings(model), asRun);
-    assertEquals(askSettings(`${model}/`), asRun);
-    await Deno.symlink(model, `${dir}/link`);
-    assertEquals(askSettings(`${dir}/link`), asRun);
-
-    const plain = { task: thinker, prompts: {}, budgets: undefined, weightDtype: undefined };
-    await Deno.mkdir(`${dir}/run/models/mine`, { recursive: true });
-    assertEquals(askSettings(`${dir}/run/models/mine`), plain);
-    assertEquals(askSettings(`${dir}/nowhere`), plain);
-    await Deno.remove(`${dir}/run/config.json`);
-    assertEquals(askSettings(model), plain);
-  }));
-
-Deno.test("askSettings: a run's config that does not fit is no plain model", () =>
-  withFolder(async (dir) => {
-    const { weightDtype, ...others } = presets.tiny;
-    const model = await checkpointOf(dir, { ...others, weights: weightDtype });
-    for (const chosen of [{}, { task: "baseline", prompts: "tiny" }]) {
-      const error = assertThrows(
-        () => askSettings(model, chosen),
-        UserError,
-        'run/config.json: "weights" has another name now',
-      );
-      assertEquals(error.hint, "write weightDtype");
-    }
-    await Deno.writeTextFile(`${dir}/run/config.json`, "{");
-    assertThrows(() => askSettings(model), UserError, "config.json is not valid JSON");
-  }));
-
-Deno.test("askSettings: of the run only what is not chosen has to be there", () =>
-  withFolder(async (dir) => {
-    const own = { ...baseline, name: "own" };
-    const model = await checkpointOf(dir, { ...presets.tiny, task: "own" });
-    assertEquals(askSettings(model, { task: "baseline" }).task, baseline);
-    assertEquals(askSettings(model, { tasks: [...builtinTasks, own] }).task, own);
-    const error = assertThrows(() => askSettings(model), UserError, `the run's task "own"`);
-    assertEquals(error.hint?.includes("--task (thinker, "), true);
-
-    await checkpointOf(dir, { ...presets.tiny, prompts: `${dir}/gone.json` });
-    assertEquals(askSettings(model, { prompts: "tiny" }).prompts, tinyPrompts);
-    const gone = assertThrows(() => askSettings(model), UserError, `cannot read ${dir}/gone.json`);
-    assertEquals(gone.hint?.includes("--prompts"), true);
   }));
