@@ -11,6 +11,7 @@ import { cacheDir } from "../../ffi/cache.ts";
 import { Decoder, loadDecoder, saveDecoder } from "../../src/model/mod.ts";
 import { fixtures, models, readArrays } from "../model/oracle.ts";
 import { assertClose, Lab } from "../native.ts";
+import { checkCheckpoint, checkConverter } from "./checkpoint.ts";
 import { NoOracle, Python } from "./python.ts";
 import { checkSmollm2 } from "./smollm2.ts";
 import { checkSweep } from "./sweep.ts";
@@ -87,6 +88,8 @@ const checks: Record<string, (python: Python) => Promise<string | void>> = {
   "transformers loads what is saved": checkSaved,
   "model folders compute transformers' logits or are refused in a line": checkSweep,
   "SmolLM2-135M-Instruct continues as in transformers": checkSmollm2,
+  "transformers stops where a checkpoint's training stopped": checkCheckpoint,
+  "llama.cpp's converter takes a checkpoint": checkConverter,
 };
 
 let passed = 0, failed = 0, skipped = 0;

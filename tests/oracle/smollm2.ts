@@ -3,8 +3,8 @@
  * must be those of transformers, token for token.
  */
 import { join } from "node:path";
-import { Engine } from "../../src/engine/mod.ts";
 import { importGguf, loadModel } from "../../src/model/mod.ts";
+import { continueGreedily } from "./greedy.ts";
 import type { Python } from "./python.ts";
 
 /** Tokens of each continuation. */
@@ -58,27 +58,7 @@ export async function checkSmollm2(python: Python): Promise<void> {
   if (answers.length !== prompts.length) throw new Error(`${answers.length} answers`);
 
   using model = await loadModel(dir);
-  const longest = Math.max(...answers.map(({ ids }) => ids.length)) + tokens;
-  using engine = new Engine(model.stream, model.decoder, {
-    maxSequences: 8,
-    cacheTokens: 8 * (longest + model.stream.device.info.kvTile),
-    maxTokens: longest,
-    stop: model.decoder.config.eos,
-  });
-  const continuations: number[][] = [];
-  const requests = answers.map(({ ids }, i) => ({
-    prompt: ids,
-    budget: tokens,
-    maxTokens: ids.length + tokens,
-    sequences: [{
-      id: BigInt(i),
-      onTurn: (turn: { readonly ids: number[] }) => {
-        continuations[i] = turn.ids;
-        return null;
-      },
-    }],
-  }));
-  await engine.run(requests, { seed: 0n, sampling: { temperature: 0, topP: 1, topK: 0 } });
+  const continuations = await continueGreedily(model, answers.map(({ ids }) => ids), tokens);
   answers.forEach(({ text, ids, continuation }, i) => {
     const compare = (what: string, actual: number[], expected: number[]) => {
       if (actual.join() === expected.join()) return;
