@@ -35,6 +35,8 @@ export interface EvalReportOptions {
   readonly known: KnownAnswers;
   /** Finished evaluations to show beside this one. */
   readonly compare: readonly EvalResults[];
+  /** A line where the model is asked in another way than it was trained. */
+  readonly other?: string;
 }
 
 /**
@@ -157,7 +159,7 @@ function methodText({ config: { method, extent }, task: { stages } }: EvalResult
 
 function notesOf(
   { config, sets, skipped, task }: EvalResults,
-  { sets: asked }: EvalReportOptions,
+  { sets: asked, other }: EvalReportOptions,
 ): string[] {
   const notes = [
     "Accuracy is pass@1, the mean over samples, ± its standard error over problems." +
@@ -166,6 +168,7 @@ function notesOf(
     "not measured here; its models and budgets are others. Avg of 8: the plain mean over the " +
     "paper's eight sets.",
   ];
+  if (other !== undefined) notes.push(`${other[0].toUpperCase()}${other.slice(1)}.`);
   const shortened = benchmarks.filter(({ name, size }) =>
     sets.some((set) => set.set === name && set.problems < size)
   );

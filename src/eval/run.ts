@@ -117,7 +117,10 @@ export async function runEvaluation(
   if (undecided > 0) options.onNote?.(`${undecided} comparisons could not be decided: not equal`);
   const results: EvalResults = { config, task: wordsOf(spec), sets: scores, skipped };
   await writeAtomic(folder.results, JSON.stringify(results, null, 2) + "\n");
-  return { results, summary: await writeEvalReport(folder, results, { sets, known, compare }) };
+  return {
+    results,
+    summary: await writeEvalReport(folder, results, { sets, known, compare, other }),
+  };
 }
 
 /** A set's name with all its problems that are asked for. */

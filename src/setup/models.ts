@@ -41,14 +41,18 @@ export function openTokenizer({ model }: Pick<TrainConfig, "model">): LoadedToke
     const json = tinyTokenizerJson(), config = tinyTokenizerConfig();
     return { tokenizer: Tokenizer.fromJson(json, "the tiny tokenizer"), json, config };
   }
-  const path = `${model}/tokenizer.json`;
   const hint = `${model} must be a model folder as Hugging Face writes it`;
   const json = readTokenizerJson(model), { tokenizerConfig = {} } = readChatFiles(model);
   const config = check(configSchema, tokenizerConfig, `${model}/tokenizer_config.json`, hint);
-  return { tokenizer: Tokenizer.fromJson(json, path, config), json, config };
+  return { tokenizer: Tokenizer.load(model), json, config };
 }
 
 const configSchema = z.record(z.string(), z.unknown());
+/** A token by its text, or as an object that has it. */
+const tokenText = z.union([
+  z.string(),
+  z.looseObject({ content: z.string() }).transform(({ content }) => content),
+]);
 
 /** What {@linkcode checkpointFiles} needs to know of a run. */
 export interface CheckpointUse {
@@ -72,12 +76,11 @@ export function checkpointFiles(
   model: ModelConfig,
   { stop, system, temperature }: CheckpointUse,
 ): ModelFiles {
-  const { pad_token: pad } = config;
-  const padding = typeof pad === "string" ? tokenizer.find(pad) : undefined;
+  const pad = tokenText.safeParse(config.pad_token);
+  const padding = pad.success ? tokenizer.find(pad.data) : undefined;
   return {
     tokenizer: json,
     tokenizerConfig: {
-      tokenizer_class: "PreTrainedTokenizerFast",
       ...config,
       eos_token: tokenizer.decode(stop.slice(0, 1)),
       chat_template: chatMLTemplate(tokenizer.decode(tokenizer.prefix), system),

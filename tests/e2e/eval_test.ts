@@ -177,6 +177,8 @@ Deno.test("eval: tasks, --json and rows of another evaluation beside one's own",
   assertMatch(stderr, /^eval \d+\/\d+ \| accuracy answer \S+% +final \S+% \|/m);
   const results: EvalResults = JSON.parse(stdout);
   assertEquals(results, await resultsOf(`${path}/base`));
+  const note = "* The model was trained on the task thinker and is asked as baseline.\n";
+  assertStringIncludes(await Deno.readTextFile(`${path}/base/report.md`), note);
   assertEquals(results.skipped, 1);
   assertEquals(Object.keys(results.sets[0].stages), ["answer"]);
   assertEquals(results.sets[0].problems, 10);
