@@ -130,6 +130,7 @@ function modelFiles({ name, files }: Repository): RemoteFile[] {
   const wanted = files.filter(({ path }) =>
     /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens)\.json$/
       .test(path) ||
+    path === "thinker.json" || // of a checkpoint: how to ask it
     /^model(-\d+-of-\d+)?\.safetensors$|^model\.safetensors\.index\.json$/.test(path) ||
     /^(chat_template\.jinja|LICEN[CS]E(\.\w+)?|README\.md)$/.test(path)
   );
