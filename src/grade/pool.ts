@@ -3,19 +3,17 @@
  *
  * @module
  */
-import { Worker } from "node:worker_threads";
-import { UserError } from "../base/mod.ts";
 import { type Comparison, grade, type GradeOptions, type Reason } from "./grade.ts";
+import { Lane, type Outcome } from "./lane.ts";
 import { type SymbolicQuestion, symbolicQuestion } from "./symbolic.ts";
-import type { WorkerMessage } from "./worker.ts";
 
 /** Limits of a pool. */
 export interface GradePoolOptions {
   /** Worker threads at most; they start when there is something to ask. Default 2. */
   readonly workers?: number;
   /**
-   * Milliseconds that one question may take. Far more than an answer worth deciding needs, so that
-   * grades do not depend on how busy the machine is. Default 10,000.
+   * Milliseconds that one question may take while the process runs. Far more than an answer worth
+   * deciding needs, so that grades do not depend on how busy the machine is. Default 10,000.
    */
   readonly timeLimit?: number;
   /** MiB of JavaScript heap per worker. Default 512. */
@@ -52,9 +50,12 @@ export type Grader = (a: string, b: string, problem: GradedProblem) => boolean |
 
 interface Job {
   readonly question: SymbolicQuestion;
-  readonly resolve: (comparison: Comparison) => void;
+  readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** Questions whose outcome is remembered. */
+const MEMORY = 4096;
 
 /**
  * Grades like {@linkcode grade}, and asks compute-engine in a worker thread about what that leaves
@@ -79,6 +80,8 @@ export class GradePool implements AsyncDisposable {
   readonly #options: Required<GradePoolOptions>;
   readonly #lanes: Lane[];
   readonly #queue: Job[] = [];
+  /** What came, or will come, of the latest questions; a hard one is worked on once. */
+  readonly #outcomes = new Map<string, Promise<Outcome>>();
   readonly #counts = { undecided: 0, symbolic: 0, time: 0, memory: 0, queue: 0 };
   #closed = false;
 
@@ -146,18 +149,38 @@ export class GradePool implements AsyncDisposable {
     if (answer === undefined || comparison.reason !== "undecided") return comparison;
     const question = options?.choices ? undefined : symbolicQuestion(answer, gold);
     if (!question) return this.#count(comparison);
-    if (this.#queue.length >= this.#options.queueLimit) return this.#undecided("queue");
+    const outcome = this.#outcome(question);
+    if (!outcome) return this.#undecided("queue");
     this.#counts.symbolic++;
-    const { promise, resolve, reject } = Promise.withResolvers<Comparison>();
-    this.#queue.push({ question, resolve, reject });
-    this.#dispatch();
-    return promise;
+    return outcome.then((found) => {
+      if (found === "equal") return { equal: true, reason: "symbolic" };
+      if (found === "different") return { equal: false, reason: "different" };
+      return this.#undecided(found === "unknown" ? "undecided" : found);
+    });
+  }
+
+  /** What comes of a question; `undefined` when the queue is full. */
+  #outcome(question: SymbolicQuestion): Promise<Outcome> | undefined {
+    const key = JSON.stringify([question.a, question.b].sort());
+    const known = this.#outcomes.get(key);
+    if (!known && this.#queue.length >= this.#options.queueLimit) return undefined;
+    const outcome = known ?? new Promise<Outcome>((resolve, reject) => {
+      this.#queue.push({ question, resolve, reject });
+      this.#dispatch();
+    });
+    // Asked last, forgotten last.
+    this.#outcomes.delete(key);
+    this.#outcomes.set(key, outcome);
+    if (this.#outcomes.size > MEMORY) this.#outcomes.delete(this.#outcomes.keys().next().value!);
+    // What kept a worker from starting may be mended by the next time.
+    if (!known) outcome.catch(() => this.#outcomes.delete(key));
+    return outcome;
   }
 
   /** Ends the workers; questions on their way are undecided. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    for (const { resolve } of this.#queue.splice(0)) resolve(this.#undecided("undecided"));
+    for (const { resolve } of this.#queue.splice(0)) resolve("unknown");
     await Promise.all(this.#lanes.map((lane) => lane.close()));
   }
 
@@ -185,118 +208,10 @@ export class GradePool implements AsyncDisposable {
 
   async #serve(lane: Lane, { question, resolve, reject }: Job): Promise<void> {
     try {
-      const answer = await lane.ask(question);
-      if (answer === "equal") resolve({ equal: true, reason: "symbolic" });
-      else if (answer === "different") resolve({ equal: false, reason: "different" });
-      else resolve(this.#undecided(answer === "unknown" ? "undecided" : answer));
+      resolve(await lane.ask(question));
     } catch (error) {
       reject(error as Error);
     }
     this.#dispatch();
-  }
-}
-
-/** What came of a question. */
-type Outcome = Exclude<WorkerMessage, "ready"> | "time" | "memory";
-
-/** One worker at a time, replaced when it ends. */
-class Lane {
-  readonly #options: Required<GradePoolOptions>;
-  #worker: Worker | undefined;
-  #ready: Promise<void> | undefined;
-  #loaded: (() => void) | undefined;
-  #settle: ((outcome: Outcome) => void) | undefined;
-  #ending: Promise<void> | undefined;
-  readonly #onFree: () => void;
-  busy = false;
-
-  constructor(options: Required<GradePoolOptions>, onFree: () => void) {
-    this.#options = options;
-    this.#onFree = onFree;
-  }
-
-  get running(): boolean {
-    return this.#worker !== undefined;
-  }
-
-  /** Loads a worker that waits for a question. */
-  async load(): Promise<void> {
-    await this.#start();
-    if (!this.busy) this.#worker?.unref();
-  }
-
-  /** What comes of a question, after the time limit at the latest, plus loading. */
-  async ask(question: SymbolicQuestion): Promise<Outcome> {
-    this.busy = true;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    try {
-      await this.#start();
-      const worker = this.#worker;
-      if (!worker) return "unknown"; // closed meanwhile
-      const outcome = await new Promise<Outcome>((resolve) => {
-        this.#settle = resolve;
-        timer = setTimeout(() => resolve("time"), this.#options.timeLimit);
-        worker.postMessage(question);
-      });
-      if (outcome === "time") void this.close();
-      return outcome;
-    } finally {
-      clearTimeout(timer);
-      this.#settle = undefined;
-      this.#worker?.unref();
-      this.busy = this.#ending !== undefined;
-    }
-  }
-
-  /**
-   * Ends the worker. A thread inside of one long operation on a huge integer ends only after it: until
-   * then the lane takes no question, so that there are never more threads than lanes.
-   */
-  async close(): Promise<void> {
-    const worker = this.#worker;
-    this.#worker = this.#ready = undefined;
-    this.#loaded?.();
-    this.#settle?.("unknown");
-    if (worker) {
-      this.#ending = worker.terminate().then(() => {
-        this.#ending = undefined;
-        this.busy = false;
-        this.#onFree();
-      });
-    }
-    await this.#ending;
-  }
-
-  /** A worker that has loaded compute-engine; loading is not on the question's clock. */
-  #start(): Promise<void> {
-    this.#worker?.ref();
-    this.#ready ??= new Promise((resolve, reject) => {
-      this.#loaded = resolve;
-      // A worker takes no remote URL as its file, but may import one.
-      const url = new URL("./worker.ts", import.meta.url).href;
-      const worker = new Worker(`import(${JSON.stringify(url)})`, {
-        eval: true,
-        resourceLimits: { maxOldGenerationSizeMb: this.#options.memoryLimit },
-      });
-      this.#worker = worker;
-      const gone = (error?: Error) => {
-        if (this.#worker !== worker) return;
-        this.#worker = this.#ready = undefined;
-        reject(
-          new UserError(`the grading worker did not start: ${error?.message ?? "it ended"}`, {
-            hint: `allow reading or importing ${url} and npm:@cortex-js/compute-engine`,
-          }),
-        );
-        this.#settle?.("memory");
-      };
-      worker.on("error", gone);
-      worker.on("exit", () => gone());
-      worker.on("message", (message: WorkerMessage) => {
-        if (this.#worker !== worker) return;
-        if (message === "ready") resolve();
-        else this.#settle?.(message);
-      });
-    });
-    return this.#ready;
   }
 }

@@ -1,37 +1,56 @@
 /**
  * The symbolic stage: asks compute-engine for the values of expressions that our own parser does not
- * read (sums, products, integrals, limits, derivatives). It may use any amount of time and memory on
- * a hostile input and must only run in a worker of a `GradePool`.
+ * read (integrals, limits, derivatives, maxima, infinite sums). It must only run in a worker of a
+ * `GradePool`: work is bounded by counting, but a hostile input may find what is not counted.
  *
  * Its simplifications are not relied upon (version 0.140 turns the product of all i up to n into i^n);
  * what counts is that the values of both sides agree wherever they are compared.
  *
  * @module
  */
-import type { BoxedExpression, ComputeEngine } from "npm:@cortex-js/compute-engine@0.140.0";
+import type { ComputeEngine } from "npm:@cortex-js/compute-engine@0.140.0";
 import type { Finding } from "./precise.ts";
 import { type NormalForm, normalForm } from "./normalize.ts";
+import {
+  args,
+  contains,
+  cost,
+  head,
+  isInfinite,
+  isUsable,
+  type Json,
+  loopOf,
+  wholeSymbols,
+  withoutNames,
+} from "./symbolic_form.ts";
+import { Evaluator, type Value } from "./symbolic_value.ts";
 
 /** Longer answers are not asked about. */
 const MAX_CHARS = 400;
 /** Constructs beyond our own parser that compute-engine can evaluate. */
 const BEYOND = new RegExp(
   "\\\\(?:sum|prod|int|lim|max|min|gcd|lcm|bmod|mod|choose|arcsec|arccsc|arccot|arsinh|arcosh|" +
-    "artanh|coth|sech|csch|Re|Im|frac ?\\{ ?d ?\\})(?![a-zA-Z])",
+    "artanh|coth|sech|csch|Re|Im|frac ?\\{ ?d ?(?:\\^ ?\\{? ?2 ?\\}? ?)?\\})(?![a-zA-Z])",
 );
 /** What no answer needs and what takes compute-engine forever: long numbers, towers, many loops. */
-const ENDLESS = /\d{6}|\^[^^]*\^[^^]*\^[^^]*\^|!\s*\)?\s*!|\d{3} ?!/;
+const ENDLESS = /\d{6}|\^ ?\{[^{}]*\^ ?\{[^{}]*\^|!\s*\)?\s*!|\d{3} ?!/;
 const LOOP = /\\(?:sum|prod|int|lim)(?![a-zA-Z])/g;
 const MAX_LOOPS = 2;
-/** Terms of a sum or product that are added one by one. */
-const MAX_TERMS = 2000;
-/** Relative difference up to which two values are the same. */
-const TOLERANCE = 1e-10;
-/** A plain number with more digits than this cannot be told from a value near it. */
+/**
+ * Letters side by side that are no product: words, names of lines. Two small letters may be one, `xy`,
+ * if they are no word.
+ */
+const WORD =
+  /(?<![\\a-zA-Z]|\\operatorname ?\{)(?!d[a-z]\b)(?:[a-zA-Z]{3,}|[a-z]*[A-Z][a-zA-Z]+|[a-zA-Z]+[A-Z]|(?:a[mnst]|b[ey]|do|go|h[ei]|i[fnst]|m[ey]|no|o[fnr]|so|to|up|us|we)(?![a-zA-Z]))/;
+/** A number of more digits than this cannot be told from a value near it in floating point. */
 const MAX_DIGITS = 9;
-/** Values for the variables; whole, so that they can be bounds of sums. */
-const VALUES = [3, 5, 2, 7, 4, 6];
-const POINTS = 4;
+/** Operations that a comparison may take: about half a second. */
+const BUDGET = 24_000;
+/** Points at which expressions with variables are compared at most. */
+const POINTS = 24;
+/** Agreements that are enough, and after which no more are looked for. */
+const ENOUGH = 4;
+const CONVINCING = 12;
 
 /** Two expressions to be compared by compute-engine. */
 export interface SymbolicQuestion {
@@ -47,7 +66,12 @@ export interface SymbolicQuestion {
  */
 export function symbolicQuestion(answer: string, gold: string): SymbolicQuestion | undefined {
   if (!BEYOND.test(answer) && !BEYOND.test(gold)) return undefined;
-  const [a, b] = [normalForm(answer), normalForm(gold)].map(question);
+  const [x, y] = [normalForm(answer), normalForm(gold)];
+  const contradict = (one: string, other: string) => one !== other && one !== "" && other !== "";
+  if (contradict(x.name, y.name) || contradict(x.unit, y.unit)) return undefined;
+  // A percent sign beside none may be a unit or a factor.
+  if (x.unit !== y.unit && (x.unit === "percent" || y.unit === "percent")) return undefined;
+  const [a, b] = [x, y].map(question);
   return a === undefined || b === undefined ? undefined : { a, b };
 }
 
@@ -60,7 +84,7 @@ function question({ source, name }: NormalForm): string | undefined {
     return undefined;
   }
   const loops = value.match(LOOP)?.length ?? 0;
-  return loops > MAX_LOOPS || ENDLESS.test(value) ? undefined : value;
+  return loops > MAX_LOOPS || ENDLESS.test(value) || WORD.test(value) ? undefined : value;
 }
 
 /** What stands outside of all brackets and braces. */
@@ -80,67 +104,141 @@ export function sameSymbolic(engine: ComputeEngine, { a, b }: SymbolicQuestion):
   engine.pushScope();
   try {
     const left = engine.parse(a), right = engine.parse(b);
-    if (!isUsable(left) || !isUsable(right)) return "unknown";
-    if (isLongNumber(left) || isLongNumber(right)) return "unknown";
-    return sameValues(engine, left, right);
+    if (!left.isValid || !right.isValid) return "unknown";
+    const [x, y] = [left.json as Json, right.json as Json];
+    const isWhole = [x, y].every((each) =>
+      !/"(?:Error|Nothing|String)"/.test(JSON.stringify(each))
+    );
+    // The same series, but for the letter that counts.
+    if (isWhole && JSON.stringify(withoutNames(x)) === JSON.stringify(withoutNames(y))) {
+      return "equal";
+    }
+    if (!isUsable(x) || !isUsable(y)) return "unknown";
+    const names = [...new Set([...left.unknowns, ...right.unknowns])].sort();
+    return sameValues(new Evaluator(engine), x, y, names);
   } finally {
     engine.popScope();
   }
 }
 
-/** No syntax error, no unknown function, no integral without bounds, no derivative of a constant. */
-function isUsable(expression: BoxedExpression): boolean {
-  if (!expression.isValid) return false;
-  return !JSON.stringify(expression.json).match(/"(?:Error|Nothing|Derivative|Apply|String)"/) &&
-    isUsableJson(expression.json);
-}
-
-function isUsableJson(json: unknown): boolean {
-  if (!Array.isArray(json)) return true;
-  const [head, body, ...rest] = json;
-  if (head === "D" && !JSON.stringify(body).includes(JSON.stringify(rest[0]))) return false;
-  if (head === "Power" && !isSmall(rest[0], 1000)) return false;
-  if (head === "Factorial" && !isSmall(body, 1000)) return false;
-  if (head === "Limits" && rest.some((bound) => !isSmall(bound, MAX_TERMS))) return false;
-  return json.slice(1).every(isUsableJson);
-}
-
-/** No number beyond the limit, and no power or factorial that could make one of small numbers. */
-function isSmall(json: unknown, limit: number): boolean {
-  if (typeof json === "number") return Math.abs(json) <= limit;
-  if (!Array.isArray(json)) return true;
-  const [head, ...args] = json;
-  const grows = (head === "Power" || head === "Factorial") && typeof args[0] === "number";
-  return !grows && args.every((arg) => isSmall(arg, limit));
-}
-
-function isLongNumber({ json }: BoxedExpression): boolean {
-  const text = JSON.stringify(json);
-  return /^\D*\d*\.?\d*\D*$/.test(text) && text.replace(/\D/g, "").length > MAX_DIGITS;
-}
-
-function sameValues(engine: ComputeEngine, a: BoxedExpression, b: BoxedExpression): Finding {
-  const names = [...new Set([...a.unknowns, ...b.unknowns])].sort();
-  const [left, right] = [derived(a), derived(b)];
-  const points = names.length === 0 ? 1 : POINTS;
-  for (let point = 0; point < points; point++) {
-    const values = Object.fromEntries(
-      names.map((name, i) => [name, engine.number(VALUES[(point + 2 * i) % VALUES.length])]),
-    );
-    const [x, y] = [left, right].map((each) => numeric(each.subs(values)));
-    if (x === undefined || y === undefined) return "unknown";
-    const scale = Math.max(Math.abs(x), Math.abs(y));
-    if (Math.abs(x - y) > TOLERANCE * scale) return "different";
+function sameValues(
+  evaluator: Evaluator,
+  a: Json,
+  b: Json,
+  names: readonly string[],
+): Finding {
+  const affordable = Math.floor(BUDGET / (cost(a) + cost(b)));
+  const count = names.length === 0 ? Math.min(1, affordable) : Math.min(POINTS, affordable);
+  const enough = names.length === 0 ? 1 : ENOUGH;
+  const pieces = new Pieces([a, b], names);
+  let equal = 0;
+  for (const point of samplePoints([a, b], names, count)) {
+    const x = evaluator.at(a, point), y = evaluator.at(b, point);
+    if (!x || !y) continue;
+    const finding = agree(evaluator, x, y);
+    if (finding !== "equal") return finding;
+    if ((x.err > 0 || y.err > 0) && [a, b].some((side) => isTooFine(evaluator, side))) {
+      return "unknown";
+    }
+    pieces.visit(evaluator, point);
+    if (++equal >= CONVINCING && pieces.allSeen) break;
   }
-  return "equal";
+  return equal >= enough && pieces.allSeen ? "equal" : "unknown";
 }
 
-/** Derivatives carried out before their variable is replaced by a number. */
-function derived(expression: BoxedExpression): BoxedExpression {
-  return JSON.stringify(expression.json).includes('"D"') ? expression.evaluate() : expression;
+/** Values for the variables: whole ones up to 12, others of all sizes, some negative. */
+function samplePoints(
+  sides: readonly Json[],
+  names: readonly string[],
+  count: number,
+): Map<string, Json>[] {
+  const whole = new Set(sides.flatMap((side) => [...wholeSymbols(side)]));
+  // Power series converge near zero.
+  const isSeries = sides.some((side) =>
+    contains(side, (part) => head(part) === "Sum" && loopOf(part)!.bounds.some(isInfinite))
+  );
+  const range = isSeries ? 9 : 600;
+  const strides = [0.6180339887498949, 0.4142135623730951, 0.7320508075688772, 0.23606797749978969];
+  return Array.from({ length: count }, (_, i) =>
+    new Map(names.map((name, j): [string, Json] => {
+      const spread = ((i + 1) * strides[j % 4] + (j + 1) * 0.3819660112501051) % 1;
+      if (whole.has(name)) return [name, 1 + Math.floor(spread * 12)];
+      const size = (0.06 * range ** spread).toFixed(5);
+      return [name, { num: (i + j) % 3 === 2 ? `-${size}` : size }];
+    })));
 }
 
-function numeric(expression: BoxedExpression): number | undefined {
-  const value = expression.N();
-  return value.im === 0 && Number.isFinite(value.re) ? value.re : undefined;
+/** Whether two values are the same number, as far as they are known. */
+function agree(evaluator: Evaluator, x: Value, y: Value): Finding {
+  const difference = evaluator.at(["Subtract", { num: x.text }, { num: y.text }], new Map());
+  if (!difference) return "unknown";
+  const gap = Math.abs(Number(difference.text));
+  const scale = Math.max(Math.abs(Number(x.text)), Math.abs(Number(y.text)));
+  const err = x.err + y.err;
+  if (err === 0) {
+    // Beside a number of 80 digits any other would vanish.
+    if (scale > 1e45) return gap > 1e-30 * scale ? "different" : "unknown";
+    const noise = 1e-55 * Math.max(scale, 1e-10);
+    return gap <= noise ? "equal" : gap > 1e5 * noise ? "different" : "unknown";
+  }
+  if (x.text === "0" && y.text === "0") return "equal";
+  if (gap <= 1e-11 * scale && err <= 1e-6 * scale) return "equal";
+  return gap > 100 * err + 1e-8 * scale ? "different" : "unknown";
+}
+
+/**
+ * Whether floating point loses something of it: a long decimal, a constant term so small or large that
+ * it, or what stands beside it, vanishes.
+ */
+function isTooFine(evaluator: Evaluator, json: Json): boolean {
+  return contains(json, (part) => {
+    const literal = typeof part === "object" && "num" in part ? part.num : String(part);
+    if (/^-?[\d.]+(?:e.*)?$/.test(literal)) {
+      return literal.replace(/e.*$|\D/g, "").replace(/^0+/, "").length > MAX_DIGITS;
+    }
+    return /^(?:Add|Subtract)$/.test(head(part)) && args(part).some((term) => {
+      if (contains(term, (each) => typeof each === "string" && /^[a-z]/.test(each))) return false;
+      const value = evaluator.at(term, new Map());
+      const size = value ? Math.abs(Number(value.text)) : 1;
+      return size !== 0 && (size < 1e-6 || size > 1e6);
+    });
+  });
+}
+
+/** The cases of maxima, minima and absolute values: agreement counts where each has been met. */
+class Pieces {
+  readonly #nodes: readonly { node: Json; cases: readonly Json[]; seen: Set<number> }[];
+
+  constructor(sides: readonly Json[], names: readonly string[]) {
+    const nodes: { node: Json; cases: readonly Json[]; seen: Set<number> }[] = [];
+    for (const side of sides) {
+      contains(side, (node) => {
+        const isPiecewise = /^(?:Max|Min|Abs)$/.test(head(node));
+        if (isPiecewise && names.some((name) => JSON.stringify(node).includes(`"${name}"`))) {
+          const all = args(node);
+          nodes.push({
+            node,
+            cases: head(node) === "Abs" ? [all[0], ["Negate", all[0]]] : all,
+            seen: new Set(),
+          });
+        }
+        return false;
+      });
+    }
+    this.#nodes = nodes;
+  }
+
+  /** Notes which cases hold at a point. */
+  visit(evaluator: Evaluator, point: ReadonlyMap<string, Json>): void {
+    for (const { node, cases, seen } of this.#nodes) {
+      const values = cases.map((each) => Number(evaluator.at(each, point)?.text));
+      const best = head(node) === "Min" ? Math.min(...values) : Math.max(...values);
+      for (const [i, value] of values.entries()) if (value === best) seen.add(i);
+    }
+  }
+
+  /** Whether every case was met. */
+  get allSeen(): boolean {
+    return this.#nodes.every(({ cases, seen }) => seen.size === cases.length);
+  }
 }
