@@ -69,6 +69,8 @@ export function symbolicQuestion(answer: string, gold: string): SymbolicQuestion
   const [x, y] = [normalForm(answer), normalForm(gold)];
   const contradict = (one: string, other: string) => one !== other && one !== "" && other !== "";
   if (contradict(x.name, y.name) || contradict(x.unit, y.unit)) return undefined;
+  // A label or a modulus says more than the value.
+  if (x.label !== y.label || x.modulus !== y.modulus) return undefined;
   // A percent sign beside none may be a unit or a factor.
   if (x.unit !== y.unit && (x.unit === "percent" || y.unit === "percent")) return undefined;
   const [a, b] = [x, y].map(question);

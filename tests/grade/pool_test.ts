@@ -4,19 +4,14 @@ import { grade, GradePool } from "../../src/grade/mod.ts";
 
 /** Pairs that only the symbolic stage can decide, with the answer. */
 const SYMBOLIC: [string, string, boolean][] = [
-  ["\\sum_{k=1}^{n} k", "\\frac{n(n+1)}{2}", true],
-  ["\\sum_{k=1}^{n} k", "\\frac{n(n-1)}{2}", false],
-  ["\\sum_{k=1}^{10} k^2", "385", true],
-  ["\\prod_{i=1}^n i", "n!", true],
-  ["\\prod_{i=1}^n i", "i^n", false],
   ["\\int_0^\\infty e^{-x^2}dx", "\\frac{\\sqrt\\pi}{2}", true],
   ["\\int_0^\\infty e^{-x^2}dx", "0", false],
   ["\\int_1^2 \\frac1x dx", "\\ln 2", true],
   ["\\frac{d}{dx}x^2", "2x", true],
   ["\\frac{d}{dx}x^2", "x^2", false],
-  ["\\max(1,2)", "2", true],
-  ["\\gcd(4,6)", "3", false],
-  ["{n \\choose 2}", "\\frac{n(n-1)}2", true],
+  ["\\frac{d}{dx}\\sin x", "\\cos x", true],
+  ["\\int_0^a x dx", "\\frac{a^2}{2}", true],
+  ["\\int_0^a x dx", "a^2", false],
 ];
 /** Right, and takes some tenths of a second. */
 const HARD = ["\\lim_{h\\to 0}\\frac{\\sin(x+h)-\\sin x}{h}", "\\cos x"] as const;
@@ -55,7 +50,7 @@ Deno.test("pool: a question that takes forever costs the time limit, once, and t
   const [endless, again, next] = await Promise.all([
     pool.grade(...HARD),
     pool.grade(...HARD),
-    pool.grade("\\max(1,2)", "2"),
+    pool.grade("\\int_0^2 x dx", "2"),
   ]);
   assertEquals(endless, { equal: false, reason: "time" });
   assertEquals(again, endless);
@@ -132,13 +127,13 @@ Deno.test("pool: one that is ready has a worker, and no more than one", async ()
   await pool.ready();
   await pool.ready();
   assertEquals(pool.running, 1);
-  assertEquals((await pool.grade("\\max(1,2)", "2")).reason, "symbolic");
+  assertEquals((await pool.grade("\\int_0^2 x dx", "2")).reason, "symbolic");
   assertEquals(pool.running, 1);
 });
 
 Deno.test("pool: disposing of one that is still loading does not wait for an answer", async () => {
   const pool = new GradePool();
-  const asked = [pool.grade("\\max(1,2)", "2"), pool.grade("\\max(1,2)", "2")];
+  const asked = [pool.grade("\\int_0^2 x dx", "2"), pool.grade("\\int_0^2 x dx", "2")];
   await pool[Symbol.asyncDispose]();
   assertEquals(await Promise.all(asked), Array(2).fill({ equal: false, reason: "undecided" }));
 });
@@ -146,7 +141,7 @@ Deno.test("pool: disposing of one that is still loading does not wait for an ans
 Deno.test("pool: a worker that fills its memory ends alone", async () => {
   await using pool = new GradePool({ workers: 1, memoryLimit: 16 });
   // 16 MiB do not even hold compute-engine: every worker dies.
-  for (const ask of [() => pool.ready(), () => pool.grade("\\max(1,2)", "2")]) {
+  for (const ask of [() => pool.ready(), () => pool.grade("\\int_0^2 x dx", "2")]) {
     await assertRejects(ask, UserError, "the grading worker did not start");
   }
   assertEquals(pool.running, 0);
@@ -154,9 +149,9 @@ Deno.test("pool: a worker that fills its memory ends alone", async () => {
 
 Deno.test("pool: a full queue leaves undecided, a closed pool refuses", async () => {
   const pool = new GradePool({ workers: 1, queueLimit: 1 });
-  const first = pool.grade("\\max(1,2)", "2");
-  const second = pool.grade("\\max(1,3)", "3");
-  assertEquals(await pool.grade("\\max(1,4)", "4"), { equal: false, reason: "queue" });
+  const first = pool.grade("\\int_0^2 x dx", "2");
+  const second = pool.grade("\\int_0^1 6x dx", "3");
+  assertEquals(await pool.grade("\\int_0^1 8x dx", "4"), { equal: false, reason: "queue" });
   assertEquals(pool.counts.queue, 1);
   assertEquals((await Promise.all([first, second])).map(({ equal }) => equal), [true, true]);
   await pool[Symbol.asyncDispose]();
@@ -165,7 +160,7 @@ Deno.test("pool: a full queue leaves undecided, a closed pool refuses", async ()
 
 Deno.test("pool: disposing ends workers at work; what they were asked is undecided", async () => {
   const pool = new GradePool({ workers: 1 });
-  await pool.grade("\\max(1,2)", "2");
+  await pool.grade("\\int_0^2 x dx", "2");
   const asked = [pool.grade(hard(1), "5"), pool.grade(hard(2), "6")];
   await pool[Symbol.asyncDispose]();
   assertEquals(await Promise.all(asked), Array(2).fill({ equal: false, reason: "undecided" }));
@@ -175,7 +170,7 @@ Deno.test("pool: disposing ends workers at work; what they were asked is undecid
 Deno.test("pool: a program that forgets to dispose of it ends, and needs only to read this module", async () => {
   const module = new URL("../../src/grade/mod.ts", import.meta.url);
   const source = `import { GradePool } from "${module}";
-    console.log((await new GradePool().grade("\\\\max(1,2)", "2")).reason);`;
+    console.log((await new GradePool().grade("\\\\int_0^2 x dx", "2")).reason);`;
   const run = async (...flags: string[]) => {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
