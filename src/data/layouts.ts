@@ -1,13 +1,21 @@
 /**
- * The layouts in which published data sets come, brought to the fields of a {@linkcode Problem}.
- * Nothing is checked here: what comes out goes through `problemSchema`.
+ * The layouts in which published data sets come, brought to the fields of a `Problem`.
  *
  * @module
  */
-import { lastBoxed } from "../grade/mod.ts";
+import { type Dialogue, isDialogue, isRow, type RawRow, readDialogue } from "./dialogue.ts";
+import { type Fault, type Gold, type GoldKind, goldOf } from "./gold.ts";
+import { exactJson } from "./values.ts";
 
-/** A row of any layout, by its keys. */
-export type RawRow = Readonly<Record<string, unknown>>;
+/** Which columns to take, by name or dotted path; what is left out is found by its usual names. */
+export interface Columns {
+  /** The column of the question. */
+  readonly question?: string | null;
+  /** The column of the gold answer. */
+  readonly answer?: string | null;
+  /** The column of the id. */
+  readonly id?: string | null;
+}
 
 /** The fields of a problem as far as a row has them. */
 export interface Fields {
@@ -17,80 +25,268 @@ export interface Fields {
   readonly choices?: unknown;
 }
 
-/** Keys that only published layouts have; a row with none of them is `{id, question, answer}`. */
-const publishedKeys = [
+/** What a row holds. */
+export interface Reading {
+  readonly fields: Fields;
+  /** Where the question and the answer stand. */
+  readonly from: { readonly question: string; readonly answer: string };
+  /** What of the row is left out, for people. */
+  readonly remarks: readonly string[];
+}
+
+/** Where questions stand, the first that is there counts. */
+export const questionKeys: readonly string[] = [
   "problem",
+  "question",
   "prompt",
-  "final_answer",
-  "expected_answer",
-  "reward_model",
-  "data_source",
+  "messages",
+  "conversations",
+  "conversation",
+  "context_messages",
+  "instruction",
+  "input",
+  "query",
+  "problem_statement",
+  "question_stem",
+  "source_prompt",
 ];
 
-/** Whether a value is an object with keys. */
-export function isRow(value: unknown): value is RawRow {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+const answerKinds: Readonly<Record<string, GoldKind>> = {
+  final_answer: "answer",
+  expected_answer: "answer",
+  answer: "answer",
+  ground_truth: "truth",
+  "reward_model.ground_truth": "truth",
+  "verification_info.ground_truth": "truth",
+  label: "truth",
+  gold: "answer",
+  gold_answer: "answer",
+  correct_answer: "answer",
+  reference_answer: "answer",
+  target: "answer",
+  answer_key: "answer",
+  answerkey: "answer",
+  correct: "answer",
+  solution: "solution",
+  solutions: "solution",
+  gold_standard_solution: "solution",
+  output: "solution",
+  response: "solution",
+  completion: "solution",
+};
+
+/** Where gold answers stand, the first that is not blank counts. */
+export const answerKeys: readonly string[] = Object.keys(answerKinds);
+
+const idKeys = [
+  "id",
+  "unique_id",
+  "uuid",
+  "problem_id",
+  "question_id",
+  "query_id",
+  "extra_info.index",
+  "idx",
+];
+
+/** Texts that stand before the question in a column of their own. */
+const leadKeys: Readonly<Record<string, string>> = { question: "body", instruction: "input" };
+
+/** Whether a row has a question in a usual place. */
+export function hasQuestion(row: RawRow): boolean {
+  const find = finder(row);
+  return questionKeys.some((key) => {
+    const value = find(key);
+    return typeof value === "string" || typeof value === "number" || isDialogue(value);
+  });
 }
 
-/** Whether a row is in a layout that somebody else chose: it needs no id, and may have gaps. */
-export function isPublished(row: RawRow): boolean {
-  return publishedKeys.some((key) => key in row) || workedAnswer(row.answer) !== undefined;
-}
-
-/**
- * The fields of a row. Known are, beside `{id, question, answer, choices}`:
- *
- * - `{prompt: [{value}], final_answer, choices}`: evaluation sets of Open-Reasoner-Zero
- * - `{prompt: [{content}], reward_model: {ground_truth}}`: parquet files for verl
- * - `{problem, answer}` and `{problem, solution}`: MATH, AIME, Minerva (the last box of the solution)
- * - `{question, final_answer: ["…"]}`: OlympiadBench
- * - `{question, answer: "… #### 18"}`: GSM8K
- */
-export function fieldsOf(row: RawRow): Fields {
+/** Reads a row: an object by its keys, or a list of turns of Open-Reasoner-Zero. */
+export function readRow(value: unknown, columns: Columns = {}): Reading | Fault {
+  if (isDialogue(value)) return readTurns(readDialogue(value));
+  if (!isRow(value)) return { fault: "it is no object with keys" };
+  const find = finder(value);
+  const asked = pick(find, columns.question ? [columns.question] : questionKeys);
+  if (asked === undefined) return { fault: missing("question", columns.question) };
+  const dialogue = dialogueOf(asked.value);
+  if (typeof dialogue === "string") return { fault: dialogue };
+  const text = dialogue ? dialogue.question : soleText(asked.value);
+  const question = withLead(text, find(leadKeys[normal(asked.key)] ?? ""), asked.key);
+  if (isBlank(question)) return { fault: "the question is blank" };
+  if (typeof question !== "string" && typeof question !== "number") {
+    return { fault: dialogue ? "the dialogue has no user turn" : "the question is not a text" };
+  }
+  const found = answerOf(find, columns.answer, asked.key, dialogue);
+  if ("fault" in found) return found;
+  const choices = choicesOf(value, find);
+  if (typeof choices === "string") return { fault: choices };
+  const id = pick(find, columns.id ? [columns.id] : idKeys)?.value;
+  if (columns.id && id === undefined) return { fault: missing("id", columns.id) };
+  const answer = letterAt(found.gold.answer, find("choices") ?? find("options")) ??
+    found.gold.answer;
   return {
-    id: row.id ?? row.unique_id,
-    question: row.problem ?? row.question ?? promptText(row.prompt),
-    answer: answerOf(row),
-    choices: lettered(row.choices),
+    fields: { id, question, answer, choices },
+    from: { question: asked.key, answer: found.key },
+    remarks: [...unasked(dialogue), ...alternatives(found.gold)],
   };
 }
 
-/** A training row of Open-Reasoner-Zero: `[{from: "human", value}, {ground_truth: {value}}]`. */
-export function fieldsOfTurns(row: readonly unknown[]): Fields {
-  const [turn, reply] = row;
-  const asks = isRow(turn) && /^(human|user)$/i.test(String(turn.from));
-  const truth = isRow(reply) && isRow(reply.ground_truth) ? reply.ground_truth : undefined;
-  return { question: asks ? turn.value : undefined, answer: truth?.value };
+function readTurns(dialogue: Dialogue): Reading | Fault {
+  const { question, truth } = dialogue;
+  if (question === undefined) return { fault: "the question is missing" };
+  if (isBlank(question)) return { fault: "the question is blank" };
+  if (truth === undefined || truth === null) return { fault: "the answer is missing" };
+  const gold = isBlank(truth) ? { fault: "the answer is blank" } : goldOf(truth, "truth");
+  if ("fault" in gold) return gold;
+  return {
+    fields: { question, answer: gold.answer },
+    from: { question: "the user's turn", answer: "ground_truth.value" },
+    remarks: [...unasked(dialogue), ...alternatives(gold)],
+  };
 }
 
-/** The text of a prompt that is a text or a dialogue; of a dialogue its last user turn. */
-function promptText(prompt: unknown): unknown {
-  if (!Array.isArray(prompt)) return prompt;
-  const asks = (turn: unknown) =>
-    isRow(turn) && /^(human|user)$/i.test(String(turn.from ?? turn.role));
-  const turn = prompt.findLast(asks) ?? prompt[0];
-  return isRow(turn) ? turn.value ?? turn.content : turn;
+/** What is left of a dialogue when only its last question is asked. */
+function unasked(dialogue: Dialogue | undefined): string[] {
+  const words = { system: "the system turn is not asked", earlier: "earlier turns are not asked" };
+  return (dialogue?.unasked ?? []).map((each) => words[each]);
 }
 
-function answerOf(row: RawRow): unknown {
-  const { reward_model: reward, solution } = row;
-  const given = row.final_answer ?? row.expected_answer ?? workedAnswer(row.answer) ?? row.answer ??
-    (isRow(reward) ? reward.ground_truth : undefined);
-  if (Array.isArray(given)) return given.join(", ");
-  if (given !== undefined && given !== null) return given;
-  return typeof solution === "string" ? lastBoxed(solution) : row.answer;
+function alternatives(gold: Gold): string[] {
+  return gold.alternatives ? ["several right answers, of which the first is taken"] : [];
 }
 
-/** What follows the `####` of a worked answer of GSM8K; thousands separators are left out there. */
-function workedAnswer(answer: unknown): string | undefined {
-  if (typeof answer !== "string") return undefined;
-  const at = answer.lastIndexOf("\n####");
-  return at < 0 ? undefined : answer.slice(at + 5).trim().replaceAll(",", "");
+type Find = (path: string) => unknown;
+
+/** Looks values up by key, whatever its case and word breaks, or by dotted path; null is nothing. */
+function finder(row: RawRow): Find {
+  const keys = new Map(Object.keys(row).map((key) => [normal(key), key]));
+  return (path) => {
+    const exact = row[path] ?? row[keys.get(normal(path)) ?? ""];
+    const dot = path.indexOf(".");
+    if (exact !== undefined || dot < 0) return exact ?? undefined;
+    const inner = fromJson(
+      row[path.slice(0, dot)] ?? row[keys.get(normal(path.slice(0, dot))) ?? ""],
+    );
+    return isRow(inner) ? finder(inner)(path.slice(dot + 1)) : undefined;
+  };
 }
 
-/** A list of options as an object under letters. */
-function lettered(choices: unknown): unknown {
-  if (choices === null) return undefined;
-  if (!Array.isArray(choices)) return choices;
-  return Object.fromEntries(choices.map((text, i) => [String.fromCharCode(65 + i), text]));
+/** `Correct Answer` as `correct_answer`. */
+function normal(key: string): string {
+  return key.trim().toLowerCase().replaceAll(/[\s-]+/g, "_");
+}
+
+/** The first key with a value, or else the first with a blank one. */
+function pick(find: Find, keys: readonly string[]): { key: string; value: unknown } | undefined {
+  const found = keys.map((key) => ({ key, value: find(key) }))
+    .filter(({ value }) => value !== undefined);
+  return found.find(({ value }) => !isBlank(value)) ?? found[0];
+}
+
+function missing(what: string, column: string | null | undefined): string {
+  return column ? `there is no column "${column}" for the ${what}` : `the ${what} is missing`;
+}
+
+function isBlank(value: unknown): boolean {
+  return typeof value === "string"
+    ? value.trim() === ""
+    : Array.isArray(value) && value.length === 0;
+}
+
+/** A nested value that was written into its cell as JSON. */
+function fromJson(value: unknown): unknown {
+  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return exactJson(value);
+  } catch {
+    return value;
+  }
+}
+
+/** The dialogue that a value is, undefined where it is none, or why it cannot be read. */
+function dialogueOf(value: unknown): Dialogue | string | undefined {
+  const list = fromJson(value);
+  if (isDialogue(list)) return readDialogue(list);
+  // What pandas writes into CSV for a list: Python's own spelling, which cannot be read back safely.
+  const python = typeof value === "string" &&
+    /^\s*\[\s*\{'(?:role|from|content|value)'/.test(value);
+  return python ? "the question is a Python list as text: export JSONL or parquet" : undefined;
+}
+
+function soleText(value: unknown): unknown {
+  return Array.isArray(value) && value.length === 1 && typeof value[0] === "string"
+    ? value[0]
+    : value;
+}
+
+function withLead(question: unknown, lead: unknown, key: string): unknown {
+  if (typeof question !== "string" || typeof lead !== "string" || isBlank(lead)) return question;
+  // SVAMP's body precedes its question, the input of an instruction follows it.
+  return normal(key) === "instruction"
+    ? `${question}\n\n${lead.trim()}`
+    : `${lead.trim()} ${question}`;
+}
+
+function answerOf(
+  find: Find,
+  column: string | null | undefined,
+  questionKey: string,
+  dialogue: Dialogue | undefined,
+): { gold: Gold; key: string } | Fault {
+  const keys = column ? [column] : answerKeys.filter((key) => key !== questionKey);
+  const found = pick(find, keys);
+  const inside = dialogue && (dialogue.truth ?? dialogue.reply);
+  if (found === undefined || (isBlank(found.value) && inside !== undefined)) {
+    if (column || !dialogue || inside === undefined) return { fault: missing("answer", column) };
+    const gold = goldOf(inside, dialogue.truth === undefined ? "solution" : "truth");
+    return "fault" in gold ? gold : { gold, key: `${questionKey}, the assistant's turn` };
+  }
+  if (isBlank(found.value)) return { fault: "the answer is blank" };
+  const gold = goldOf(found.value, answerKinds[normal(found.key)] ?? "answer");
+  return "fault" in gold ? gold : { gold, key: found.key };
+}
+
+/** The options under letters, undefined where there are none, or why they cannot be read. */
+function choicesOf(row: RawRow, find: Find): unknown {
+  const value = fromJson(find("choices") ?? find("options"));
+  if (value === undefined || value === "") return undefined;
+  // ARC: two lists side by side.
+  if (isRow(value) && Array.isArray(value.text)) {
+    return lettered(value.text);
+  }
+  if (Array.isArray(value)) return value.length === 0 ? undefined : lettered(value);
+  // A table has a column for each letter that any row has.
+  if (isRow(value)) {
+    return Object.fromEntries(Object.entries(value).filter(([, text]) => text !== null));
+  }
+  return "choices" in row ? "the choices are no list" : "the options are no list";
+}
+
+/** A list of options as an object under letters; `A) …`, as AQuA writes them, loses its letter. */
+function lettered(options: readonly unknown[]): Record<string, unknown> {
+  const letter = (i: number) => letterOf(i)!;
+  const prefix = (i: number) => new RegExp(`^\\(?${letter(i)}[).:]\\s*`);
+  const prefixed = options.every((text, i) => typeof text === "string" && prefix(i).test(text));
+  return Object.fromEntries(options.map((text, i) => [
+    letter(i),
+    prefixed ? String(text).replace(prefix(i), "") : text,
+  ]));
+}
+
+/**
+ * The letter of an answer that names its option otherwise: by its label (ARC), or, where the answer is a
+ * number, by its place from 0 (MMLU).
+ */
+function letterAt(answer: string | number, options: unknown): string | undefined {
+  const given = fromJson(options);
+  if (isRow(given) && Array.isArray(given.label)) {
+    return letterOf(given.label.map(String).indexOf(String(answer)));
+  }
+  const placed = typeof answer === "number" && Array.isArray(given) && !given.includes(answer);
+  return placed && answer in given ? letterOf(answer) : undefined;
+}
+
+/** A for 0; undefined for -1. */
+function letterOf(place: number): string | undefined {
+  return place < 0 ? undefined : String.fromCharCode(65 + place);
 }

@@ -1,161 +1,261 @@
 /**
- * Reads problems from files: JSONL, JSON lists and parquet, in our own layout and in published ones.
+ * Reads problems from files in our own layout and in published ones.
  *
  * @module
  */
-
-import { readFile } from "node:fs/promises";
-import { basename, extname } from "node:path";
-import { parseJson, type SchemaError, UserError } from "../base/mod.ts";
-import { type Fields, fieldsOf, fieldsOfTurns, isPublished, isRow } from "./layouts.ts";
-import { readParquet } from "./parquet.ts";
+import { basename } from "node:path";
+import { type SchemaError, UserError } from "../base/mod.ts";
+import { isRow } from "./dialogue.ts";
+import { instructionsIn, stripInstructions } from "./instructions.ts";
+import {
+  answerKeys,
+  type Columns,
+  hasQuestion,
+  questionKeys,
+  type Reading,
+  readRow,
+} from "./layouts.ts";
 import { type Problem, problemSchema } from "./problem.ts";
+import { formats, type Row, rowsOf, utf8Hint } from "./rows.ts";
 
 /** A row that was left out. */
 export interface Skipped {
-  /** File and item, as `file: item 12`. */
-  where: string;
-  /** Why, in a few words. */
-  reason: string;
+  /** File and place in it, as `file: item 12`. */
+  readonly where: string;
+  /** Why, in the same words for every row of the kind. */
+  readonly reason: string;
+  /** What is known of this row alone. */
+  readonly detail?: string;
+}
+
+/** Something that many rows have in common. */
+export interface Kind {
+  /** What it is, in a few words. */
+  readonly what: string;
+  /** In how many rows. */
+  readonly count: number;
+  /** The first of them: its place in the file, and more about it where there is more to say. */
+  readonly first: string;
 }
 
 /** The contents of a data file. */
 export interface Loaded {
   /** The usable problems, in the order of the file. */
-  problems: Problem[];
-  /** Rows of a published file whose question or answer is blank. */
-  skipped: Skipped[];
+  readonly problems: Problem[];
+  /** Rows that no problem could be made of. */
+  readonly skipped: Skipped[];
+  /** Where questions and answers were taken from, and in how many rows. */
+  readonly columns: {
+    readonly question: Readonly<Record<string, number>>;
+    readonly answer: Readonly<Record<string, number>>;
+  };
+  /** The keys that rows have, in the order in which they came. */
+  readonly keys: readonly string[];
+  /** What users should know of the questions: instructions in them, turns that are not asked. */
+  readonly remarks: readonly Kind[];
 }
 
 /** How to read a data file. */
 export interface LoadOptions {
-  /** What ids of published rows begin with; default: the file's name without its ending. */
+  /** What ids of published rows begin with; default: the file's name without its endings. */
   readonly stem?: string;
   /** Whether all rows are somebody else's, also those that look like ours; default false. */
   readonly published?: boolean;
+  /** Columns with other names than usual. */
+  readonly columns?: Columns;
+  /** Whether known instructions are cut out of the questions; default false. */
+  readonly stripInstructions?: boolean;
 }
 
-const LAYOUTS = "a row is {id, question, answer}, one per line, " +
-  "or the file is a JSON list or parquet in a published layout";
-
-/** One row of a file, before it is checked. */
-interface Row {
-  /** Where it stands, for messages. */
-  readonly where: string;
-  readonly value: unknown;
-  /** The id where the row brings none: its place in the file. */
-  readonly index: number;
-  /** Whether somebody else chose the layout: then gaps are skipped, and ids are not needed. */
-  readonly published: boolean;
-}
-
-/** The first thing that does not fit, as `answer is missing`. */
-function firstIssue(error: SchemaError, fields: Fields): string {
-  const { path, message } = error.issues[0];
-  const key = path[0] as keyof Fields | undefined;
-  if (key === undefined) return message;
-  return `${path.join(".")} ${fields[key] === undefined ? "is missing" : message}`;
-}
-
-/** Files that were converted before have the stem in their ids already. */
-function publishedId(stem: string, id: unknown): string {
-  const text = String(id);
-  return text.startsWith(`${stem}/`) ? text : `${stem}/${text}`;
-}
-
-function isBlank(value: unknown): boolean {
-  return typeof value === "string" && value.trim() === "";
-}
-
-/** Turns rows into problems; ids are unique, and those of published rows begin with the stem. */
-function collect(rows: Iterable<Row>, stem: string): Loaded {
-  const problems: Problem[] = [];
-  const skipped: Skipped[] = [];
-  const seen = new Map<string, string>();
-  for (const { where, value, index, published } of rows) {
-    const raw = Array.isArray(value) ? fieldsOfTurns(value) : isRow(value) ? fieldsOf(value) : {};
-    const fields = published ? { ...raw, id: publishedId(stem, raw.id ?? index) } : raw;
-    const blank = published && (["question", "answer"] as const).find((key) => isBlank(raw[key]));
-    if (blank) {
-      skipped.push({ where, reason: `the ${blank} is blank` });
-      continue;
-    }
-    const result = problemSchema.safeParse(fields);
-    if (!result.success) {
-      throw new UserError(`${where}: ${firstIssue(result.error, fields)}`, { hint: LAYOUTS });
-    }
-    const { id } = result.data, first = seen.get(id);
-    if (first !== undefined) {
-      throw new UserError(`${where}: the id "${id}" is taken by ${first}`, {
-        hint: "give every row its own id",
-      });
-    }
-    seen.set(id, where.slice(where.lastIndexOf(": ") + 2));
-    problems.push(result.data);
-  }
-  return { problems, skipped };
-}
-
-function* lineRows(path: string, text: string, published: boolean): Generator<Row> {
-  let index = 0;
-  for (const [number, line] of text.split("\n").entries()) {
-    if (line.trim() === "") continue;
-    const where = `${path}: line ${number + 1}`;
-    const value = parseJson(line, where, LAYOUTS);
-    const foreign = published || (isRow(value) && isPublished(value));
-    yield { where, value, index: index++, published: foreign };
-  }
-}
-
-function* listRows(path: string, values: readonly unknown[]): Generator<Row> {
-  for (const [index, value] of values.entries()) {
-    yield { where: `${path}: item ${index}`, value, index, published: true };
-  }
+/** The name of a data file without its endings: `gsm8k` of `data/gsm8k.jsonl.gz`. */
+export function dataName(path: string): string {
+  return basename(path).replace(/\.gz$/, "").replace(/(?<=.)\.\w+$/, "");
 }
 
 /**
  * Reads a data file.
  *
- * - JSONL: rows `{id, question, answer}`, one per line, with `choices` `{A: "…", B: "…"}` where a
- *   letter is asked for; blank lines and other keys are ignored. The user's own file, so the first bad
- *   row is an error.
- * - JSON lists: the training layout (`[[{from: "human", value}, {ground_truth: {value}}], ...]`) and
- *   the evaluation layout (`[{prompt: [{value}], final_answer}, ...]`) of Open-Reasoner-Zero.
- * - Parquet, and rows of the other two in the published layouts of {@linkcode fieldsOf}.
+ * JSONL, JSON lists (also inside of an object), CSV, parquet and Arrow, each also as gzip. Rows are
+ * `{id, question, answer, choices?}` or in one of the published layouts that docs/data.md lists; other
+ * keys are ignored. A row that no problem can be made of is skipped and reported, whatever is wrong.
  *
- * Ids of published rows become `<stem>/<id, or else index from 0>`. These are large files of
- * others: a row with a blank question or answer is skipped and reported, a row of another shape is an
- * error.
+ * An `id` of a row `{id, question, answer}` stays as it is. Of all others it becomes
+ * `<stem>/<id, or else index from 0>`. One that came before gets `#2`, `#3`, …
  *
  * @param path The file. Its first bytes tell the formats apart, not its name.
- * @throws {UserError} With file, line (or item) and what is wrong.
+ * @throws {UserError} when the file cannot be read, or no row of it can be used.
  */
 export async function loadProblems(path: string, options: LoadOptions = {}): Promise<Loaded> {
-  const { stem = basename(path, extname(path)), published = false } = options;
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = new Uint8Array(await readFile(path));
-  } catch (cause) {
-    throw new UserError(`${path}: cannot be read (${(cause as Error).message})`, {
-      hint: "check the path of the data file",
-      cause,
-    });
-  }
-  const loaded = collect(await rowsOf(path, bytes, published), stem);
-  if (loaded.problems.length === 0) {
-    throw new UserError(`${path}: contains no problem`, { hint: LAYOUTS });
-  }
+  const loaded = await readProblems(path, options);
+  checkUsable(path, loaded);
   return loaded;
 }
 
-async function rowsOf(
+/**
+ * As {@linkcode loadProblems}, but a file without a usable row is no error.
+ *
+ * @throws {UserError} when the file cannot be read.
+ */
+export async function readProblems(path: string, options: LoadOptions = {}): Promise<Loaded> {
+  const { columns = {} } = options;
+  const rows = await rowsOf(path, (row) => columns.question ? false : hasQuestion(row));
+  const collector = new Collector(path, options);
+  for (const row of rows) collector.add(row);
+  return collector.result();
+}
+
+/**
+ * Checks that a file has a usable row.
+ *
+ * @throws {UserError} when it has none: why the first row is not, and which keys there are.
+ */
+export function checkUsable(path: string, { problems, skipped, keys }: Loaded): void {
+  if (problems.length > 0) return;
+  const understood =
+    `questions stand under ${questionKeys.slice(0, 8).join(", ")}, answers under ` +
+    `${answerKeys.slice(0, 8).join(", ")} and others; name yours with --question and --answer`;
+  if (skipped.length === 0) {
+    throw new UserError(`${path}: contains no problem`, { hint: `a data file is ${formats}` });
+  }
+  const [{ where, reason, detail }] = skipped;
+  const found = keys.length > 0 ? `; keys found: ${keys.slice(0, 20).join(", ")}` : "";
+  const why = `${where.slice(path.length + 2)}: ${reason}${detail ? ` (${detail})` : ""}`;
+  throw new UserError(`${path}: none of its ${skipped.length} rows can be used: ${why}${found}`, {
+    hint: /not UTF-8/.test(reason)
+      ? utf8Hint(path)
+      : /missing|no column|no object/.test(reason)
+      ? understood
+      : "`thinker data check FILE` shows what is read of every kind of row",
+  });
+}
+
+/** What to tell a user about a file beside its problems, each on one line. */
+export function notesOf(
   path: string,
-  bytes: Uint8Array<ArrayBuffer>,
-  published: boolean,
-): Promise<Iterable<Row>> {
-  const magic = new TextDecoder("latin1").decode(bytes.subarray(0, 4));
-  if (magic === "PAR1") return listRows(path, await readParquet(bytes, path));
-  const text = new TextDecoder().decode(bytes); // drops a byte order mark
-  if (!/^\s*\[/.test(text)) return lineRows(path, text, published);
-  return listRows(path, parseJson(text, path, LAYOUTS) as unknown[]);
+  { skipped, remarks }: Pick<Loaded, "skipped" | "remarks">,
+): string[] {
+  const name = basename(path),
+    of = (kinds: readonly Kind[]) =>
+      kinds.map(({ what, count, first }) => `${count} × ${what} (first: ${first})`).join("; ");
+  const rows = (count: number) => `${count} ${count === 1 ? "row" : "rows"}`;
+  return [
+    ...(skipped.length === 0
+      ? []
+      : [`${name}: ${rows(skipped.length)} left out: ${of(skippedKinds(path, skipped))}`]),
+    ...(remarks.length === 0 ? [] : [`${name}: ${of(remarks)}`]),
+  ];
+}
+
+/** The reasons for which rows were left out, the most frequent first. */
+export function skippedKinds(path: string, skipped: readonly Skipped[]): Kind[] {
+  const tally = new Tally();
+  for (const { where, reason, detail } of skipped) {
+    tally.add(reason, `${where.slice(path.length + 2)}${detail ? `, ${detail}` : ""}`);
+  }
+  return tally.kinds();
+}
+
+/** Counts kinds and keeps the first of each. */
+class Tally {
+  readonly #kinds = new Map<string, { count: number; first: string }>();
+
+  add(what: string, first: string): void {
+    const known = this.#kinds.get(what);
+    if (known) known.count++;
+    else this.#kinds.set(what, { count: 1, first });
+  }
+
+  kinds(): Kind[] {
+    return [...this.#kinds].map(([what, kind]) => ({ what, ...kind }))
+      .sort((a, b) => b.count - a.count);
+  }
+}
+
+/** Turns rows into problems whose ids are unique. */
+class Collector {
+  readonly #path: string;
+  readonly #options: LoadOptions;
+  readonly #stem: string;
+  readonly #problems: Problem[] = [];
+  readonly #skipped: Skipped[] = [];
+  readonly #taken = { question: new Map<string, number>(), answer: new Map<string, number>() };
+  readonly #keys = new Set<string>();
+  readonly #remarks = new Tally();
+  readonly #ids = new Map<string, number>();
+  readonly #questions = new Set<string>();
+
+  constructor(path: string, options: LoadOptions) {
+    this.#path = path;
+    this.#options = options;
+    this.#stem = options.stem ?? dataName(path);
+  }
+
+  add(row: Row): void {
+    const { value, place } = row;
+    if (isRow(value)) { for (const key of Object.keys(value)) this.#keys.add(key); }
+    if (row.fault !== undefined) return this.#skip(place, row.fault, row.detail);
+    const { columns, stripInstructions: strip } = this.#options;
+    const read = readRow(value, columns);
+    if ("fault" in read) return this.#skip(place, read.fault);
+    const { fields, from, remarks } = read, asked = String(fields.question);
+    const question = strip ? stripInstructions(asked) : asked;
+    const result = problemSchema.safeParse({ ...fields, id: this.#idOf(row, read), question });
+    if (!result.success) return this.#skip(place, firstIssue(result.error));
+    const problem = { ...result.data, id: this.#unique(result.data.id) };
+    this.#problems.push(problem);
+    count(this.#taken.question, from.question);
+    count(this.#taken.answer, from.answer);
+    if (question !== asked) this.#remarks.add("instructions cut out of the question", place);
+    for (const what of remarks) this.#remarks.add(what, place);
+    for (const { what, example } of instructionsIn(question)) {
+      this.#remarks.add(what, `${place}, "${example}"`);
+    }
+    if (this.#questions.has(problem.question)) {
+      this.#remarks.add("the same question as in an earlier row", place);
+    }
+    this.#questions.add(problem.question);
+  }
+
+  result(): Loaded {
+    const { question, answer } = this.#taken;
+    return {
+      problems: this.#problems,
+      skipped: this.#skipped,
+      columns: { question: Object.fromEntries(question), answer: Object.fromEntries(answer) },
+      keys: [...this.#keys],
+      remarks: this.#remarks.kinds(),
+    };
+  }
+
+  #skip(place: string, reason: string, detail?: string): void {
+    const where = `${this.#path}: ${place}`;
+    this.#skipped.push(detail === undefined ? { where, reason } : { where, reason, detail });
+  }
+
+  #idOf({ line, index }: Row, { fields: { id }, from }: Reading): string {
+    const ours = line && id !== undefined && from.question === "question" &&
+      from.answer === "answer";
+    if (ours && !this.#options.published) return String(id);
+    // Files that were converted before have the stem in their ids already.
+    const text = String(id ?? index);
+    return text.startsWith(`${this.#stem}/`) ? text : `${this.#stem}/${text}`;
+  }
+
+  #unique(id: string): string {
+    const before = count(this.#ids, id) - 1;
+    return before === 0 ? id : this.#unique(`${id}#${before + 1}`);
+  }
+}
+
+/** Counts one more; returns how many there are now. */
+function count(counts: Map<string, number>, key: string): number {
+  const now = (counts.get(key) ?? 0) + 1;
+  counts.set(key, now);
+  return now;
+}
+
+/** The first thing that does not fit, as `the answer is empty`. */
+function firstIssue(error: SchemaError): string {
+  const { path, message } = error.issues[0];
+  return path.length === 0 ? message : `the ${String(path[0])} ${message}`;
 }

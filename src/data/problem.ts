@@ -45,7 +45,7 @@ export const problemSchema: Schema<Problem> = row.transform(({ choices, ...probl
   if (!choices || Object.keys(choices).length < 2) return problem;
   const answer = letterOf(problem.answer, choices);
   if (answer === undefined) {
-    const letters = Object.keys(choices).join(", ");
+    const letters = Object.keys(choices).sort().join(", ");
     context.addIssue({ code: "custom", path: ["answer"], message: `is none of ${letters}` });
     return z.NEVER;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { loadProblems, type Problem } from "../data/mod.ts";
+import { loadProblems, notesOf, type Problem } from "../data/mod.ts";
 import { exists, UserError } from "../base/mod.ts";
 
 /** A benchmark as tables show it. */
@@ -39,12 +39,14 @@ export function titleOf(name: string): string {
  * Reads the problems of a set: `<name>.jsonl` of the folder.
  *
  * @param limit Only the first so many.
- * @throws {UserError} when the file is missing or has a bad row.
+ * @param onNote Told which rows cannot be asked.
+ * @throws {UserError} when the file is missing or has no usable row.
  */
 export async function loadBenchmark(
   folder: string,
   name: string,
   limit: number = Infinity,
+  onNote?: (text: string) => void,
 ): Promise<Problem[]> {
   const path = join(folder, `${name}.jsonl`);
   if (!await exists(path)) {
@@ -55,5 +57,7 @@ export async function loadBenchmark(
         : `benchmarks: ${known.join(", ")}; of your own set, put <name>.jsonl into the folder`,
     });
   }
-  return (await loadProblems(path)).problems.slice(0, limit);
+  const { problems, skipped } = await loadProblems(path);
+  for (const note of notesOf(path, { skipped, remarks: [] })) onNote?.(note);
+  return problems.slice(0, limit);
 }

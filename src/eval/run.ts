@@ -73,8 +73,8 @@ export async function runEvaluation(
 ): Promise<{ results: EvalResults; summary: string }> {
   const compare = (options.compare ?? []).map(readResults);
   const spec = findTask(wanted.method.task, options.tasks ?? builtinTasks);
-  const rows = await loadSets(wanted.extent);
   const notes: string[] = [];
+  const rows = await loadSets(wanted.extent, (text) => notes.push(text));
   using model = await loadModel(wanted.method.model, {
     backend: wanted.method.device,
     weights: wanted.method.weightDtype ?? undefined,
@@ -126,9 +126,14 @@ export async function runEvaluation(
 /** A set's name with all its problems that are asked for. */
 type LoadedSet = readonly [name: string, problems: readonly Problem[]];
 
-async function loadSets({ sets, data, limit }: EvalConfig["extent"]): Promise<LoadedSet[]> {
+async function loadSets(
+  { sets, data, limit }: EvalConfig["extent"],
+  onNote: (text: string) => void,
+): Promise<LoadedSet[]> {
   const rows: LoadedSet[] = [];
-  for (const name of sets) rows.push([name, await loadBenchmark(data, name, limit ?? Infinity)]);
+  for (const name of sets) {
+    rows.push([name, await loadBenchmark(data, name, limit ?? Infinity, onNote)]);
+  }
   return rows;
 }
 

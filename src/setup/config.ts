@@ -79,6 +79,17 @@ export interface TrainConfig {
   };
   /** A file of problems; null: generated arithmetic, for a model made here only. */
   readonly data: string | null;
+  /** Columns of `data` that have other names than usual. */
+  readonly columns: {
+    /** The column of the question, by name or dotted path; null: found by its usual names. */
+    readonly question: string | null;
+    /** The column of the gold answer; null: found by its usual names. */
+    readonly answer: string | null;
+    /** The column of the id; null: found by its usual names, or else the row's place in the file. */
+    readonly id: string | null;
+  };
+  /** Cut known instructions on how to answer out of the questions of `data`: the prompts say it. */
+  readonly stripInstructions: boolean;
   /** Wording of the stages: `tiny`, `default` (the task's own), or a file. */
   readonly prompts: string;
   /** Most action tokens of each stage, by stage; one that is left out has the task's own. */
@@ -162,6 +173,12 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
     maxPositions: count,
   }),
   data: z.string().nullable().default(null),
+  columns: z.strictObject<Fields<TrainConfig["columns"]>>({
+    question: z.string().nullable().default(null),
+    answer: z.string().nullable().default(null),
+    id: z.string().nullable().default(null),
+  }).default({ question: null, answer: null, id: null }),
+  stripInstructions: z.boolean().default(false),
   prompts: z.string().default("tiny"),
   budgets: z.record(z.string(), count).default({}),
   promptLimit: count,
@@ -274,7 +291,7 @@ export function checkRunnable(config: TrainConfig): void {
   }
   if (repository !== null && data === null) {
     throw new UserError(`preset ${preset} needs problems to train on, and no --data is given`, {
-      hint: "name a file with --data: JSONL rows {id, question, answer}, or ORZ JSON",
+      hint: "name a file with --data: JSONL, JSON, CSV, parquet or Arrow; see docs/data.md",
     });
   }
   const difference = firstDifference(oneDevice, parallel, "parallel");

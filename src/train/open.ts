@@ -160,7 +160,7 @@ function checkPacks({ ppo: { packTokens } }: TrainConfig, { maxTokens }: RunTask
 }
 
 /** What a user may not expect of the run. */
-function warnings(config: TrainConfig, model: ModelConfig, { skipped }: ProblemSource): string[] {
+function warnings(config: TrainConfig, model: ModelConfig, { notes }: ProblemSource): string[] {
   return [
     ...(config.prompts === "tiny" && model.vocab !== tinyVocabSize
       ? [
@@ -168,8 +168,6 @@ function warnings(config: TrainConfig, model: ModelConfig, { skipped }: ProblemS
         "--preset q1.5b, or a --config of your own",
       ]
       : []),
-    ...(skipped > 0
-      ? [`${skipped} rows left out: no answer, or over ${config.promptLimit} tokens`]
-      : []),
+    ...notes,
   ];
 }

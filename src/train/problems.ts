@@ -4,7 +4,7 @@
  * @module
  */
 import { heldOut, trainProblem } from "../tiny/mod.ts";
-import { loadProblems, type Problem } from "../data/mod.ts";
+import { dataName, loadProblems, notesOf, type Problem } from "../data/mod.ts";
 import { Random, UserError } from "../base/mod.ts";
 import type { Task } from "../task/mod.ts";
 import type { TrainConfig } from "../setup/mod.ts";
@@ -17,8 +17,10 @@ export interface ProblemSource {
   batch(step: number, count: number): Problem[];
   /** Fixed held-out problems. */
   readonly held: readonly Problem[];
-  /** Rows left out because their prompt is longer than the limit. */
+  /** Rows left out: of no use, or with a prompt longer than the limit. */
   readonly skipped: number;
+  /** What users should know of the rows, each on one line. */
+  readonly notes: readonly string[];
 }
 
 /** Share of a file's rows that is kept out of training, at most. */
@@ -46,12 +48,16 @@ export async function openProblems(
       // The same problems whatever the seed: runs can be compared.
       held: heldOut(config.evalProblems, 0),
       skipped: 0,
+      notes: [],
     };
   }
-  const { problems: rows, skipped: unusable } = await loadProblems(config.data);
+  const { columns, stripInstructions, promptLimit } = config;
+  const loaded = await loadProblems(config.data, { columns, stripInstructions });
+  const rows = loaded.problems;
   const promptTokens = (row: Problem) =>
     Math.max(...tasks.map((task) => task.promptTokens(row.question)));
-  const fitting = rows.filter((row) => promptTokens(row) <= config.promptLimit);
+  const fitting = rows.filter((row) => promptTokens(row) <= promptLimit);
+  const long = rows.length - fitting.length;
   const shuffled = new Random(0).fork("held out").shuffle(fitting);
   const held = shuffled.slice(
     0,
@@ -62,7 +68,7 @@ export async function openProblems(
   const train = shuffled.slice(held.length).filter((row) => !measured.has(row.question));
   if (train.length === 0) {
     throw new UserError(
-      `${config.data}: no row has a prompt of at most ${config.promptLimit} tokens`,
+      `${config.data}: no row has a prompt of at most ${promptLimit} tokens`,
       { hint: "raise promptLimit" },
     );
   }
@@ -76,13 +82,17 @@ export async function openProblems(
     return order;
   };
   return {
-    name: config.data.split("/").pop()!.replace(/\.(jsonl?|parquet)$/, ""),
+    name: dataName(config.data),
     batch: (step, n) =>
       Array.from({ length: n }, (_, i) => {
         const index = (step - 1) * n + i;
         return epoch(Math.floor(index / train.length))[index % train.length];
       }),
     held,
-    skipped: rows.length - fitting.length + unusable.length,
+    skipped: long + loaded.skipped.length,
+    notes: [
+      ...notesOf(config.data, loaded),
+      ...(long > 0 ? [`${long} rows left out: their prompt is over ${promptLimit} tokens`] : []),
+    ],
   };
 }

@@ -1,24 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { published } from "../published.ts";
+import { withFile } from "./files.ts";
 import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
 import { UserError } from "../../src/base/errors.ts";
-import { loadProblems, problemSchema } from "../../src/data/mod.ts";
-
-/** Writes `content` to a temporary file named `name` and hands its path to `use`. */
-async function withFile(
-  name: string,
-  content: string | Uint8Array,
-  use: (path: string) => Promise<void>,
-): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    await Deno.writeFile(`${dir}/${name}`, bytes);
-    await use(`${dir}/${name}`);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+import { loadProblems, problemSchema, readProblems } from "../../src/data/mod.ts";
 
 function assertRefused(name: string, text: string, message: string): Promise<void> {
   return withFile(name, text, async (path) => {
@@ -46,28 +31,98 @@ Deno.test("loadProblems: JSONL, with blank lines, other keys, numbers, CRLF and 
   ];
   const choices = { A: "1", B: "2" }, asked = "q\n\nA. 1\nB. 2";
   await withFile("x.jsonl", lines.join("\r\n"), async (path) => {
-    assertEquals(await loadProblems(path), {
-      problems: [
-        { id: "a", question: "1+1=", answer: "2" },
-        { id: "7", question: "1+1=", answer: "2.5" },
-        { id: "c", question: asked, answer: "B", choices },
-        { id: "d", question: asked, answer: "A", choices },
-      ],
-      skipped: [],
-    });
+    const { problems, skipped, columns, keys } = await loadProblems(path);
+    assertEquals(problems, [
+      { id: "a", question: "1+1=", answer: "2" },
+      { id: "7", question: "1+1=", answer: "2.5" },
+      { id: "c", question: asked, answer: "B", choices },
+      { id: "d", question: asked, answer: "A", choices },
+    ]);
+    assertEquals(skipped, []);
+    assertEquals(columns, { question: { question: 4 }, answer: { answer: 4 } });
+    assertEquals(keys, ["id", "question", "answer", "choices", "level"]);
   });
 });
 
-Deno.test("loadProblems: JSONL errors name the line and what is wrong", async () => {
-  const good = row("a") + "\n\n";
-  await assertRefused("x.jsonl", good + '{"id":"b","question":"q"}', "line 3: answer is missing");
-  await assertRefused("x.jsonl", good + row("b", " "), "line 3: answer is empty");
-  await assertRefused("x.jsonl", good + row("b", null), "line 3: answer must be text or a number");
-  await assertRefused("x.jsonl", good + '{"question":"q","answer":"1"}', "line 3: id is missing");
-  await assertRefused("x.jsonl", good + "{oops", "line 3 is not valid JSON");
-  await assertRefused("x.jsonl", good + "5", "line 3: ");
-  await assertRefused("x.jsonl", good + row("a"), 'line 3: the id "a" is taken by line 1');
+/** Why rows of a file are left out, by their place in it. */
+async function leftOut(name: string, text: string): Promise<Record<string, string>> {
+  let reasons: Record<string, string> = {};
+  await withFile(name, text, async (path) => {
+    const { skipped } = await readProblems(path);
+    reasons = Object.fromEntries(
+      skipped.map(({ where, reason }) => [where.slice(path.length + 2), reason]),
+    );
+  });
+  return reasons;
+}
+
+Deno.test("loadProblems: bad rows of JSONL are left out, each with its line and why", async () => {
+  const lines = [
+    row("a"),
+    "",
+    '{"id":"b","question":"q"}',
+    row("b", " "),
+    row("b", null),
+    row("b", true),
+    row("b", { x: 1 }),
+    row("b", "proof"),
+    "{oops",
+    "5",
+    '{"answer":"1"}',
+    '{"id":"z","question":" ","answer":"1"}',
+  ];
+  assertEquals(await leftOut("x.jsonl", lines.join("\n")), {
+    "line 3": "the answer is missing",
+    "line 4": "the answer is blank",
+    "line 5": "the answer is missing",
+    "line 6": "the answer must be a text or a number",
+    "line 7": "the answer is an object, not a text or a number",
+    "line 8": 'the answer is "proof"',
+    "line 9": "it is not valid JSON",
+    "line 10": "it is no object with keys",
+    "line 11": "the question is missing",
+    "line 12": "the question is blank",
+  });
+  assertEquals(await leftOut("x.jsonl", `{oops\n${row("a")}\n${row("b")}`), {
+    "line 1": "it is not valid JSON",
+  });
+});
+
+Deno.test("loadProblems: a file without a usable row is refused, with what was found in it", async () => {
   await assertRefused("x.jsonl", " \n", "contains no problem");
+  await assertRefused("x.jsonl", "", "contains no problem");
+  await assertRefused("x.jsonl", "{oops", "not valid JSON");
+  await assertRefused(
+    "x.jsonl",
+    '{"q":"a","a":"1"}\n{"q":"b","a":"2"}',
+    "none of its 2 rows can be used: line 1: the question is missing; keys found: q, a",
+  );
+  await assertRefused("x.jsonl", row("a", "proof"), 'line 1: the answer is "proof"');
+});
+
+Deno.test("loadProblems: columns by other names, and dotted ones", async () => {
+  const rows = [{ q: "1+1=", meta: { gold: "\\boxed{2}" }, key: 7, answer: "wrong" }, { q: "?" }];
+  await withFile("x.jsonl", rows.map((each) => JSON.stringify(each)).join("\n"), async (path) => {
+    const columns = { question: "q", answer: "meta.gold", id: "key" };
+    const { problems, skipped } = await loadProblems(path, { columns });
+    assertEquals(problems, [{ id: "x/7", question: "1+1=", answer: "2" }]);
+    assertEquals(skipped[0].reason, 'there is no column "meta.gold" for the answer');
+    const error = await assertRejects(
+      () => loadProblems(path, { columns: { question: "Q2" } }),
+      UserError,
+      'there is no column "Q2" for the question; keys found: q, meta, key, answer',
+    );
+    assert(error.hint?.includes("--question"));
+  });
+});
+
+Deno.test("loadProblems: ids are unique, also where rows share one or have none", async () => {
+  const shared = [row("a"), row("a", "3"), row("a#2", "4"), '{"question":"q","answer":"1"}'];
+  await withFile("x.jsonl.txt", shared.join("\n"), async (path) => {
+    const ids = async () => (await loadProblems(path)).problems.map(({ id }) => id);
+    assertEquals(await ids(), ["a", "a#2", "a#2#2", "x.jsonl/3"]);
+    assertEquals(await ids(), await ids());
+  });
 });
 
 Deno.test("loadProblems: the training layout of Open-Reasoner-Zero", async () => {
@@ -75,16 +130,15 @@ Deno.test("loadProblems: the training layout of Open-Reasoner-Zero", async () =>
   (forked[0] as { from: string }).from = "Human";
   const rows = [turn("1+1=", "2"), turn("?", " "), turn("", "2"), forked];
   await withFile("orz.json", JSON.stringify(rows), async (path) => {
-    assertEquals(await loadProblems(path), {
-      problems: [
-        { id: "orz/0", question: "1+1=", answer: "2" },
-        { id: "orz/3", question: "3+3=", answer: "6" },
-      ],
-      skipped: [
-        { where: `${path}: item 1`, reason: "the answer is blank" },
-        { where: `${path}: item 2`, reason: "the question is blank" },
-      ],
-    });
+    const { problems, skipped } = await loadProblems(path);
+    assertEquals(problems, [
+      { id: "orz/0", question: "1+1=", answer: "2" },
+      { id: "orz/3", question: "3+3=", answer: "6" },
+    ]);
+    assertEquals(skipped, [
+      { where: `${path}: item 1`, reason: "the answer is blank" },
+      { where: `${path}: item 2`, reason: "the question is blank" },
+    ]);
   });
 });
 
@@ -116,11 +170,16 @@ Deno.test("loadProblems: options of a multiple-choice question become part of it
   });
   const wrong = (change: object) =>
     JSON.stringify({ id: "a", question: "q", answer: "B", choices, ...change });
-  await assertRefused("x.jsonl", wrong({ answer: "C" }), "line 1: answer is none of");
+  await assertRefused("x.jsonl", wrong({ answer: "C" }), "line 1: the answer is none of A, B");
+  await assertRefused(
+    "x.jsonl",
+    wrong({ choices: "A) 1 B) 2" }),
+    "line 1: the choices are no list",
+  );
   await assertRefused(
     "x.jsonl",
     wrong({ choices: { A: 1, one: 2 } }),
-    "line 1: choices must have the letters",
+    "line 1: the choices must have the letters",
   );
 });
 
@@ -164,13 +223,12 @@ Deno.test("loadProblems: parquet, whatever its compression", async () => {
     }));
   for (const codec of ["SNAPPY", "UNCOMPRESSED"] as const) {
     await withFile("set.parquet", write(codec), async (path) => {
-      assertEquals(await loadProblems(path), {
-        problems: [
-          { id: "set/10", question: "1+1=", answer: "2" },
-          { id: "set/12", question: "q?\n\nA. x\nB. y", answer: "A", choices: { A: "x", B: "y" } },
-        ],
-        skipped: [{ where: `${path}: item 1`, reason: "the question is blank" }],
-      });
+      const { problems, skipped } = await loadProblems(path);
+      assertEquals(problems, [
+        { id: "set/10", question: "1+1=", answer: "2" },
+        { id: "set/12", question: "q?\n\nA. x\nB. y", answer: "A", choices: { A: "x", B: "y" } },
+      ]);
+      assertEquals(skipped, [{ where: `${path}: item 1`, reason: "the question is blank" }]);
     });
   }
   const damaged = write("SNAPPY").subarray(0, 60);
@@ -179,16 +237,26 @@ Deno.test("loadProblems: parquet, whatever its compression", async () => {
   });
 });
 
-Deno.test("loadProblems: list errors name the item and what is wrong", async () => {
+Deno.test("loadProblems: bad rows of a list are left out, each with its place and why", async () => {
   const good = turn("1+1=", "2");
-  const refused = (rows: unknown[], message: string) =>
-    assertRefused("x.json", JSON.stringify(rows), message);
-  await refused([good, [good[0], { from: "assistant" }]], "item 1: answer is missing");
-  await refused([good, [good[0]]], "item 1: ");
-  await refused([{ prompt: [{ value: "q" }] }], "item 0: answer is missing");
-  await refused([{ prompt: [], final_answer: "1" }], "item 0: question is missing");
-  await refused([good, 5], "item 1: ");
-  await refused([], "contains no problem");
+  const rows = [
+    good,
+    [good[0], { from: "assistant" }],
+    [good[0]],
+    { prompt: [{ value: "q" }] },
+    { prompt: [], final_answer: "1" },
+    5,
+    { prompt: [{ role: "assistant", content: "q" }], final_answer: "1" },
+  ];
+  assertEquals(await leftOut("x.json", JSON.stringify(rows)), {
+    "item 1": "the answer is missing",
+    "item 2": "the answer is missing",
+    "item 3": "the question is not a text",
+    "item 4": "the question is blank",
+    "item 5": "it is no object with keys",
+    "item 6": "the dialogue has no user turn",
+  });
+  await assertRefused("x.json", "[]", "contains no problem");
   await assertRefused("x.json", "[1,", "not valid JSON");
 });
 

@@ -65,6 +65,13 @@ Deno.test("loadBenchmark: the first rows, and one clear line without the file", 
     await Deno.writeTextFile(`${dir}/mine.jsonl`, rows.join("\n"));
     assertEquals((await loadBenchmark(dir, "mine")).length, 3);
     assertEquals((await loadBenchmark(dir, "mine", 2)).map((row) => row.id), ["r/0", "r/1"]);
+    const notes: string[] = [];
+    await Deno.writeTextFile(`${dir}/mine.jsonl`, [...rows, '{"question":"q"}'].join("\n"));
+    const asked = await loadBenchmark(dir, "mine", Infinity, (note) => notes.push(note));
+    assertEquals(asked.length, 3);
+    assertEquals(notes, [
+      "mine.jsonl: 1 row left out: 1 × the answer is missing (first: line 4)",
+    ]);
     const error = await assertRejects(
       () => loadBenchmark(dir, "aime24"),
       UserError,

@@ -121,3 +121,30 @@ Deno.test("problems: a row is used if it fits the limit in every task, whatever 
     const error = await assertRejects(() => openProblems(tight, tasks), UserError, message);
     assertEquals(error.hint, "raise promptLimit");
   }));
+
+Deno.test("problems: rows of no use are left out and told; columns and instructions as the config says", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const data = `${dir}/set.jsonl`;
+    const rows = Array.from({ length: 20 }, (_, i) => ({
+      q: `${i}+1=? Please reason step by step, and put your final answer within \\boxed{}.`,
+      meta: { gold: i % 5 === 4 ? "proof" : i + 1 },
+    }));
+    await Deno.writeTextFile(data, rows.map((row) => JSON.stringify(row)).join("\n"));
+    const columns = { question: "q", answer: "meta.gold", id: null };
+    const plain = await openProblems(config({ data, columns }), tasks);
+    assertEquals(plain.skipped, 4);
+    assertEquals(plain.notes.map((note) => note.replace(/, "[^"]*"/g, "")), [
+      'set.jsonl: 4 rows left out: 4 × the answer is "proof" (first: line 5)',
+      "set.jsonl: 16 × holds a box (first: line 1); " +
+      "16 × asks to think step by step (first: line 1)",
+    ]);
+    const stripped = config({ data, columns, stripInstructions: true });
+    const { batch } = await openProblems(stripped, tasks);
+    for (const { question, answer } of batch(1, 15)) {
+      assertEquals(question, `${Number(answer) - 1}+1=?`);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
