@@ -15,6 +15,7 @@ import {
   type Proof,
   publicEndpoints,
 } from "../src/datasets/mod.ts";
+import { dataCheckCommand } from "./data_check.ts";
 import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions } from "./options.ts";
@@ -50,9 +51,11 @@ export function dataCommand() {
     .example("everything", "deno task data")
     .example("two benchmarks", "deno task data --sets math500,aime25")
     .example("on a closed network", "thinker data --from ~/downloads")
+    .example("a file of your own", "thinker data check mine.csv")
     .action(async (options: Record<string, unknown>) => {
       await interruptible((signal) => show(options, signal));
-    });
+    })
+    .command("check", dataCheckCommand());
 }
 
 async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<void> {

@@ -20,6 +20,9 @@ const optionsSchema = z.object({
   config: z.string().optional(),
   model: z.string().optional(),
   data: z.string().optional(),
+  question: z.string().optional(),
+  answer: z.string().optional(),
+  stripInstructions: z.boolean().optional(),
   task: z.enum(taskNames).optional(),
   estimator: z.enum(estimators).optional(),
   device: z.optional(deviceSchema),
@@ -40,7 +43,13 @@ export function trainCommand() {
     })
     .option("--config <file:string>", "JSON file whose settings replace the preset's.")
     .option("--model <dir:string>", "Model folder to start from (default: a small one made here).")
-    .option("--data <file:string>", "Problems: JSONL, JSON or parquet (see `thinker data`).")
+    .option(
+      "--data <file:string>",
+      "Problems: JSONL, JSON, CSV, parquet, Arrow (see `data check`).",
+    )
+    .option("--question <key:string>", "Column of the question, where it has an unusual name.")
+    .option("--answer <key:string>", "Column of the gold answer, the same.")
+    .option("--strip-instructions", "Cut known instructions on how to answer out of questions.")
     .option("--task <name:string>", `How questions are asked: ${taskNames.join(", ")}.`)
     .option("--estimator <name:string>", `${estimators.join(", ")}; only gae has a critic.`)
     .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.")
@@ -71,15 +80,17 @@ interface Run {
 
 /** The preset (on resume: the run's own settings), then the file, then the options. */
 async function resolve(raw: Record<string, unknown>): Promise<Run> {
-  const { preset, config: file, out, resume, estimator, set, ...options } = checkOptions(
-    optionsSchema,
-    raw,
-  );
+  const { preset, config: file, out, resume, estimator, set, question, answer, ...options } =
+    checkOptions(optionsSchema, raw);
   if (resume && !out) {
     throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
   }
   const start = resume && out ? await RunFolder.savedConfig(out) : presets[preset];
-  const config = layConfig(start, file, { ...options, ppo: { estimator } }, set);
+  const config = layConfig(start, file, {
+    ...options,
+    columns: { question, answer },
+    ppo: { estimator },
+  }, set);
   return { config, out: out ?? await RunFolder.defaultPath(config), resume };
 }
 

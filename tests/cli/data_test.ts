@@ -63,3 +63,73 @@ Deno.test("cli: data without the network converts, and says how to get it otherw
     /^error: thinker data may not connect to the hub\nhint: .*deno task data/,
   );
 });
+
+Deno.test("cli: data check tells what is read of a file, and writes it as rows", async () => {
+  await using dir = await TempDir.make();
+  const file = `${dir.path}/mixed.jsonl`, out = `${dir.path}/mine.jsonl`;
+  const ask = (question: string) => `${question} Let's think step by step.`;
+  const lines = [
+    ...Array.from({ length: 12 }, (_, i) => ({ problem: ask(`${i}+1=`), answer: `${i + 1}` })),
+    { problem: "Prove it.", answer: "proof" },
+    { problem: "Prove it.", solution: "QED" },
+    { problem: "Which?", options: ["x", "y"], answer: "B" },
+  ];
+  await Deno.writeTextFile(file, lines.map((each) => JSON.stringify(each) + "\n").join(""));
+  const plain = await thinker(["data", "check", file, "--prompts", "tiny", "--write", out]);
+  assertEquals([plain.code, plain.stderr], [0, ""]);
+  const [head, ...cards] = plain.stdout.split("\nmixed/");
+  assertEquals(
+    head.split("\n\nasked as")[0],
+    `${file}: 13 problems of 15 rows
+questions from problem (13)
+answers from answer (13)
+keys found: problem, answer, solution, options
+
+left out:
+      1  the answer is "proof" (first: line 13)
+      1  the solution has no final answer: no \\boxed, no #### (first: line 14)
+
+to know of the questions:
+     12  asks to think step by step (first: line 1, "0+1= Let's think step by step.")`,
+  );
+  assertMatch(head, /\nasked as \(thinker, its first stage\):\n {2}\| .*\{question\}/);
+  assertEquals(cards.length, 10);
+  assertEquals(cards[0].trim(), "0\n  | 0+1= Let's think step by step.\n  gold: 1");
+  const written = (await Deno.readTextFile(out)).trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(written.length, 13);
+  assertEquals(written[12], {
+    id: "mixed/14",
+    question: "Which?\n\nA. x\nB. y",
+    answer: "B",
+    choices: { A: "x", B: "y" },
+  });
+
+  const stripped = await thinker(["data", "check", file, "--strip-instructions", "--json"]);
+  const report = JSON.parse(stripped.stdout);
+  assertEquals([report.problems, report.leftOut, report.rows.length], [13, 2, 10]);
+  assertEquals(report.rows[0].question, "0+1=");
+  assert(report.rows[0].asked.endsWith("0+1="), report.rows[0].asked);
+  assertEquals(report.remarks[0].what, "instructions cut out of the question");
+});
+
+Deno.test("cli: data check fails where nothing is usable, and still says why for every kind", async () => {
+  await using dir = await TempDir.make();
+  const file = `${dir.path}/x.csv`;
+  await Deno.writeTextFile(file, "q,gold\n1+1=,2\n2+2=,proof\n");
+  const bad = await thinker(["data", "check", file]);
+  assertEquals(bad.code, 1);
+  assertMatch(
+    bad.stdout,
+    /0 problems of 2 rows\n(.*\n)+ +2 {2}the question is missing \(first: line 2\)/,
+  );
+  assertMatch(
+    bad.stderr,
+    /^error: .*none of its 2 rows can be used: line 2: the question is missing; keys found: q, gold\nhint: .*--question and --answer/,
+  );
+  const named = await thinker(["data", "check", file, "--question", "q", "--answer", "gold"]);
+  assertEquals(named.code, 0, named.stderr);
+  assertMatch(named.stdout, /\nx\/0\n {2}\| 1\+1=\n {2}gold: 2\n/);
+  assertMatch(named.stdout, /1 {2}the answer is "proof" \(first: line 3\)/);
+  const missing = await thinker(["data", "check", `${dir.path}/no.jsonl`]);
+  assertMatch(missing.stderr, /^error: .*no\.jsonl: cannot be read/);
+});
