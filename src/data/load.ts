@@ -118,9 +118,10 @@ export function checkUsable(path: string, { problems, skipped, keys }: Loaded): 
     throw new UserError(`${path}: contains no problem`, { hint: `a data file is ${formats}` });
   }
   const [{ where, reason, detail }] = skipped;
+  const why = `${reason}${detail ? ` (${detail})` : ""}`;
   const found = keys.length > 0 ? `; keys found: ${keys.slice(0, 20).join(", ")}` : "";
-  const why = `${where.slice(path.length + 2)}: ${reason}${detail ? ` (${detail})` : ""}`;
-  throw new UserError(`${path}: none of its ${skipped.length} rows can be used: ${why}${found}`, {
+  const others = skipped.length > 1 ? `; none of the ${skipped.length} rows can be used` : "";
+  throw new UserError(`${where}: ${why}${found}${others}`, {
     hint: /not UTF-8/.test(reason)
       ? utf8Hint(path)
       : /missing|no column|no object/.test(reason)

@@ -44,15 +44,21 @@ export async function rowsOf(
   if (format === "parquet") return listRows(await readParquet(bytes, path));
   if (format === "arrow") return listRows(await readArrow(bytes, path));
   const begin = new TextDecoder("latin1").decode(bytes.subarray(0, 1024)).replace(/^ï»¿/, "");
-  if (!/^\s*[[{]/.test(begin)) return tableRows(wholeText(path, bytes));
+  if (isTable(begin)) return tableRows(wholeText(path, bytes));
   const [first, second] = firstLines(bytes);
   // A first line that is no row begins a document of many lines, or is one bad row of many.
-  const document = second === undefined || first.fault !== undefined;
-  if (!document || first.fault === notUtf8) return lineRows(bytes);
+  const document = /^\s*[[{]/.test(begin) && (second === undefined || first?.fault !== undefined);
+  if (!document || first?.fault === notUtf8) return lineRows(bytes);
   const whole = wholeJson(path, bytes);
   if (!(whole instanceof UserError)) return documentRows(path, whole.value, isProblem);
   if (second === undefined || second.fault !== undefined) throw whole;
   return lineRows(bytes);
+}
+
+/** Whether text is CSV: no JSON in its first two lines, and more than one name in its header. */
+function isTable(text: string): boolean {
+  const [first, second] = text.trimStart().split("\n");
+  return !/^[[{]/.test(first) && !/^\s*\{\s*"/.test(second ?? "") && /[,;\t]/.test(first);
 }
 
 /** The rows of one JSON document: a list, or an object around one. */
@@ -161,9 +167,8 @@ function* lineRows(bytes: Uint8Array): Generator<Row> {
 const notUtf8 = "its text is not UTF-8";
 
 /** The two first rows of JSONL. */
-function firstLines(bytes: Uint8Array): [Row, Row | undefined] {
-  const rows = lineRows(bytes);
-  return [rows.next().value as Row, rows.next().value as Row | undefined];
+function firstLines(bytes: Uint8Array): (Row | undefined)[] {
+  return [...lineRows(bytes).take(2)];
 }
 
 /** The file as one JSON document, or why it is none. */

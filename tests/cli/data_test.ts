@@ -124,7 +124,7 @@ Deno.test("cli: data check fails where nothing is usable, and still says why for
   );
   assertMatch(
     bad.stderr,
-    /^error: .*none of its 2 rows can be used: line 2: the question is missing; keys found: q, gold\nhint: .*--question and --answer/,
+    /^error: .*x.csv: line 2: the question is missing; keys found: q, gold; none of the 2 rows can be used\nhint: .*--question and --answer/,
   );
   const named = await thinker(["data", "check", file, "--question", "q", "--answer", "gold"]);
   assertEquals(named.code, 0, named.stderr);

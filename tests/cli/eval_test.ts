@@ -44,7 +44,7 @@ Deno.test("cli: eval refuses what does not fit, and says what to do", async () =
     ],
     [
       [...model, "--data", `${path}/data`, "--bench", "bad"],
-      /^error: .*bad\.jsonl: line 1: answer is missing/,
+      /^error: .*bad\.jsonl: line 1: the answer is missing/,
     ],
     [[...model, "--data", `${path}/data`, "--bench", ","], /^error: --bench names no set/],
     [[...model, ...one, "--task", "quick"], /^error: --task: /],

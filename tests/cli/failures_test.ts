@@ -102,16 +102,16 @@ Deno.test("failures: data that is none", async () => {
   const write = writer(dir.path);
   const rows = await write(
     "rows.jsonl",
-    '{"id": 1, "question": "1+1=", "answer": 2}\n{"id": 2, "question": "2+2="}\n',
+    '{"id": 1, "question": "1+1="}\n{"id": 2, "question": "2+2="}\n',
   );
   const text = await write("text.jsonl", "What is 1 + 1?\n");
   const long = await write("long.jsonl", { id: 1, question: "?".repeat(3000), answer: 1 });
   await assertRefused(dir.path, [
     {
       args: ["--data", rows],
-      says: [`${rows}: line 2: answer is missing`, "{id, question, answer}"],
+      says: [`${rows}: line 1: the answer is missing; keys found: id, question`, "--answer"],
     },
-    { args: ["--data", text], says: [`${text}: line 1 is not valid JSON`] },
+    { args: ["--data", text], says: [`${text}: line 1: it is not valid JSON`] },
     { args: ["--data", await write("empty.jsonl", "\n")], says: ["contains no problem"] },
     { args: ["--data", long], says: [`${long}: no row has a prompt of at most`, "promptLimit"] },
   ]);

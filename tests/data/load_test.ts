@@ -83,9 +83,12 @@ Deno.test("loadProblems: bad rows of JSONL are left out, each with its line and 
     "line 11": "the question is missing",
     "line 12": "the question is blank",
   });
-  assertEquals(await leftOut("x.jsonl", `{oops\n${row("a")}\n${row("b")}`), {
-    "line 1": "it is not valid JSON",
-  });
+  for (const first of ["{oops", "# made by hand", "one, two"]) {
+    assertEquals(await leftOut("x.jsonl", `${first}\n${row("a")}\n${row("b")}`), {
+      "line 1": "it is not valid JSON",
+    });
+  }
+  await assertRefused("x.jsonl", "What is 1 + 1?\n", "line 1: it is not valid JSON");
 });
 
 Deno.test("loadProblems: a file without a usable row is refused, with what was found in it", async () => {
@@ -95,7 +98,7 @@ Deno.test("loadProblems: a file without a usable row is refused, with what was f
   await assertRefused(
     "x.jsonl",
     '{"q":"a","a":"1"}\n{"q":"b","a":"2"}',
-    "none of its 2 rows can be used: line 1: the question is missing; keys found: q, a",
+    "line 1: the question is missing; keys found: q, a; none of the 2 rows can be used",
   );
   await assertRefused("x.jsonl", row("a", "proof"), 'line 1: the answer is "proof"');
 });

@@ -55,7 +55,11 @@ Deno.test("rows: those over the prompt limit are left out, counted and told", as
   const notes: string[] = [];
   const config = overRows(data, { keepEpisodes: 100 });
   await train(config, { out: run, onNote: (text) => notes.push(text) });
-  assertEquals(notes.filter((text) => text.startsWith("2 rows left out")).length, 1, `${notes}`);
+  assertEquals(
+    notes.filter((text) => text.startsWith("2 rows left out: their prompt")).length,
+    1,
+    `${notes}`,
+  );
   const samples = await readJsonl<EpisodeSample>(`${run}/episodes.jsonl`);
   assert(samples.every(({ question }) => !question.startsWith(long)));
   assert((await Deno.readTextFile(`${run}/report.md`)).includes("2 rows were left out"));
