@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { type Find, finder, fromJson, isBlank, normal, pick } from "./cells.ts";
 import { type Dialogue, isDialogue, isRow, type RawRow, readDialogue } from "./dialogue.ts";
 import { type Fault, type Gold, type GoldKind, goldOf } from "./gold.ts";
-import { exactJson } from "./values.ts";
+import { choicesOf, letterAt } from "./options.ts";
 
 /** Which columns to take, by name or dotted path; what is left out is found by its usual names. */
 export interface Columns {
@@ -122,7 +123,7 @@ export function readRow(value: unknown, columns: Columns = {}): Reading | Fault 
   if (typeof choices === "string") return { fault: choices };
   const id = pick(find, columns.id ? [columns.id] : idKeys)?.value;
   if (columns.id && id === undefined) return { fault: missing("id", columns.id) };
-  const answer = letterAt(found.gold.answer, find("choices") ?? find("options")) ??
+  const answer = letterAt(found.gold.answer, find) ??
     found.gold.answer;
   return {
     fields: { id, question, answer, choices },
@@ -155,52 +156,8 @@ function alternatives(gold: Gold): string[] {
   return gold.alternatives ? ["several right answers, of which the first is taken"] : [];
 }
 
-type Find = (path: string) => unknown;
-
-/** Looks values up by key, whatever its case and word breaks, or by dotted path; null is nothing. */
-function finder(row: RawRow): Find {
-  const keys = new Map(Object.keys(row).map((key) => [normal(key), key]));
-  return (path) => {
-    const exact = row[path] ?? row[keys.get(normal(path)) ?? ""];
-    const dot = path.indexOf(".");
-    if (exact !== undefined || dot < 0) return exact ?? undefined;
-    const inner = fromJson(
-      row[path.slice(0, dot)] ?? row[keys.get(normal(path.slice(0, dot))) ?? ""],
-    );
-    return isRow(inner) ? finder(inner)(path.slice(dot + 1)) : undefined;
-  };
-}
-
-/** `Correct Answer` as `correct_answer`. */
-function normal(key: string): string {
-  return key.trim().toLowerCase().replaceAll(/[\s-]+/g, "_");
-}
-
-/** The first key with a value, or else the first with a blank one. */
-function pick(find: Find, keys: readonly string[]): { key: string; value: unknown } | undefined {
-  const found = keys.map((key) => ({ key, value: find(key) }))
-    .filter(({ value }) => value !== undefined);
-  return found.find(({ value }) => !isBlank(value)) ?? found[0];
-}
-
 function missing(what: string, column: string | null | undefined): string {
   return column ? `there is no column "${column}" for the ${what}` : `the ${what} is missing`;
-}
-
-function isBlank(value: unknown): boolean {
-  return typeof value === "string"
-    ? value.trim() === ""
-    : Array.isArray(value) && value.length === 0;
-}
-
-/** A nested value that was written into its cell as JSON. */
-function fromJson(value: unknown): unknown {
-  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
-  try {
-    return exactJson(value);
-  } catch {
-    return value;
-  }
 }
 
 /** The dialogue that a value is, undefined where it is none, or why it cannot be read. */
@@ -244,49 +201,4 @@ function answerOf(
   if (isBlank(found.value)) return { fault: "the answer is blank" };
   const gold = goldOf(found.value, answerKinds[normal(found.key)] ?? "answer");
   return "fault" in gold ? gold : { gold, key: found.key };
-}
-
-/** The options under letters, undefined where there are none, or why they cannot be read. */
-function choicesOf(row: RawRow, find: Find): unknown {
-  const value = fromJson(find("choices") ?? find("options"));
-  if (value === undefined || value === "") return undefined;
-  // ARC: two lists side by side.
-  if (isRow(value) && Array.isArray(value.text)) {
-    return lettered(value.text);
-  }
-  if (Array.isArray(value)) return value.length === 0 ? undefined : lettered(value);
-  // A table has a column for each letter that any row has.
-  if (isRow(value)) {
-    return Object.fromEntries(Object.entries(value).filter(([, text]) => text !== null));
-  }
-  return "choices" in row ? "the choices are no list" : "the options are no list";
-}
-
-/** A list of options as an object under letters; `A) …`, as AQuA writes them, loses its letter. */
-function lettered(options: readonly unknown[]): Record<string, unknown> {
-  const letter = (i: number) => letterOf(i)!;
-  const prefix = (i: number) => new RegExp(`^\\(?${letter(i)}[).:]\\s*`);
-  const prefixed = options.every((text, i) => typeof text === "string" && prefix(i).test(text));
-  return Object.fromEntries(options.map((text, i) => [
-    letter(i),
-    prefixed ? String(text).replace(prefix(i), "") : text,
-  ]));
-}
-
-/**
- * The letter of an answer that names its option otherwise: by its label (ARC), or, where the answer is a
- * number, by its place from 0 (MMLU).
- */
-function letterAt(answer: string | number, options: unknown): string | undefined {
-  const given = fromJson(options);
-  if (isRow(given) && Array.isArray(given.label)) {
-    return letterOf(given.label.map(String).indexOf(String(answer)));
-  }
-  const placed = typeof answer === "number" && Array.isArray(given) && !given.includes(answer);
-  return placed && answer in given ? letterOf(answer) : undefined;
-}
-
-/** A for 0; undefined for -1. */
-function letterOf(place: number): string | undefined {
-  return place < 0 ? undefined : String.fromCharCode(65 + place);
 }

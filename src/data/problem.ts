@@ -55,5 +55,7 @@ export const problemSchema: Schema<Problem> = row.transform(({ choices, ...probl
 function letterOf(answer: string, choices: Choices): string | undefined {
   const text = answer.trim();
   if (Object.hasOwn(choices, text)) return text;
-  return Object.keys(choices).find((letter) => choices[letter].trim() === text);
+  const [, letter] = text.match(/^\(?([A-Za-z])[).:]?$/) ?? [];
+  return Object.keys(choices).find((each) => choices[each].trim() === text) ??
+    Object.keys(choices).find((each) => each === letter?.toUpperCase());
 }

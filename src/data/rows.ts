@@ -189,6 +189,12 @@ function wholeText(path: string, bytes: Uint8Array): string {
   } catch (cause) {
     let line = 1;
     const at = strayAt(bytes);
+    if (at === bytes.length) {
+      throw new UserError(`${path} is too large to be read as one document`, {
+        hint: "convert it to JSONL or parquet",
+        cause,
+      });
+    }
     for (let i = 0; i < at; i++) if (bytes[i] === 10) line++;
     throw new UserError(`${path}: line ${line}: ${notUtf8} (${firstStray(bytes)})`, {
       hint: utf8Hint(path),

@@ -34,7 +34,7 @@ export function plainValue(value: unknown, type: ColumnType = {}): unknown {
 }
 
 /** Number literals of JSON that a float64 may not give back as they stand. */
-const inexact = /[:[,]\s*-?(?:[\d.]{16,}|\d+\.\d*0\s*[,\]}]|[\d.]+e)/i;
+const inexact = /[:[,]\s*-?(?:[\d.]{16,}|\d+\.\d*0\s*[,\]}]|[\d.]+[eE])/;
 
 /**
  * Parses JSON without losing digits: a number that a float64 would not give back as it stands becomes text.

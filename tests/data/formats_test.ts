@@ -246,3 +246,35 @@ Deno.test("formats: what holds no rows is called by its name", async () => {
     assertEquals(error.hint, "name one file of it: x.jsonl");
   });
 });
+
+Deno.test("formats: a damaged file is read in part or refused in one line, never more", async () => {
+  const names = [
+    "dapo.jsonl",
+    "table.csv",
+    "numbers.parquet",
+    "numbers.lz4.arrow",
+    "datasets.arrow",
+  ];
+  const wholes = names.map((name) => Deno.readFileSync(fixture(name)));
+  const damage = fc.array(fc.tuple(fc.nat(3000), fc.nat(255)), { minLength: 1, maxLength: 4 });
+  await withFile("x", "", async (path) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...wholes),
+        damage,
+        fc.nat(3000),
+        async (whole, bytes, end) => {
+          const damaged = whole.slice();
+          for (const [at, byte] of bytes) damaged[at % whole.length] = byte;
+          await Deno.writeFile(path, end < whole.length ? damaged.subarray(0, end) : damaged);
+          try {
+            await readProblems(path);
+          } catch (error) {
+            if (!(error instanceof UserError) || error.message.includes("\n")) throw error;
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});

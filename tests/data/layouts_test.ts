@@ -1,8 +1,10 @@
 /** Layouts of published data sets: which key is the question, which the gold answer. */
 import { assertEquals } from "@std/assert";
+import fc from "npm:fast-check@^4";
 import { grade } from "../../src/grade/mod.ts";
 import { loadProblems, notesOf, readProblems } from "../../src/data/mod.ts";
 import { goldOf } from "../../src/data/gold.ts";
+import { answerKeys, questionKeys } from "../../src/data/layouts.ts";
 import { fixture, jsonl, withFile } from "./files.ts";
 
 const user = (content: unknown) => ({ role: "user", content });
@@ -117,19 +119,23 @@ Deno.test("layouts: one row of each published set", async () => {
 Deno.test("layouts: options of published multiple-choice sets", async () => {
   const rows = [
     { question: "mmlu", choices: ["1", "2", "3"], answer: 2 },
+    { question: "lower", options: ["u", "v"], answer: "(b)", "": "x" },
     { question: "pro", options: ["a", "b", "c"], answer: "C", answer_index: 2 },
     { question: "arc", choices: { text: ["a", "b"], label: ["1", "2"] }, answerKey: "2" },
     { question: "aqua", options: ["A)21", "B)21.5"], correct: "B" },
     { question: "values", choices: [10, 20], answer: 20 },
+    { id: 0, question: "ceval", A: "x", B: "y", C: null, answer: "B", explanation: "" },
   ];
   await withFile("x.jsonl", jsonl(...rows), async (path) => {
     const { problems } = await loadProblems(path);
     assertEquals(problems.map(({ question, answer }) => [question, answer]), [
       ["mmlu\n\nA. 1\nB. 2\nC. 3", "C"],
+      ["lower\n\nA. u\nB. v", "B"],
       ["pro\n\nA. a\nB. b\nC. c", "C"],
       ["arc\n\nA. a\nB. b", "B"],
       ["aqua\n\nA. 21\nB. 21.5", "B"],
       ["values\n\nA. 10\nB. 20", "B"],
+      ["ceval\n\nA. x\nB. y", "B"],
     ]);
   });
 });
@@ -190,4 +196,26 @@ Deno.test("goldOf: what is done to an answer, and what is left to the grader", (
   // What is kept is right for the grader, too.
   assertEquals(grade("1234", "1,234").equal, true);
   assertEquals(grade("5", "$5$").equal, true);
+});
+
+Deno.test("layouts: whatever stands under a known key, a row is read or left out", async () => {
+  const name = fc.constantFrom(...questionKeys, ...answerKeys, "choices", "options", "id");
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom("[]", '["a"]', "{}", "\\boxed{", "####", [[]], [{ role: null }], { text: [] }),
+  );
+  await withFile("x.jsonl", "", async (path) => {
+    const row = fc.dictionary(name, value, { minKeys: 1 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(row, { minLength: 2 }), async (rows) => {
+        await Deno.writeTextFile(path, jsonl(...rows));
+        const { problems, skipped } = await readProblems(path, { stripInstructions: true });
+        assertEquals(problems.length + skipped.length, rows.length);
+        for (const { question, answer } of problems) {
+          assertEquals([question.trim() === "", answer.trim() === ""], [false, false]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
 });
