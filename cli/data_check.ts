@@ -4,6 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
+import { dirname } from "node:path";
 import * as z from "npm:zod@^4";
 import { writeAtomic } from "../src/base/mod.ts";
 import {
@@ -78,6 +79,7 @@ async function show(file: string, options: z.output<typeof optionsSchema>): Prom
   }
   checkUsable(file, loaded);
   if (write === undefined) return;
+  await Deno.mkdir(dirname(write), { recursive: true });
   await writeAtomic(write, loaded.problems.map((each) => JSON.stringify(each) + "\n").join(""));
   if (!json) console.log(`\n${write}: ${loaded.problems.length} rows written`);
 }

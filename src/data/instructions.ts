@@ -24,6 +24,9 @@ const kinds: readonly (readonly [name: string, mark: RegExp])[] = [
   ],
 ];
 
+/** Everything that {@linkcode instructionsIn} may find. */
+export const instructionKinds: readonly string[] = kinds.map(([what]) => what);
+
 /** What an instruction may hold in place of an answer: `\boxed{}`, `$\boxed{ANSWER}$`. */
 const box = String
   .raw`[$\`"']{0,2}\\{1,2}boxed(?:\{\s*(?:\.{3}|…|(?:the |your )?(?:final )?answer)?\s*\})?[$\`"']{0,2}`;

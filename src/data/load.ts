@@ -6,7 +6,7 @@
 import { basename } from "node:path";
 import { type SchemaError, UserError } from "../base/mod.ts";
 import { isRow } from "./dialogue.ts";
-import { instructionsIn, stripInstructions } from "./instructions.ts";
+import { instructionKinds, instructionsIn, stripInstructions } from "./instructions.ts";
 import {
   answerKeys,
   type Columns,
@@ -130,6 +130,8 @@ export function checkUsable(path: string, { problems, skipped, keys }: Loaded): 
   });
 }
 
+const cutOut = "instructions cut out of the question";
+
 /** What to tell a user about a file beside its problems, each on one line. */
 export function notesOf(
   path: string,
@@ -139,11 +141,14 @@ export function notesOf(
     of = (kinds: readonly Kind[]) =>
       kinds.map(({ what, count, first }) => `${count} × ${what} (first: ${first})`).join("; ");
   const rows = (count: number) => `${count} ${count === 1 ? "row" : "rows"}`;
+  const named = remarks.map(({ what }) => what);
+  const uncut = !named.includes(cutOut) && named.some((what) => instructionKinds.includes(what));
+  const advice = uncut ? "; --strip-instructions cuts known instructions out" : "";
   return [
     ...(skipped.length === 0
       ? []
       : [`${name}: ${rows(skipped.length)} left out: ${of(skippedKinds(path, skipped))}`]),
-    ...(remarks.length === 0 ? [] : [`${name}: ${of(remarks)}`]),
+    ...(remarks.length === 0 ? [] : [`${name}: ${of(remarks)}${advice}`]),
   ];
 }
 
@@ -206,7 +211,7 @@ class Collector {
     this.#problems.push(problem);
     count(this.#taken.question, from.question);
     count(this.#taken.answer, from.answer);
-    if (question !== asked) this.#remarks.add("instructions cut out of the question", place);
+    if (question !== asked) this.#remarks.add(cutOut, place);
     for (const what of remarks) this.#remarks.add(what, place);
     for (const { what, example } of instructionsIn(question)) {
       this.#remarks.add(what, `${place}, "${example}"`);

@@ -66,7 +66,7 @@ Deno.test("cli: data without the network converts, and says how to get it otherw
 
 Deno.test("cli: data check tells what is read of a file, and writes it as rows", async () => {
   await using dir = await TempDir.make();
-  const file = `${dir.path}/mixed.jsonl`, out = `${dir.path}/mine.jsonl`;
+  const file = `${dir.path}/mixed.jsonl`, out = `${dir.path}/eval/mine.jsonl`;
   const ask = (question: string) => `${question} Let's think step by step.`;
   const lines = [
     ...Array.from({ length: 12 }, (_, i) => ({ problem: ask(`${i}+1=`), answer: `${i + 1}` })),

@@ -111,6 +111,13 @@ Deno.test("failures: data that is none", async () => {
       args: ["--data", rows],
       says: [`${rows}: line 1: the answer is missing; keys found: id, question`, "--answer"],
     },
+    {
+      args: ["--data", rows, "--question", "question", "--answer", "gold"],
+      says: [
+        'line 1: there is no column "gold" for the answer; keys found: id, question',
+        "--answer",
+      ],
+    },
     { args: ["--data", text], says: [`${text}: line 1: it is not valid JSON`] },
     { args: ["--data", await write("empty.jsonl", "\n")], says: ["contains no problem"] },
     { args: ["--data", long], says: [`${long}: no row has a prompt of at most`, "promptLimit"] },

@@ -137,7 +137,8 @@ Deno.test("problems: rows of no use are left out and told; columns and instructi
     assertEquals(plain.notes.map((note) => note.replace(/, "[^"]*"/g, "")), [
       'set.jsonl: 4 rows left out: 4 × the answer is "proof" (first: line 5)',
       "set.jsonl: 16 × holds a box (first: line 1); " +
-      "16 × asks to think step by step (first: line 1)",
+      "16 × asks to think step by step (first: line 1); " +
+      "--strip-instructions cuts known instructions out",
     ]);
     const stripped = config({ data, columns, stripInstructions: true });
     const { batch } = await openProblems(stripped, tasks);
