@@ -55,5 +55,7 @@ export function readDialogue(turns: readonly RawRow[]): Dialogue {
 function textOf({ content, value }: RawRow): unknown {
   const text = content ?? value;
   if (!Array.isArray(text)) return text;
-  return text.map((part) => isRow(part) ? part.text ?? "" : part).join("");
+  // As sets for models that see write it where a picture belongs.
+  const picture = (part: RawRow) => String(part.type).startsWith("image") ? "<image>" : "";
+  return text.map((part) => isRow(part) ? part.text ?? picture(part) : part).join("");
 }

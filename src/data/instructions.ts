@@ -36,7 +36,7 @@ const put = String
   .raw`(?:please |(?:also )?make sure to |remember to |you (?:must|should) |be sure to )?(?:put|give|write|place|output|present|return|provide|state|enclose|wrap|box|report)(?: only)?(?: your| the)?(?: \(?(?:final|answer|and only|result|response|solution)\)?)*`;
 
 /** Instructions as sets and trainers publish them; each is whole sentences at either end of a question. */
-const known: readonly RegExp[] = [
+const known: readonly string[] = [
   // DAPO-Math-17k, after OpenAI's simple-evals.
   String
     .raw`(?:Solve the following math problem step by step\. )?The last line of your response should be (?:of|in) the (?:form|following format:?) ["']?Answer: \\?\$?\\?(?:Answer|LETTER)["']? \(without quotes\) where \\?\$?(?:Answer is the answer to the problem|LETTER is one of [A-Z, ]+)\.(?: Think step by step before answering\.)?`,
@@ -61,13 +61,9 @@ const known: readonly RegExp[] = [
   // TinyZero.
   String
     .raw`Show your work in <think> <\/think> tags\.(?: And)? return the final (?:answer|equation) in <answer> <\/answer> tags(?:, for example [^\n]*)?\.?`,
-].flatMap((text) => {
-  const spaced = text.replaceAll(" ", "\\s+");
-  return [
-    new RegExp(`^\\s*${spaced}(?=\\s|$)\\s*`, "i"),
-    new RegExp(`(?:^|(?<=[\\s.?!:)$}]))\\s*${spaced}\\s*$`, "i"),
-  ];
-});
+].map((text) => text.replaceAll(" ", "\\s+"));
+const heads = known.map((text) => new RegExp(`^\\s*(${text})\\s*`, "i"));
+const tails = known.map((text) => new RegExp(`(?<=^|\\s)(${text})\\s*$`, "i"));
 
 /** What a question asks for beside its answer: in a few words, and as it stands there. */
 export function instructionsIn(question: string): { what: string; example: string }[] {
@@ -90,10 +86,30 @@ function excerpt(text: string, at: number): string {
  */
 export function stripInstructions(question: string): string {
   for (let text = question;;) {
-    const pattern = known.find((each) => each.test(text));
-    if (pattern === undefined) return text;
-    const rest = text.replace(pattern, "").trim();
-    if (rest === "") return text;
+    const rest = withoutHead(text) ?? withoutTail(text);
+    if (rest === undefined || rest === "") return text;
     text = rest;
+  }
+}
+
+function withoutHead(text: string): string | undefined {
+  for (const pattern of heads) {
+    const [all, instruction] = pattern.exec(text) ?? [];
+    if (all === undefined) continue;
+    // A sentence that goes on is another one: "Solve it step by step and name …".
+    const after = all.slice(all.trimEnd().length);
+    if (/[.:!]$/.test(instruction) || after.includes("\n")) return text.slice(all.length).trim();
+  }
+}
+
+function withoutTail(text: string): string | undefined {
+  for (const pattern of tails) {
+    const { index } = pattern.exec(text) ?? {};
+    if (index === undefined) continue;
+    const before = text.slice(0, index);
+    // The end of a longer sentence is part of it: "Find x and give your answer in …".
+    const begins = /^\p{Lu}/u.test(text.slice(index)) ||
+      /(?:^|\n\s*|[.?!:;][^\w\s]*\s+)$/.test(before);
+    if (begins) return before.trim();
   }
 }

@@ -117,6 +117,9 @@ export function readRow(value: unknown, columns: Columns = {}): Reading | Fault 
   if (typeof question !== "string" && typeof question !== "number") {
     return { fault: dialogue ? "the dialogue has no user turn" : "the question is not a text" };
   }
+  if (/<image>|<\|image_pad\|>/.test(String(question))) {
+    return { fault: "the question needs a picture" };
+  }
   const found = answerOf(find, columns.answer, asked.key, dialogue);
   if ("fault" in found) return found;
   const choices = choicesOf(value, find);

@@ -70,6 +70,10 @@ Deno.test("formats: parquet and Arrow give the same rows, with int64 and float32
       { id: "n/5", question: "q1", answer: "2.5" },
     ], name);
   }
+  for (const name of names) {
+    const { problems } = await loadProblems(fixture(name), { columns: { question: "prompt" } });
+    assertEquals(problems.map(({ question }) => question), ["u", "v"], name);
+  }
   assertEquals(await pairs(fixture("int64.parquet")), [
     ["2^60+1=", "1152921504606846977"],
     ["x", "7"],

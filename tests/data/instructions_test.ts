@@ -56,6 +56,8 @@ Deno.test("stripInstructions: published wordings at either end, and nothing else
   const kept = [
     "Give your answer in the form $\\boxed{a+b}$.",
     "Let's think step by step.",
+    "Compute the area and give your answer in \\boxed{}.",
+    "Solve it step by step and name the largest root.",
     "Please explain #### in Markdown.",
     "Express the sum as a step by step list",
   ];

@@ -116,6 +116,18 @@ Deno.test("layouts: one row of each published set", async () => {
   }
 });
 
+Deno.test("layouts: questions with pictures cannot be asked", async () => {
+  const parts = [{ type: "image_url", image_url: { url: "x" } }, { type: "text", text: "Find x." }];
+  const rows = [{ problem: "<image>Find x.", answer: "1" }, { prompt: [user(parts)], label: "1" }];
+  await withFile("x.jsonl", jsonl(...rows), async (path) => {
+    const { skipped } = await readProblems(path);
+    assertEquals(
+      skipped.map(({ reason }) => reason),
+      Array(2).fill("the question needs a picture"),
+    );
+  });
+});
+
 Deno.test("layouts: options of published multiple-choice sets", async () => {
   const rows = [
     { question: "mmlu", choices: ["1", "2", "3"], answer: 2 },
@@ -218,4 +230,17 @@ Deno.test("layouts: whatever stands under a known key, a row is read or left out
       { numRuns: 300 },
     );
   });
+});
+
+Deno.test("layouts: docs/data.md names every key, in the order in which they count", async () => {
+  const page = await Deno.readTextFile(new URL("../../docs/data.md", import.meta.url));
+  const listed = (what: string) => {
+    const list = page.match(new RegExp(`^- ${what}: ((?:.|\\n {2})*)`, "m"))?.[1] ?? "";
+    return Array.from(
+      list.replaceAll(/\(with [^)]*\)/g, "").matchAll(/`([^`]+)`/g),
+      ([, key]) => key,
+    );
+  };
+  assertEquals(listed("questions"), [...questionKeys]);
+  assertEquals(listed("answers"), answerKeys.filter((key) => key !== "answerkey"));
 });
