@@ -87,7 +87,15 @@ function region(node: Node): Canonical | undefined {
       : { name: nameOf(sides[0]), value: realLine(sides[1]) };
   }
   if (ops.length > 2 || ops.some((op) => op === "=" || op === "~" || op === "in")) return undefined;
-  return regionOf(ops, sides);
+  // "0 < f(x) < 1" bounds the value of f.
+  const named = sides.map((side) =>
+    rewrite(
+      side,
+      (part) =>
+        part.type === "call" && nameOf(part) !== "" ? { type: "sym", name: nameOf(part) } : part,
+    )
+  );
+  return regionOf(ops, named);
 }
 
 function realLine(node: Node): Node {

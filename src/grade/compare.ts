@@ -16,7 +16,7 @@ import {
   sameTuple,
   sameVector,
 } from "./collections.ts";
-import { chainValues, difference, isQuantity, type Relation, sameEquation } from "./equation.ts";
+import { chainValues, difference, namesValue, type Relation, sameEquation } from "./equation.ts";
 import { isRoundingOf, proportional, sameExpression } from "./identity.ts";
 import type { Finding } from "./precise.ts";
 import { call, integer, type Node, some, variables } from "./node.ts";
@@ -86,10 +86,15 @@ function sameAnswer(a: Canonical, b: Canonical, work: Work): Finding {
 /** Whether a value, or one of several, has another name than this. */
 function namesOther(name: string, value: Node): boolean {
   if (name === "") return false;
-  if (value.type === "list") return value.items.some((item) => namesOther(name, item));
+  if (value.type === "list") {
+    // Of several values each says what it is of: "\cos\pi = -1, \sin\pi = 0".
+    return value.items.some((item) =>
+      namesOther(name, item) || (item.type === "relation" && nameOf(item.sides[0]) === "")
+    );
+  }
   if (value.type !== "relation") return false;
   const own = nameOf(value.sides[0]);
-  return own !== "" ? own !== name : isQuantity(value.sides[0]);
+  return own !== "" ? own !== name : namesValue(value);
 }
 
 /** The sides of an equation in another reading of their difference. */
@@ -133,11 +138,11 @@ function sameAssignments(a: Canonical, b: Canonical, context: Context): Finding 
     ? value.items
     : [];
   if (items.length !== names.length) return "unknown";
-  const finding = sameInOrder(
-    names.map((each) => named.get(each)!),
-    items,
-    (x, y) => same(x, y, context),
-  );
+  const inOrder = (order: readonly string[]) =>
+    sameInOrder(order.map((each) => named.get(each)!), items, (x, y) => same(x, y, context));
+  const finding = inOrder(names);
+  // Values without brackets stand in the order in which they were written.
+  if (value.type === "list" && inOrder([...named.keys()]) === "equal") return "equal";
   return value.type === "list" && finding === "different" ? "unknown" : finding;
 }
 
@@ -249,9 +254,7 @@ function sameChain(chain: Relation, other: Node, context: Context): Finding {
     return "equal";
   }
   // Whoever names an expression of variables may mean another equation than the other.
-  return isQuantity(chain.sides[0]) && some(first, ({ type }) => type === "sym")
-    ? "unknown"
-    : finding;
+  return namesValue(chain) && some(first, ({ type }) => type === "sym") ? "unknown" : finding;
 }
 
 /** Degrees against radians; degrees in decimals may be rounded where the angle is no whole fraction. */

@@ -148,24 +148,37 @@ const POLYNOMIAL = new Set(["+", "-", "*", "/", "^", "neg", "abs"]);
  * `x + 3 = 5`, `x^2 + y^2 = 25`, `2x + 3y = 12`) does not.
  */
 export function isQuantity(side: Node): boolean {
-  if (side.type === "matrix") return false;
+  if (side.type === "tuple") {
+    return side.close === ":" &&
+      side.items.every((item) => item.type === "sym" || isQuantity(item));
+  }
   if (side.type !== "call") return false;
   if (side.fn.startsWith("@")) return true;
   // "\gcd(m, n) = 1" is a condition.
   if (side.fn === "gcd" || side.fn === "lcm") return false;
   const names = variables(side);
   if (!POLYNOMIAL.has(side.fn)) return names.size > 0;
-  if (side.fn === "abs" || names.size < 2) return false;
+  if (names.size < 2) return false;
+  const hasNumber = some(side, (part) => part.type === "num");
+  // A length |AB|, but no |x - a|.
+  if (side.fn === "abs") return !hasNumber && [...names].every((name) => /^[A-Z]/.test(name));
   // Of coordinates only a bare combination: x + y, xy; other letters as they come: \frac{TM}{MK}.
   if (![...names].some((name) => /^[xyz]$/.test(name))) return true;
-  return !some(side, (part) => part.type === "num") &&
+  return !hasNumber &&
     [...names].every((name) => /^[xyz]$/.test(name) && occurrences(side, name) === 1);
+}
+
+/** Whether an equation says what its left side is, rather than for what it holds, as `a^2 + b = 0` does. */
+export function namesValue({ ops, sides }: Relation): boolean {
+  if (ops[0] !== "=" && ops[0] !== "~") return false;
+  const [left, right] = sides;
+  const isZero = right.type === "num" && right.value.num === 0n;
+  return isQuantity(left) && !(isZero && left.type === "call" && POLYNOMIAL.has(left.fn));
 }
 
 /** The sides of a chain after a first one that only names them. */
 function valuesOf(chain: Relation): Relation {
-  const [first] = chain.sides;
-  return isQuantity(first) && chain.sides.length > 2
+  return namesValue(chain) && chain.sides.length > 2
     ? { ...chain, ops: chain.ops.slice(1), sides: chain.sides.slice(1) }
     : chain;
 }
@@ -177,7 +190,7 @@ function valuesOf(chain: Relation): Relation {
 export function chainValues(relation: Relation, work: Work): readonly Node[] | undefined {
   const chain = valuesOf(relation);
   if (chain.ops.some((op) => op !== "=" && op !== "~")) return undefined;
-  if (chain.ops.length === 1 && isQuantity(chain.sides[0])) return [chain.sides[1]];
+  if (chain.ops.length === 1 && namesValue(chain)) return [chain.sides[1]];
   // "0 = 0" says nothing.
   if (chain.sides.every((side) => side.type === "num") && chain.ops.every((op) => op === "=")) {
     return undefined;

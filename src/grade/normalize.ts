@@ -129,7 +129,7 @@ export function normalForm(latex: string): NormalForm {
     unit: magnitude && magnitude.rest !== "" ? unitName(magnitude.rest) : unit,
     modulus,
     number: magnitude?.number ?? parseExact(spaced),
-    letter: choiceLetter(value, spaced),
+    letter: name === "" ? choiceLetter(value, spaced) : undefined,
     source: front + (meaning ?? braceArguments(dropPeriod(rest.replace(/\\\$/g, " ")))),
   };
 }

@@ -209,9 +209,18 @@ export function respell(latex: string): string {
 
 /** What must be seen before spacing commands are gone. */
 function spellAhead(latex: string): string {
+  // "\\frac" is escaped once too often; in a matrix it would be a new line.
+  if (latex.includes("\\\\") && !latex.includes("\\begin")) {
+    latex = latex.replace(/\\\\(?=[a-zA-Z])/g, "\\");
+  }
   // Formulas in lines of their own stand side by side, unless one ends in an operator.
   const lines = latex.replace(/([^\s+\-=*\/,;&{(])\$\s*\n\s*\$(?=[^+\-=*\/,;])/g, "$1, ");
-  return spellPeriods(joinDigitGroups(unboxAll(unwrap(lines))))
+  const spaced = lines.replace(
+    /([,;:]|\\\\|&)?\s*(?:\\q?quad(?![a-z])\s*)+(?=(\\text|\\mathrm|[,;()&]|[a-z]{2}|$)?)/g,
+    (_, before?: string, after?: string) =>
+      before === undefined && after === undefined ? ", " : `${before ?? ""} `,
+  );
+  return spellPeriods(joinDigitGroups(unboxAll(unwrap(spaced))))
     .replace(/(\d ?)([ckm]?m)(?=[²³])/g, "$1\\text{ $2}")
     .replace(OPERATOR, "\\$1 ")
     .replace(UPRIGHT_TEXT, "\\$1 ");
