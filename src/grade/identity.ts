@@ -104,18 +104,36 @@ function differ(a: Approximate, b: Approximate): boolean {
   return Math.hypot(a.re - b.re, a.im - b.im) > 4 * (a.err + b.err);
 }
 
-/** Whether two expressions agree at points, to 60 digits. */
-function confirm(a: Node, b: Node, points: readonly PointValues[], work: Work): Finding {
+/** Whether two expressions agree at a point, to 60 digits. */
+function agreesAt(a: Node, b: Node, point: PointValues, work: Work): Finding {
   const complex = isComplex(a) || isComplex(b);
+  return agreeAt((bits) => {
+    const x = preciseValue(a, point, bits, complex, work);
+    const y = x && preciseValue(b, point, bits, complex, work);
+    return y && [x, y];
+  }, point.size === 0 ? CONSTANT_ZERO : undefined);
+}
+
+/** Whether two expressions agree at all points. */
+function confirm(a: Node, b: Node, points: readonly PointValues[], work: Work): Finding {
   for (const point of points) {
-    const finding = agreeAt((bits) => {
-      const x = preciseValue(a, point, bits, complex, work);
-      const y = x && preciseValue(b, point, bits, complex, work);
-      return y && [x, y];
-    }, point.size === 0 ? CONSTANT_ZERO : undefined);
+    const finding = agreesAt(a, b, point, work);
     if (finding !== "equal") return finding;
   }
-  return "equal";
+  // Constants too small for any number of digits are told apart by what they are divided by.
+  const areQuotients = points[0].size === 0 && isQuotient(a) && isQuotient(b);
+  const isRefuted = areQuotients && agreesAt(turned(a), turned(b), points[0], work) === "different";
+  return isRefuted ? "different" : "equal";
+}
+
+type Call = Extract<Node, { type: "call" }>;
+
+function isQuotient(node: Node): node is Call {
+  return node.type === "call" && node.fn === "/";
+}
+
+function turned({ args: [num, den] }: Call): Node {
+  return call("/", den, num);
 }
 
 /** Points at which only high precision has values: huge numbers, infinite sums. */
