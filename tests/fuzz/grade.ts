@@ -12,10 +12,10 @@ const count = Number(Deno.args[0] ?? 100_000);
 const seed = Number(Deno.args[1] ?? Date.now() % 2 ** 31);
 /** Milliseconds that the cheap stages may take for one pair on a busy machine. */
 const CHEAP_LIMIT = 1000;
-/** Milliseconds that a symbolic question may take here; less than the default, to fuzz faster. */
-const TIME_LIMIT = 1000;
-/** Every so many pairs one goes to the symbolic stage, which costs up to the time limit. */
-const SYMBOLIC_EVERY = 200;
+/** Milliseconds that a symbolic question may take on a busy machine; that one needs more is a mistake. */
+const TIME_LIMIT = 5000;
+/** Every so many pairs one goes to the symbolic stage, which takes up to half a second. */
+const SYMBOLIC_EVERY = 50;
 
 const random = new Random(seed);
 const pick = <T>(items: readonly T[]): T => items[Math.floor(random.next() * items.length)];
@@ -138,6 +138,44 @@ const SYMBOLIC: Record<string, () => string> = {
   "tower in a maximum": () => `\\max(${KINDS["number tower"]()}, ${int(1, 9)})`,
   "soup behind a command": () => pick(BEYOND) + KINDS["token soup"](),
   "many sums": () => times(int(1, 12), () => `\\sum_{k=1}^{${int(1, 3000)}}`).join("") + " k",
+  "endless series": () =>
+    `\\${pick(["sum", "prod"])}_{n=${int(0, 2)}}^{\\infty} ${
+      pick(["\\frac{x^n}{n!}", "n^{-s}", "n^{n^n}", "2^{-n^2}", "\\sin(n)", "n!", "\\frac{1}{n^2}"])
+    } + ${int(0, 99)}`,
+  "series in series": () =>
+    `\\sum_{n=1}^{${pick(["\\infty", "m", "999"])}}\\${
+      pick(["sum", "prod", "int", "lim"])
+    }_{k=1}^{${pick(["n", "\\infty", "99"])}} ${
+      pick(["k^n", "\\frac{1}{k+n}", "\\binom{n}{k}"])
+    } + ${int(0, 99)}`,
+  "steep integral": () =>
+    `\\int_{${pick(["-\\infty", "0", "x"])}}^{${pick(["\\infty", "1", "y", "999"])}} ${
+      pick([
+        "e^{-x^{9}}",
+        "\\sin(x^{9})",
+        "\\tan(9x)",
+        "\\frac{1}{(x-9)^{9}}",
+        "x^{x^{x}}",
+        "\\ln(9x)",
+      ])
+        .replaceAll("9", String(int(1, 99)))
+    } dx`,
+  "far limit": () =>
+    `\\lim_{n\\to ${pick(["\\infty", "0", "-\\infty"])}} ${
+      pick([
+        "n^{n}",
+        "(1+\\frac{9}{n})^n",
+        "2^{2^{n}}",
+        "\\frac{n!}{n^n}",
+        "\\sin(n^9)",
+        "\\ln\\ln n",
+      ])
+        .replaceAll("9", String(int(1, 99)))
+    }`,
+  "tower of variables": () =>
+    `\\max(${
+      pick(["2^{x^{y^{2}}}", "x^{x^{x}}", "99^{9^{x}}", "\\binom{999}{x}", "(x!)!", "2^{9999x}"])
+    }, 1)`,
   "factorials": () => `\\lim_{n\\to\\infty} (${int(1, 9999999)}!)^{n}`,
 };
 
@@ -210,6 +248,7 @@ for (const [kind, { count, slowest }] of kinds) {
 }
 console.log("verdicts:", Object.fromEntries([...reasons].sort()));
 console.log("symbolic stage:", pool.counts);
+if (pool.counts.time > 0) problems.push(`${pool.counts.time} questions met the time limit`);
 console.log(`event loop still for at most ${stillness.toFixed(0)} ms`);
 console.log(`${problems.length} problems`);
 for (const problem of problems.slice(0, 20)) console.log(problem);

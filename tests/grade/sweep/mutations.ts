@@ -35,7 +35,7 @@ const digits: Mutation = (gold) =>
       all.slice(at + 1, at + 6).map(({ text }) => text).join(""),
     );
     // Constants of integration may have any number.
-    const isIndex = /[cC]_\{?$/.test(
+    const isIndex = /[cCkK]_\{?$/.test(
       all.slice(0, at).map(({ text }) => text).join("").replaceAll(" ", ""),
     );
     if (kind !== "number" || isBaseOfZero || isIndex) return [];

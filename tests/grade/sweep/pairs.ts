@@ -19,15 +19,19 @@ function plain(text: string): string {
   return bare(text).replace(/\\frac(\d)(\d)/g, "\\frac{$1}{$2}").replace(/\{(\w)\}/g, "$1");
 }
 
-const NAME = /^\\?[a-zA-Z]+(?:_\w|_\{\w+\})?(?:\(\w+\))?=(?=[^=]+$)/;
+const NAME = /^(?:\\?[a-zA-Z]+|\\mathrm\{\w\})(?:_\w|_\{\w+\})?(?:\([\w,]+\))?=(?=[^=]+$)/;
 const UNIT = new RegExp(
   "(?:(?:\\\\(?:text|mbox|mathrm)\\{[a-zA-Z.,/]+\\}/?)+|\\^\\\\circ|\\\\%|%|(?<=\\d)[a-z]+)" +
     "(?:\\^\\d)?$",
 );
 
-/** Without what may be missing on one side: a name, a unit, degrees, a percent or dollar sign. */
-function undecorated(text: string): string {
-  return plain(bare(text).replace(NAME, "").replace(UNIT, "").replace(/^(-?)\\\$/, "$1"));
+/** A name in front, a unit (degrees, a percent or dollar sign) and what remains. */
+function parts(text: string): { name: string; unit: string; value: string } {
+  const whole = bare(text);
+  const [name = ""] = NAME.exec(whole) ?? [];
+  const rest = whole.slice(name.length);
+  const [unit = /^-?\\\$/.test(rest) ? "$" : ""] = UNIT.exec(rest) ?? [];
+  return { name, unit, value: plain(rest.replace(UNIT, "").replace(/^(-?)\\\$/, "$1")) };
 }
 
 /** A number as numerator and denominator: `5`, `-1,234`, `0.50`, `3/4`, `\frac{3}{4}`. */
@@ -58,18 +62,23 @@ export class KnownEqual {
   }
 
   /**
-   * Whether two texts are the same to the eye, the same number, or listed together. A name or a unit
-   * may be missing on one side.
+   * Whether two texts are the same to the eye, the same number, or listed together. A name and a unit
+   * may be missing on either side, but not contradict.
    */
   has(a: string, b: string): boolean {
-    const same = (one: string, other: string) => {
-      if (plain(one) === plain(other)) return true;
-      const [x, y] = [rational(one), rational(other)];
-      return x !== undefined && y !== undefined && x[0] * y[1] === y[0] * x[1];
-    };
-    if (same(a, b) || same(undecorated(a), b) || same(a, undecorated(b))) return true;
-    const there = this.#classes.get(plain(b));
-    return [...this.#classes.get(plain(a)) ?? []].some((each) => there?.has(each));
+    const [x, y] = [parts(a), parts(b)];
+    const compatible = (one: string, other: string) => one === other || one === "" || other === "";
+    if (compatible(x.name, y.name) && compatible(x.unit, y.unit)) {
+      if (x.value === y.value) return true;
+      const [one, other] = [rational(x.value), rational(y.value)];
+      if (one && other && one[0] * other[1] === other[0] * one[1]) return true;
+    }
+    const classes = (text: string) =>
+      [plain(text), parts(text).value].flatMap((each) => [
+        ...this.#classes.get(each) ?? [],
+      ]);
+    const there = new Set(classes(b));
+    return classes(a).some((each) => there.has(each));
   }
 }
 
@@ -118,11 +127,13 @@ export function* distinctPairs(
 }
 
 /** Pairs put together into classes that hang together. */
-export function grouped(pairs: readonly (readonly [string, string])[]): string[][] {
+export function grouped(
+  pairs: readonly (readonly [string, string])[],
+): (readonly [string, string])[][] {
   const classes = new Map<string, Set<string>>();
   for (const [a, b] of pairs) {
     const one = new Set([a, b, ...classes.get(a) ?? [], ...classes.get(b) ?? []]);
     for (const member of one) classes.set(member, one);
   }
-  return [...new Set(classes.values())].map((members) => [...members]);
+  return [...Map.groupBy(pairs, ([a]) => classes.get(a)!).values()];
 }

@@ -104,16 +104,20 @@ function checkRewritings({ golds }: GoldSet): Found {
   return found;
 }
 
+/** The different golds of a set; letters of choices mean something else in every row. */
+function textsOf({ golds }: GoldSet): string[] {
+  return [...new Set(golds.filter(({ choices }) => !choices).map(({ text }) => text))];
+}
+
 async function checkDistinct(
-  { name, golds }: GoldSet,
+  set: GoldSet,
   limit: number,
   random: Random,
   pool: GradePool,
 ): Promise<Found> {
   const found: Found = { tried: 0, wrong: [] };
   const judge = new Judge(pool);
-  const texts = [...new Set(golds.filter(({ choices }) => !choices).map(({ text }) => text))];
-  for (const [a, b] of distinctPairs(texts, limit, random.fork(`pairs of ${name}`))) {
+  for (const [a, b] of distinctPairs(textsOf(set), limit, random.fork(`pairs of ${set.name}`))) {
     found.tried++;
     judge.ask(a, { text: b }, () => {
       if (!EQUAL.has(a, b)) found.wrong.push([a, b, "distinct"]);
@@ -172,7 +176,7 @@ export async function sweep(
   const random = new Random(seed);
   const changed = sets.map((set) => mutants(set, random));
   const changes = shares(changed.map((each) => each.length), mutations);
-  const sizes = shares(sets.map(({ golds: { length: n } }) => n * (n - 1) / 2), pairs);
+  const sizes = shares(sets.map((set) => textsOf(set).length).map((n) => n * (n - 1) / 2), pairs);
   const reports: SetReport[] = [];
   for (const [i, set] of sets.entries()) {
     reports.push({
@@ -234,7 +238,11 @@ export function format(reports: readonly SetReport[], shown: number): string {
   for (const { set, distinct, mutated } of reports) {
     const classes = grouped(distinct.wrong.map(([a, b]) => [a, b] as const));
     if (classes.length > 0) lines.push(`${set.name}: different golds that are equal`);
-    for (const members of classes) lines.push(`  ${JSON.stringify(members)}`);
+    for (const pairs of classes) {
+      const [[a, b], ...others] = pairs.slice(0, shown);
+      lines.push(`  ${JSON.stringify(a)} = ${JSON.stringify(b)}`);
+      for (const [a, b] of others) lines.push(`    ${JSON.stringify(a)} = ${JSON.stringify(b)}`);
+    }
     show(`${set.name}: changed golds that are equal`, mutated.wrong);
   }
   const perCent = ({ tried, wrong }: Found) => (100 - 100 * wrong.length / tried).toFixed(2);
