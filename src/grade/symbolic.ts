@@ -78,7 +78,7 @@ export function symbolicQuestion(answer: string, gold: string): SymbolicQuestion
 }
 
 /** Words, lists and relations have no one value to compare. */
-const NO_VALUE = /[=<>,;]|\\(?:text|mathrm|leq|geq|neq|in|cup|pm|mp)(?![a-zA-Z])/;
+const NO_VALUE = /[=<>,;]|\\(?:max|min) ?_|\\(?:text|mathrm|leq|geq|neq|in|cup|pm|mp)(?![a-zA-Z])/;
 
 function question({ source, name }: NormalForm): string | undefined {
   const value = name === "" ? source : source.slice(source.indexOf("=") + 1);
@@ -132,12 +132,15 @@ function sameValues(
   const affordable = Math.floor(BUDGET / (cost(a) + cost(b)));
   const count = names.length === 0 ? Math.min(1, affordable) : Math.min(POINTS, affordable);
   const enough = names.length === 0 ? 1 : ENOUGH;
+  if (names.some((name) => isWholeByChance(name, a, b))) return "unknown";
   const pieces = new Pieces([a, b], names);
   let equal = 0;
   for (const point of samplePoints([a, b], names, count)) {
     const x = evaluator.at(a, point), y = evaluator.at(b, point);
     if (!x || !y) continue;
     const finding = agree(evaluator, x, y);
+    // A number so large that it hides others says nothing, other points may.
+    if (finding === "hidden") continue;
     if (finding !== "equal") return finding;
     if ((x.err > 0 || y.err > 0) && [a, b].some((side) => isTooFine(evaluator, side))) {
       return "unknown";
@@ -146,6 +149,17 @@ function sameValues(
     if (++equal >= CONVINCING && pieces.allSeen) break;
   }
   return equal >= enough && pieces.allSeen ? "equal" : "unknown";
+}
+
+/** Letters that stand for whole numbers by themselves; of divisors, a and b, too. */
+const WHOLE_LETTER = /^[abi-npqKMN](?:_|$)/;
+
+/**
+ * Whether only one side makes a whole number of a variable that is none by its letter: beside
+ * `\gcd(x, 1)` any multiple of `\sin \pi x` would be 0.
+ */
+function isWholeByChance(name: string, a: Json, b: Json): boolean {
+  return !WHOLE_LETTER.test(name) && wholeSymbols(a).has(name) !== wholeSymbols(b).has(name);
 }
 
 /** Values for the variables: whole ones up to 12, others of all sizes, some negative. */
@@ -171,7 +185,7 @@ function samplePoints(
 }
 
 /** Whether two values are the same number, as far as they are known. */
-function agree(evaluator: Evaluator, x: Value, y: Value): Finding {
+function agree(evaluator: Evaluator, x: Value, y: Value): Finding | "hidden" {
   const difference = evaluator.at(["Subtract", { num: x.text }, { num: y.text }], new Map());
   if (!difference) return "unknown";
   const gap = Math.abs(Number(difference.text));
@@ -179,7 +193,7 @@ function agree(evaluator: Evaluator, x: Value, y: Value): Finding {
   const err = x.err + y.err;
   if (err === 0) {
     // Beside a number of 80 digits any other would vanish.
-    if (scale > 1e45) return gap > 1e-30 * scale ? "different" : "unknown";
+    if (scale > 1e45) return gap > 1e-30 * scale ? "different" : "hidden";
     const noise = 1e-55 * Math.max(scale, 1e-10);
     return gap <= noise ? "equal" : gap > 1e5 * noise ? "different" : "unknown";
   }
@@ -207,7 +221,26 @@ function isTooFine(evaluator: Evaluator, json: Json): boolean {
   });
 }
 
-/** The cases of maxima, minima and absolute values: agreement counts where each has been met. */
+/** Between which values a function decides: the root of a square, like `|x|`, between x and -x. */
+function casesOf(node: Json): (readonly Json[])[] {
+  const [first, second] = args(node);
+  const signs = (json: Json): readonly Json[] => [json, ["Negate", json]];
+  if (/^M(?:ax|in)$/.test(head(node))) return [args(node)];
+  if (head(node) === "Abs") return [signs(first)];
+  const isRoot = /^(?:Sqrt|Root)$/.test(head(node)) ||
+    (head(node) === "Power" && !Number.isInteger(second));
+  if (!isRoot) return [];
+  const squares: Json[] = [];
+  contains(first, (part) => {
+    const [base, exponent] = args(part);
+    const isEven = typeof exponent === "number" && exponent % 2 === 0;
+    if (head(part) === "Square" || (head(part) === "Power" && isEven)) squares.push(base);
+    return false;
+  });
+  return squares.map(signs);
+}
+
+/** The cases of maxima, absolute values and roots: agreement counts where each has been met. */
 class Pieces {
   readonly #nodes: readonly { node: Json; cases: readonly Json[]; seen: Set<number> }[];
 
@@ -215,14 +248,10 @@ class Pieces {
     const nodes: { node: Json; cases: readonly Json[]; seen: Set<number> }[] = [];
     for (const side of sides) {
       contains(side, (node) => {
-        const isPiecewise = /^(?:Max|Min|Abs)$/.test(head(node));
-        if (isPiecewise && names.some((name) => JSON.stringify(node).includes(`"${name}"`))) {
-          const all = args(node);
-          nodes.push({
-            node,
-            cases: head(node) === "Abs" ? [all[0], ["Negate", all[0]]] : all,
-            seen: new Set(),
-          });
+        for (const cases of casesOf(node)) {
+          if (names.some((name) => JSON.stringify(cases).includes(`"${name}"`))) {
+            nodes.push({ node, cases, seen: new Set() });
+          }
         }
         return false;
       });

@@ -120,12 +120,21 @@ const GROWING = new Set(["Power", "Factorial", "Factorial2", "Binomial", "Gamma"
 const LARGEST = 1000;
 const FACTORIALS = /^(?:Factorial2?|Binomial|Choose|Gamma|D|GCD|LCM)$/;
 
+const COMPLEX = /^(?:Real|Imaginary|Conjugate|Arg.*|AbsArg|OverBar|OverVector|Norm|Star|.*Star)$/;
+
+function isVariable(json: Json): boolean {
+  return typeof json === "string" && /^[a-zA-Z](?:_|$)/.test(json);
+}
+
 /** Whether it can be evaluated at all, and grows no numbers beyond bounds. */
 export function isUsable(json: Json): boolean {
   return !USELESS.test(JSON.stringify(json)) && !contains(json, (part) => {
     const name = head(part), all = args(part);
     if (LOOPS.has(name)) return !isUsableLoop(part);
     if (name === "D") return all.length !== 2 || !mentions(all[0], all[1]);
+    // At real points a number is its own conjugate, and the greatest of S is no number at all.
+    if (COMPLEX.test(name)) return contains(part, isVariable);
+    if (/^M(?:ax|in)$/.test(name) && all.length < 2) return true;
     if (name === "Power") return !isSmall(all[1]);
     return GROWING.has(name) && !all.every(isSmall);
   });

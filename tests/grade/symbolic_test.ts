@@ -80,6 +80,17 @@ const NEVER: [string, string][] = [
   ["x=\\max(1,2)", "y=2"],
   ["\\prod_{i=1}^n i", "i^n"],
   ["\\gcd(m,n)", "n"],
+  // What real or whole points cannot show.
+  ["\\Re(z)", "z"],
+  ["\\Im(z)", "0"],
+  ["\\max(1,2) \\overline{z}", "2z"],
+  ["\\sin(\\pi x)\\gcd(x,1)", "0"],
+  ["x\\gcd(x,1)", "|x|"],
+  ["\\max(1,0)\\sqrt{(x-60)^2}", "60-x"],
+  ["\\max(1,0)|x-60|", "60-x"],
+  // A maximum over what is not said.
+  ["\\max(S)", "S"],
+  ["\\max_{x} x^2", "x^2"],
 ];
 
 /** What must be refused, or decided within a second. */
