@@ -147,7 +147,7 @@ const POLYNOMIAL = new Set(["+", "-", "*", "/", "^", "neg", "abs"]);
  * `\sin\theta = \frac12`: so that the right side is the answer. What a reader would solve (`2x = 6`,
  * `x + 3 = 5`, `x^2 + y^2 = 25`, `2x + 3y = 12`) does not.
  */
-export function isQuantity(side: Node): boolean {
+function isQuantity(side: Node): boolean {
   if (side.type === "tuple") {
     return side.close === ":" &&
       side.items.every((item) => item.type === "sym" || isQuantity(item));

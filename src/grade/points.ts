@@ -9,7 +9,7 @@ import type { Rational } from "./exact.ts";
 import { children, type Node, some, variables } from "./node.ts";
 
 /** What values a variable takes: any real, any whole number, or natural numbers only. */
-export type Domain = "real" | "whole" | "natural";
+type Domain = "real" | "whole" | "natural";
 
 /** Letters that stand for whole numbers where one counts or rounds. */
 const WHOLE_LETTER = /^[i-npqKMN](?:_|$)/;
@@ -42,7 +42,7 @@ function counted(node: Node, natural: Set<string>, whole: Set<string>): void {
  * only one does, its letter must say so too: an answer that writes `(-1)^x` must not make x whole in
  * the other one.
  */
-export function domainsOf(a: Node, b: Node): (name: string) => Domain {
+function domainsOf(a: Node, b: Node): (name: string) => Domain {
   const natural = [new Set<string>(), new Set<string>()];
   const whole = [new Set<string>(), new Set<string>()];
   for (const [i, node] of [a, b].entries()) counted(node, natural[i], whole[i]);

@@ -42,7 +42,7 @@ function times(a: Node, b: Node): Node {
 }
 
 /** An expression as `slope * x + offset`, both free of the variable. */
-export interface Linear {
+interface Linear {
   /** Factor of the variable. */
   readonly slope: Node;
   /** The rest. */
@@ -50,7 +50,7 @@ export interface Linear {
 }
 
 /** An expression as a linear one in the variable; `undefined` when it is none as written. */
-export function linearIn(name: string, node: Node): Linear | undefined {
+function linearIn(name: string, node: Node): Linear | undefined {
   if (!some(node, (part) => part.type === "sym" && part.name === name)) {
     return { slope: ZERO, offset: node };
   }

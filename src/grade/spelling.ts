@@ -21,7 +21,7 @@ const UPRIGHT_TEXT = new RegExp(
 );
 
 /** The index behind the brace or bracket that closes the one at `open`, or -1. */
-export function closingIndex(text: string, open: number): number {
+function closingIndex(text: string, open: number): number {
   const [opening, closing] = text[open] === "{" ? ["{", "}"] : ["(", ")"];
   let depth = 0;
   for (let i = open; i < text.length; i++) {
