@@ -72,7 +72,7 @@ const MEMORY = 4096;
  * import { GradePool } from "./mod.ts";
  *
  * await using pool = new GradePool();
- * const comparison = await pool.grade("\\sum_{k=1}^{n} k", "\\frac{n(n+1)}{2}");
+ * const comparison = await pool.grade("\\int_0^1 x dx", "\\frac12");
  * assertEquals(comparison, { equal: true, reason: "symbolic" });
  * ```
  */
