@@ -167,10 +167,11 @@ function shares(amounts: readonly number[], total: number): number[] {
   return amounts.map((amount, i) => small[i] ? amount : Math.floor(amount * share));
 }
 
-/** Runs the three checks over the sets. */
+/** Runs the three checks over the sets, one after the other. */
 export async function sweep(
   sets: readonly GoldSet[],
   { pairs, mutations, seed }: Extent,
+  onSet: (name: string) => void = () => {},
 ): Promise<SetReport[]> {
   await using pool = new GradePool();
   const random = new Random(seed);
@@ -179,6 +180,7 @@ export async function sweep(
   const sizes = shares(sets.map((set) => textsOf(set).length).map((n) => n * (n - 1) / 2), pairs);
   const reports: SetReport[] = [];
   for (const [i, set] of sets.entries()) {
+    onSet(set.name);
     reports.push({
       set,
       rewritten: checkRewritings(set),
@@ -279,7 +281,7 @@ if (import.meta.main) {
     pairs: Number(values.pairs),
     mutations: Number(values.mutations),
     seed: Number(values.seed),
-  });
+  }, (name) => console.error(`${((performance.now() - began) / 1000).toFixed(0)} s: ${name}`));
   console.log(format(reports, Number(values.shown)));
   console.log(`${((performance.now() - began) / 1000).toFixed(0)} s`);
   if (!isClean(reports)) Deno.exitCode = 1;
