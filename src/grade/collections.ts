@@ -4,11 +4,14 @@
  * @module
  */
 import type { Finding } from "./precise.ts";
-import { call, type Node } from "./node.ts";
+import { call, integer, type Node } from "./node.ts";
 import { mergedPieces, pieces } from "./region.ts";
 
 /** Longer lists are not matched element by element. */
 const MAX_ITEMS = 64;
+
+/** Ratios of more values are not compared. */
+const MAX_RATIO = 6;
 
 /** Compares two parts of answers. */
 export type Same = (a: Node, b: Node) => Finding;
@@ -95,9 +98,15 @@ function sameRatio(a: Tuple, b: Tuple, same: Same): Finding {
   if (a.open === "::" || b.open === "::") {
     return sameInOrder(a.items, b.items, same) === "equal" ? "equal" : "unknown";
   }
-  const [first, ...rest] = a.items;
+  // 0 : 0 is proportional to everything.
+  const isNothing = ({ items }: Tuple) => items.every((item) => same(item, integer(0)) === "equal");
+  if (a.items.length > MAX_RATIO || isNothing(a) || isNothing(b)) return "unknown";
   return every(
-    rest.map((item, i) => same(call("*", item, b.items[0]), call("*", first, b.items[i + 1]))),
+    a.items.flatMap((x, i) =>
+      a.items.slice(i + 1).map((y, j) =>
+        same(call("*", x, b.items[i + 1 + j]), call("*", y, b.items[i]))
+      )
+    ),
   );
 }
 
@@ -126,7 +135,10 @@ export function sameCollection(a: Collection, b: Collection, same: Same): Findin
   if (all.length !== others.length) {
     return isCertain(all, same) && isCertain(others, same) ? "different" : "unknown";
   }
-  return matched(all.map((x) => others.map((y) => same(x, y))));
+  // A set is not the only member that it has.
+  const member = (x: Node, y: Node): Finding =>
+    (x.type === "set") !== (y.type === "set") ? "different" : same(x, y);
+  return matched(all.map((x) => others.map((y) => member(x, y))));
 }
 
 /** Whether all members are told apart for sure, so that their number counts. */
@@ -168,7 +180,10 @@ export function sameAsOne(many: Collection, one: Node, same: Same): Finding {
     const merged = mergedPieces(items, (x, y) => same(x, y) === "equal");
     return merged.length === 1 ? same(merged[0], one) : "unknown";
   }
+  // "x > 1, x < 3" may mean both at once.
+  const areRegions = [...items, one].every(({ type }) => type === "tuple");
   const findings = items.map((item) => same(item, one));
+  if (areRegions && one.type === "tuple" && one.items.length === 2) return "unknown";
   if (many.type === "list" && many.alternatives && every(findings) === "equal") return "equal";
   // A list is never one value, unless all it says is that value again.
   return findings.includes("different") ? "different" : "unknown";

@@ -63,7 +63,9 @@ function sameAnswer(a: Canonical, b: Canonical, work: Work): Finding {
   // "x = 5" and "f(2) = 5" speak of different things, as "x = 5" and "y = 5" do.
   const named = (a.name !== "" && b.name !== "" && a.name !== b.name) ||
     namesOther(a.name, b.value) || namesOther(b.name, a.value);
-  const context = { work, isEquation: a.name !== "" && b.name !== "" };
+  // Of y and of f(x) one gives solutions; other names have formulas with parameters.
+  const isSolution = (name: string) => /^[uvwyz]$|\(/.test(name);
+  const context = { work, isEquation: isSolution(a.name) && isSolution(b.name) };
   const finding = named ? "unknown" : same(a.value, b.value, context);
   if (finding === "equal") return finding;
   const assigned = sameAssignments(a, b, context);

@@ -168,10 +168,19 @@ function isQuantity(side: Node): boolean {
     [...names].every((name) => /^[xyz]$/.test(name) && occurrences(side, name) === 1);
 }
 
-/** Whether an equation says what its left side is, rather than for what it holds, as `a^2 + b = 0` does. */
+/**
+ * Whether an equation says what its left side is, rather than for what it holds, as `a^2 + b = 0` and
+ * `\ln y = x + c` do.
+ */
 export function namesValue({ ops, sides }: Relation): boolean {
   if (ops[0] !== "=" && ops[0] !== "~") return false;
   const [left, right] = sides;
+  const isOpen = (node: Node) =>
+    variables(node).size > 0 ||
+    some(node, (part) => part.type === "call" && part.fn.startsWith("@"));
+  // Only of a function's value at a place an expression says what it is.
+  const isPlace = left.type === "call" && left.fn.startsWith("@") && !left.args.some(isOpen);
+  if (isOpen(right) && !isPlace) return false;
   const isZero = right.type === "num" && right.value.num === 0n;
   return isQuantity(left) && !(isZero && left.type === "call" && POLYNOMIAL.has(left.fn));
 }
@@ -195,6 +204,9 @@ export function chainValues(relation: Relation, work: Work): readonly Node[] | u
   if (chain.sides.every((side) => side.type === "num") && chain.ops.every((op) => op === "=")) {
     return undefined;
   }
+  // One rounding at the end; a second one would round what is rounded.
+  const about = chain.ops.indexOf("~");
+  if (about >= 0 && about < chain.ops.length - 1) return undefined;
   const [first] = chain.sides;
   for (let i = 1; i < chain.sides.length; i++) {
     const side = chain.sides[i];

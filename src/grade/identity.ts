@@ -9,9 +9,9 @@
 import { type Approximate, approximateValue, isComplex, over } from "./arithmetic.ts";
 import { equalExact, type Rational } from "./exact.ts";
 import { equalFactored, factoredValue } from "./factored.ts";
-import { call, integer, type Node, rewrite, some, variables } from "./node.ts";
+import { call, children, integer, type Node, rewrite, some, variables } from "./node.ts";
 import { exactPoints, samplePoints } from "./points.ts";
-import { agreeAt, type Finding, preciseValue } from "./precise.ts";
+import { agreeAt, EQUAL_ERROR, type Finding, preciseValue, ZERO_ERROR } from "./precise.ts";
 import { exactValue, type Work } from "./rational.ts";
 
 /** Points at which both sides must have a value before agreement counts. */
@@ -23,6 +23,8 @@ const EXACT_ENOUGH = 9;
 /** Points at which agreement is confirmed with many digits. */
 const CONFIRMED = 3;
 
+/** Differences of more bits than this are left undecided. */
+const MAX_DETAIL = 14_000;
 /** Constants count as zero only below this power of two: \frac{\pi}{2004!} is none. */
 const CONSTANT_ZERO = -15_000;
 
@@ -37,6 +39,27 @@ function isExpression(node: Node): boolean {
 
 function hasAbs(node: Node): boolean {
   return some(node, (part) => part.type === "call" && part.fn === "abs");
+}
+
+const BOUNDED = new Set(["abs", "max", "min", "arcsin", "arccos", "arcsec", "arccsc"]);
+
+/**
+ * Whether it matters where an expression has a value: those that change their form, and roots of even
+ * powers, must not be the same as one that is only real where the form does not change.
+ */
+function isFaceted(node: Node): boolean {
+  return some(node, (part) =>
+    part.type === "call" && (BOUNDED.has(part.fn) || isRounded(part) ||
+      (part.fn === "sqrt" && some(part.args[0], (inner) =>
+        inner.type === "call" && inner.fn === "^" && isEven(inner.args[1])))));
+}
+
+function isEven(node: Node): boolean {
+  return node.type === "num" && node.value.den === 1n && node.value.num % 2n === 0n;
+}
+
+function isRounded(node: Node): boolean {
+  return node.type === "call" && (node.fn === "floor" || node.fn === "ceil");
 }
 
 /** The names of all variables of two expressions, in a fixed order. */
@@ -83,6 +106,7 @@ function refute(
   const names = namesOf(a, b);
   const complex = isComplex(a) || isComplex(b);
   const strict = hasAbs(a) !== hasAbs(b);
+  const faceted = isFaceted(a) || isFaceted(b);
   const agreed: PointValues[] = [];
   for (const point of names.length === 0 ? [new Map()] : samplePoints(names, a, b)) {
     const values = new Map(
@@ -92,6 +116,8 @@ function refute(
     const y = approximateValue(b, { values, complex }, work);
     if (work.left < 0) return [];
     if (strict && !x !== !y) return undefined;
+    // Near a step the value is only unknown.
+    if (faceted && !x !== !y && !some(x ? b : a, isRounded)) return [];
     if (!x || !y) continue;
     if (visit(x, y)) return undefined;
     agreed.push(point);
@@ -107,11 +133,43 @@ function differ(a: Approximate, b: Approximate): boolean {
 /** Whether two expressions agree at a point, to 60 digits. */
 function agreesAt(a: Node, b: Node, point: PointValues, work: Work): Finding {
   const complex = isComplex(a) || isComplex(b);
+  const detail = 2 * (detailOf(a) + detailOf(b));
+  // More digits are not calculated; who needs them has to be exact.
+  if (!(detail <= MAX_DETAIL)) return "unknown";
   return agreeAt((bits) => {
     const x = preciseValue(a, point, bits, complex, work);
     const y = x && preciseValue(b, point, bits, complex, work);
     return y && [x, y];
-  }, point.size === 0 ? CONSTANT_ZERO : undefined);
+  }, { equal: EQUAL_ERROR - detail, zero: point.size === 0 ? CONSTANT_ZERO : ZERO_ERROR - detail });
+}
+
+/**
+ * How many bits the powers, factorials and exponentials of an expression could hide a difference in:
+ * 1 - e^{-1000} is not 1.
+ */
+function detailOf(node: Node): number {
+  if (node.type !== "call") return children(node).reduce((sum, child) => sum + detailOf(child), 0);
+  const inner = node.args.reduce((sum, arg) => sum + detailOf(arg), 0);
+  if (variables(node).size > 0) return inner;
+  const [a, b] = node.args.map((arg) => {
+    const value = approximateValue(arg, NO_VARIABLES, { left: 1000 });
+    return value ? Math.hypot(value.re, value.im) : Infinity;
+  });
+  switch (node.fn) {
+    case "^":
+      return inner + b * Math.abs(Math.log2(a || 1)) + b;
+    case "factorial":
+      return inner + a * Math.log2(a + 1);
+    case "sinh":
+    case "cosh":
+    case "tanh":
+    case "coth":
+    case "sech":
+    case "csch":
+      return inner + 2 * a;
+    default:
+      return inner;
+  }
 }
 
 /** Whether two expressions agree at all points. */
@@ -120,20 +178,7 @@ function confirm(a: Node, b: Node, points: readonly PointValues[], work: Work): 
     const finding = agreesAt(a, b, point, work);
     if (finding !== "equal") return finding;
   }
-  // Constants too small for any number of digits are told apart by what they are divided by.
-  const areQuotients = points[0].size === 0 && isQuotient(a) && isQuotient(b);
-  const isRefuted = areQuotients && agreesAt(turned(a), turned(b), points[0], work) === "different";
-  return isRefuted ? "different" : "equal";
-}
-
-type Call = Extract<Node, { type: "call" }>;
-
-function isQuotient(node: Node): node is Call {
-  return node.type === "call" && node.fn === "/";
-}
-
-function turned({ args: [num, den] }: Call): Node {
-  return call("/", den, num);
+  return "equal";
 }
 
 /** Points at which only high precision has values: huge numbers, infinite sums. */
@@ -240,7 +285,7 @@ export function sign(node: Node): number {
 export function isRoundingOf(decimal: Node, constant: Node, work: Work): boolean {
   const isNegative = decimal.type === "call" && decimal.fn === "neg";
   const number = isNegative ? decimal.args[0] : decimal;
-  if (number.type !== "num" || !/^10*$/.test(String(number.value.den))) return false;
+  if (number.type !== "num" || !/^10+$/.test(String(number.value.den))) return false;
   const value = approximateValue(constant, NO_VARIABLES, work);
   if (!value || value.im !== 0) return false;
   const written = Number(number.value.num) / Number(number.value.den) * (isNegative ? -1 : 1);

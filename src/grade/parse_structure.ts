@@ -153,6 +153,8 @@ export abstract class StructureParser extends Cursor {
       // {x | x > 2}: the condition says it all.
       const [variable] = items;
       const name = variable.type === "relation" ? variable.sides[0] : variable;
+      // Of whole numbers, or of those in an interval, the condition says only half.
+      if (variable.type === "relation" && !isRealLine(variable)) throw new Unreadable();
       const condition = this.clause();
       if (name.type !== "sym" || condition.type !== "relation") throw new Unreadable();
       if (!variables(condition).has(name.name)) throw new Unreadable();
@@ -179,6 +181,13 @@ export abstract class StructureParser extends Cursor {
     }
     return { type: "matrix", rows };
   }
+}
+
+/** `x \in \mathbb{R}` */
+function isRealLine({ ops, sides }: Extract<Node, { type: "relation" }>): boolean {
+  const [, domain] = sides;
+  return ops.length === 1 && ops[0] === "in" && domain.type === "sym" &&
+    domain.name === "\\mathbb{R}";
 }
 
 function isInequality(node: Node): boolean {

@@ -46,7 +46,7 @@ function domainsOf(a: Node, b: Node): (name: string) => Domain {
   const natural = [new Set<string>(), new Set<string>()];
   const whole = [new Set<string>(), new Set<string>()];
   for (const [i, node] of [a, b].entries()) counted(node, natural[i], whole[i]);
-  const rounded = [a, b].some((node) =>
+  const rounded = [a, b].every((node) =>
     some(node, (part) => part.type === "call" && (part.fn === "floor" || part.fn === "ceil"))
   );
   return (name) => {
@@ -76,11 +76,16 @@ function reach(...nodes: Node[]): number {
     some(node, (part) => part.type === "call" && BROKEN.has(part.fn))
   );
   if (!broken) return 0;
+  const hasLogarithm = nodes.some((node) =>
+    some(node, (part) => part.type === "call" && (part.fn === "ln" || part.fn === "log"))
+  );
   let largest = 1;
   const visit = (part: Node) => {
     if (variables(part).size > 0) return false;
     const value = Math.abs(approximateValue(part, NOWHERE, { left: 1000 })?.re ?? 0);
-    if (value > 1e-9 && value < 1e9) largest = Math.max(largest, value, 1 / value);
+    if (value > 1e-15 && value < 1e15) largest = Math.max(largest, value, 1 / value);
+    // Beside a logarithm the place is as far as a power.
+    if (hasLogarithm && value < 15) largest = Math.max(largest, 10 ** value);
     return false;
   };
   for (const node of nodes) some(node, visit);

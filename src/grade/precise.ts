@@ -9,7 +9,7 @@ import { type Ball, log2, logSum, NONE, Reals } from "./ball.ts";
 import * as c from "./complex.ts";
 import type { Complex } from "./complex.ts";
 import type { Rational } from "./exact.ts";
-import type { Node } from "./node.ts";
+import { type Node, some } from "./node.ts";
 import { infiniteSum } from "./series.ts";
 
 /** Proven (or, for equal, as good as proven), refuted, or neither. */
@@ -22,9 +22,10 @@ const MAX_TERMS = 5000n;
 /** Precision that agreement is first looked for at, and the most that it is raised to. */
 const FIRST_BITS = 256;
 const LAST_BITS = 16_384;
-/** Log2 of the error, absolute and relative, that counts as agreement; around zero and elsewhere. */
-const ZERO_ERROR = -400;
-const EQUAL_ERROR = -200;
+/** Log2 of the distance from zero that counts as zero. */
+export const ZERO_ERROR = -400;
+/** Log2 of the error, absolute and relative, that counts as agreement elsewhere: 60 digits. */
+export const EQUAL_ERROR = -200;
 
 /** Functions of real numbers that are not defined by others. */
 const REAL: Record<string, (r: Reals, x: Ball) => Ball> = {
@@ -273,6 +274,12 @@ class Evaluator {
       return new Evaluator(values, bits, this.complex, this.work).value(node.body);
     };
     if (node.to.type === "sym" && node.to.name === "\\infty") {
+      // The terms seen say nothing of steps and kinks far out.
+      const isBroken = some(
+        node.body,
+        (part) => part.type === "call" && /^(?:floor|ceil|abs|min|max|mod)$/.test(part.fn),
+      );
+      if (isBroken) return c.NOWHERE;
       return node.fn === "sum" ? infiniteSum(first, this.bits, at) : c.NOWHERE;
     }
     const to = this.value(node.to);
@@ -312,7 +319,7 @@ function compareBalls(
   a: Ball,
   b: Ball,
   bits: number,
-  zeroError: number,
+  errors: { readonly equal: number; readonly zero: number },
 ): { finding: Finding; missing: number } {
   const r = new Reals(bits);
   const error = logSum(a.err, b.err);
@@ -320,7 +327,7 @@ function compareBalls(
   if (gap - 1e-9 > error) return { finding: "different", missing: 0 };
   const size = Math.max(r.size(a), r.size(b));
   const isZero = !r.sign(a) && !r.sign(b);
-  const wanted = isZero ? zeroError : EQUAL_ERROR + Math.min(0, size);
+  const wanted = isZero ? errors.zero : errors.equal + Math.min(0, size);
   const missing = error - bits - wanted;
   return missing <= 0 ? { finding: "equal", missing } : { finding: "unknown", missing };
 }
@@ -330,11 +337,11 @@ function compareBalls(
  * around zero to 120. The precision is raised until one of them holds or the limit is met.
  *
  * @param evaluate Both values to so many bits, or `undefined` where one is not known.
- * @param zeroError How near zero, as a power of two, two values must be known to lie to count as zero.
+ * @param errors Up to which error, as a power of two, values must agree to be equal, and be near zero.
  */
 export function agreeAt(
   evaluate: (bits: number) => readonly [Complex, Complex] | undefined,
-  zeroError = ZERO_ERROR,
+  errors = { equal: EQUAL_ERROR, zero: ZERO_ERROR },
 ): Finding {
   let bits = FIRST_BITS;
   for (let attempt = 0; attempt < 5 && bits <= LAST_BITS; attempt++) {
@@ -346,8 +353,8 @@ export function agreeAt(
       continue;
     }
     const [a, b] = pair;
-    const re = compareBalls(a.re, b.re, bits, zeroError);
-    const im = compareBalls(a.im, b.im, bits, zeroError);
+    const re = compareBalls(a.re, b.re, bits, errors);
+    const im = compareBalls(a.im, b.im, bits, errors);
     if (re.finding === "different" || im.finding === "different") return "different";
     if (re.finding === "equal" && im.finding === "equal") return "equal";
     bits = 64 * Math.ceil((bits + Math.max(re.missing, im.missing)) / 64) + 64;

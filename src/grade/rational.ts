@@ -137,7 +137,9 @@ function loopValue(
   let total: Rational | undefined = { num: isSum ? 0n : 1n, den: 1n };
   for (let i = from.num; total && i <= to.num; i++) {
     const term = exactValue(node.body, work, new Map(values).set(node.index, { num: i, den: 1n }));
-    total = term && (isSum ? add(total, term) : multiply(total, term));
+    const next: Rational | undefined = term && (isSum ? add(total, term) : multiply(total, term));
+    total = next && kept(next, work);
+    if (work.left < 0) return undefined;
   }
   return total;
 }
@@ -155,7 +157,11 @@ export function exactValue(
 ): Rational | undefined {
   if (--work.left < 0) return undefined;
   const value = exactResult(node, work, values);
-  if (!value) return undefined;
+  return value && kept(value, work);
+}
+
+/** The value, paid for by its length; undefined beyond the limit. */
+function kept(value: Rational, work: Work): Rational | undefined {
   const length = bits(value.num) + bits(value.den);
   // Reducing a fraction takes time by the square of its length.
   work.left -= length >> 5;

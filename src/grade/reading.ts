@@ -8,6 +8,7 @@
 import type { Work } from "./rational.ts";
 import { isRationalLog } from "./identity.ts";
 import { call, type Node, rewrite, some, variables } from "./node.ts";
+import { linearIn } from "./region.ts";
 import { FUNCTION_LETTERS } from "./vocabulary.ts";
 
 type Call = Extract<Node, { type: "call" }>;
@@ -85,9 +86,9 @@ function* derivatives(a: Node, b: Node): Iterable<[Node, Node]> {
   yield [renamed(a, new Map([[found[0][0], `${found[0][1]}'`]])), b];
 }
 
-/** Symbols that people use for constants that nobody determined. */
-const ARBITRARY = /^(?:[CcKk]|[CcKk]_\d+)$/;
-const ARBITRARY_OF_EQUATION = /^(?:[ABCDcKk]|[ABCcKk]_\d+)$/;
+/** Symbols that people use for constants that nobody determined; in equations of y or f(x) some more. */
+const ARBITRARY = /^[Cc](?:_\d+)?$/;
+const ARBITRARY_OF_EQUATION = /^[ABCcKk](?:_\d+)?$/;
 const MAX_CONSTANTS = 4;
 
 function* permutations<T>(items: readonly T[]): Iterable<readonly T[]> {
@@ -97,17 +98,31 @@ function* permutations<T>(items: readonly T[]): Iterable<readonly T[]> {
   }
 }
 
+/**
+ * The constants of integration of an expression, or undefined where a symbol that could be one is a
+ * parameter: it must stand once, as a factor of a function of other variables or as a term beside them.
+ */
+function integrationConstants(node: Node, pattern: RegExp): readonly string[] | undefined {
+  const names = [...variables(node)];
+  const constants = names.filter((name) => pattern.test(name));
+  if (constants.length === 0 || constants.length > MAX_CONSTANTS) return undefined;
+  const isOther = (name: string) => !pattern.test(name);
+  if (!names.some(isOther)) return undefined;
+  const areCoefficients = constants.every((name) => {
+    const linear = linearIn(name, node);
+    if (!linear) return false;
+    const beside = [...variables(linear.slope)];
+    // A and B beside no function are parameters: y = Ax + B.
+    return beside.every(isOther) && (beside.length > 0 || /^[Cc]/.test(name));
+  });
+  return areCoefficients ? constants : undefined;
+}
+
 /** Constants of integration by other names, or in another order. */
 function* constants(a: Node, b: Node, isEquation: boolean): Iterable<[Node, Node]> {
   const pattern = isEquation ? ARBITRARY_OF_EQUATION : ARBITRARY;
-  const [x, y] = [variables(a), variables(b)];
-  const [own, others] = [[...x], [...y]].map((names) => names.filter((name) => pattern.test(name)));
-  if (own.length === 0 || own.length !== others.length || own.length > MAX_CONSTANTS) return;
-  // One constant may have another name for C and c, and in equations; several only change places.
-  const isRenaming = own.some((name) => !y.has(name));
-  const sameLetters = new Set([...own, ...others].map((name) => name[0].toLowerCase())).size === 1;
-  if (isRenaming && !isEquation && !sameLetters) return;
-  if (!isRenaming && own.length === 1) return;
+  const [own, others] = [a, b].map((node) => integrationConstants(node, pattern));
+  if (!own || !others || own.length !== others.length) return;
   for (const order of permutations(others)) {
     yield [renamed(a, new Map(own.map((name, i) => [name, order[i]]))), b];
   }

@@ -42,7 +42,7 @@ function times(a: Node, b: Node): Node {
 }
 
 /** An expression as `slope * x + offset`, both free of the variable. */
-interface Linear {
+export interface Linear {
   /** Factor of the variable. */
   readonly slope: Node;
   /** The rest. */
@@ -50,7 +50,7 @@ interface Linear {
 }
 
 /** An expression as a linear one in the variable; `undefined` when it is none as written. */
-function linearIn(name: string, node: Node): Linear | undefined {
+export function linearIn(name: string, node: Node): Linear | undefined {
   if (!some(node, (part) => part.type === "sym" && part.name === name)) {
     return { slope: ZERO, offset: node };
   }
