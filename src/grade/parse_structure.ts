@@ -6,6 +6,7 @@
  */
 import { Cursor, Unreadable } from "./cursor.ts";
 import { call, integer, type Node, type RelationOp, variables } from "./node.ts";
+import { intersection } from "./region.ts";
 import { isUnit, unitName } from "./units.ts";
 import { CLOSING, RELATIONS } from "./vocabulary.ts";
 
@@ -28,7 +29,7 @@ export abstract class StructureParser extends Cursor {
       const { kind, text } = this.peek;
       if (kind === "text" && (text === "and" || text === "or")) {
         // "x > 1 and x < 3" is an intersection; a list of them means either.
-        if (text === "and" && isInequality(items.at(-1)!)) throw new Unreadable();
+        if (text === "and" && isInequality(items.at(-1)!)) return [this.#both(items)];
         this.at++;
         separated = true;
       } else if (this.take("\\vee") || this.take("\\lor")) separated = true;
@@ -36,6 +37,16 @@ export abstract class StructureParser extends Cursor {
       items.push(this.clause());
     }
     return items;
+  }
+
+  /** Two inequalities that hold at once. */
+  #both(items: readonly Node[]): Node {
+    this.at++;
+    const second = this.clause();
+    if (items.length > 1 || !isInequality(second)) throw new Unreadable();
+    const both = intersection(items[0], second);
+    if (!both) throw new Unreadable();
+    return both;
   }
 
   /** A relation, or a value with or without a unit. */

@@ -201,6 +201,25 @@ function absoluteBelow(name: string, op: RelationOp, left: Node, right: Node): N
   return { type: "union", items: [half(flip(op), from.at), half(op, to.at)] };
 }
 
+/** `a < x < b` of `x > a` and `x < b`; undefined for everything else, and where nothing is left. */
+export function intersection(a: Node, b: Node): Node | undefined {
+  if (a.type !== "relation" || b.type !== "relation") return undefined;
+  const [x, y] = [a, b].map(({ ops, sides }) =>
+    ops.length === 1 ? regionOf(ops, sides) : undefined
+  );
+  if (!x || !y || x.name !== y.name || x.value.type !== "tuple" || y.value.type !== "tuple") {
+    return undefined;
+  }
+  const [low, high] = position(x.value.items[0]) === -Infinity
+    ? [y.value, x.value]
+    : [x.value, y.value];
+  const [from, to] = [low.items[0], high.items[1]];
+  const areHalves = position(high.items[0]) === -Infinity && position(low.items[1]) === Infinity;
+  if (!areHalves || !(position(from) < position(to))) return undefined;
+  const ops = [low.open === "[" ? "<=" : "<", high.close === "]" ? "<=" : "<"] as const;
+  return { type: "relation", ops: [...ops], sides: [from, { type: "sym", name: x.name }, to] };
+}
+
 /** The intervals and sets of a region. */
 export function pieces(node: Node): readonly Node[] {
   return node.type === "union" ? node.items.flatMap(pieces) : [node];

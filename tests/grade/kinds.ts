@@ -98,10 +98,13 @@ export const right: readonly (readonly [string, string])[] = [
   ["A(1,2)", "(1,2)"],
   ["(5,8),(8,5)", "(x,y)=(5,8) \\quad \\text{and} \\quad (8,5)"],
   ["x_1=2, x_2=3", "x_1=2, \\quad x_2=3"],
+  ["1<x\\le 3", "x>1 \\text{ and } x\\le 3"],
 ];
 
 /** Not equal. */
 export const wrong: readonly (readonly [string, string])[] = [
+  ["x>1", "x>1 \\text{ and } x>3"],
+  ["x<1", "x<1 \\text{ and } x>3"],
   ["a^2+b=0", "0"],
   ["x+y=0", "0"],
   ["(B)", "a=b"],

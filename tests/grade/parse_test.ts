@@ -85,7 +85,7 @@ Deno.test("parseAnswer: what it does not understand it does not read", () => {
         "x_",
         "\\{1",
       ])
-      .concat(["\\frac{d}{dx} x", "AB", "é", "x>1 \\text{ and } x<3", "5 \\text{ if } x"])
+      .concat(["\\frac{d}{dx} x", "AB", "é", "x<1 \\text{ and } x>3", "5 \\text{ if } x"])
   ) {
     assertEquals(shape(latex), "unreadable", latex);
   }
