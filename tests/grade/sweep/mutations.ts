@@ -198,6 +198,8 @@ const variable: Mutation = (gold) => {
   if (fresh === undefined) return [];
   return replaceEach(gold, ({ kind, text }, at, all) => {
     if (kind !== "letters" || text.length > 1 || /[eidcCAD]/.test(text)) return [];
+    // A capital in front of a bracket may be the name of a point.
+    if (/^[A-Z]$/.test(text) && all[at + 1]?.text === "(") return [];
     // Behind a number it might be a unit.
     return all[at - 1]?.text === "_" ? [] : [fresh];
   });
