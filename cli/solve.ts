@@ -5,7 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { noteOnTask, solve } from "../src/rollout/mod.ts";
+import { solve } from "../src/rollout/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
 import { precisions } from "../ffi/mod.ts";
 import { deviceSchema } from "../src/setup/mod.ts";
@@ -70,8 +70,6 @@ async function show(
     onBuild: tell,
     onNote: tell,
   });
-  const note = noteOnTask(model.trained, task);
-  if (note !== undefined) tell(note);
   if (!given) console.log(`model: ${dir}`);
   console.log(`question: ${question}`);
   let open: number | undefined;
@@ -80,6 +78,7 @@ async function show(
     sampling,
     seed: BigInt(seed),
     signal,
+    onNote: tell,
     onText: (stage, text, turn) => {
       if (turn !== open) write(`\n\n── ${titleOf(stage)} ──\n`);
       open = turn;

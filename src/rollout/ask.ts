@@ -5,7 +5,7 @@
  */
 import { UserError } from "../base/mod.ts";
 import type { Trained } from "../model/mod.ts";
-import { builtinTasks, type Prompts, type TaskSpec, thinker } from "../task/mod.ts";
+import { builtinTasks, comparedTasks, type Prompts, type TaskSpec, thinker } from "../task/mod.ts";
 
 /** How a model is asked. */
 export interface Asking {
@@ -24,8 +24,8 @@ export interface AskChoices extends Partial<Asking> {
 }
 
 /**
- * How to ask a model: as chosen, and what is left open as in its training. A model from elsewhere is asked as
- * `thinker`, in that task's own words.
+ * How to ask a model: as chosen, and what is left open as in its training. A task that its run did not play is
+ * asked in that task's own words and budgets, and so is a model from elsewhere, as `thinker` by default.
  *
  * @param trained What the model's folder says of its training.
  * @throws {UserError} when its task is needed and not known here, or has other stages now.
@@ -33,13 +33,35 @@ export interface AskChoices extends Partial<Asking> {
 export function howToAsk(trained: Trained | undefined, chosen: AskChoices = {}): Asking {
   const { tasks = builtinTasks } = chosen;
   const task = chosen.task ?? (trained ? taskOf(trained, tasks) : thinker);
-  const isPlayed = ([name]: [string, number]) => task.stages.some((stage) => stage.name === name);
-  const own = Object.entries(trained?.budgets ?? {}).filter(isPlayed);
+  const said = trained && isPlayed(trained, task, tasks) ? trained : undefined;
+  const isOwn = ([name]: [string, number]) => task.stages.some((stage) => stage.name === name);
+  const own = Object.entries(said?.budgets ?? {}).filter(isOwn);
   return {
     task,
-    prompts: chosen.prompts ?? trained?.prompts ?? {},
+    prompts: chosen.prompts ?? said?.prompts ?? {},
     budgets: chosen.budgets ?? (own.length > 0 ? Object.fromEntries(own) : undefined),
   };
+}
+
+/**
+ * Whether what a model's run said of stages is about this task. Their names alone do not tell: a task of one's
+ * own may have an `answer` too.
+ */
+function isPlayed(
+  { task, stages, prompts }: Trained,
+  asked: TaskSpec,
+  tasks: readonly TaskSpec[],
+): boolean {
+  const named = (list: readonly (TaskSpec | undefined)[], name: string) =>
+    list.some((each) => each?.name === name);
+  if (asked.name === task) return true;
+  // The built-in ones are made of the same stages.
+  if (named(builtinTasks, task)) return named(builtinTasks, asked.name);
+  const home = tasks.find(({ name }) => name === task);
+  if (home) return named([home.reference, ...comparedTasks(home)], asked.name);
+  // Of a task that is not known here, what it was compared with: a built-in one beside its own stages.
+  return named(builtinTasks, asked.name) &&
+    asked.stages.every(({ name }) => name in prompts && !stages.includes(name));
 }
 
 function taskOf({ task, stages }: Trained, tasks: readonly TaskSpec[]): TaskSpec {

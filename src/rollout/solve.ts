@@ -6,12 +6,14 @@
 import { Engine, type SamplingOptions } from "../engine/mod.ts";
 import type { Model, StreamDecoder } from "../model/mod.ts";
 import { type Episode, type Segment, Task, turnEnds } from "../task/mod.ts";
-import { type AskChoices, howToAsk } from "./ask.ts";
+import { UserError } from "../base/mod.ts";
+import { type AskChoices, howToAsk, noteOnTask } from "./ask.ts";
 import { playEpisodes } from "./play.ts";
 
 /**
- * How to solve. Task, prompts and budgets are by default those that the model was trained with. Of a model
- * from elsewhere budgets are shortened in proportion where it has too few positions for the task's own.
+ * How to solve. Task, prompts and budgets are by default those that the model was trained with; another task
+ * than its run played has its own. A task's own budgets are shortened in proportion where the model has too
+ * few positions for them.
  */
 export interface SolveOptions extends AskChoices {
   /** Default: temperature 1, nothing truncated. */
@@ -20,6 +22,8 @@ export interface SolveOptions extends AskChoices {
   readonly seed?: bigint;
   /** Aborting makes `solve` reject with its reason. */
   readonly signal?: AbortSignal;
+  /** Told where the model is asked in another way than it was trained. */
+  readonly onNote?: (text: string) => void;
   /** Called with each piece of text as it is generated: the turn's role, the text, the turn's number from 0. */
   readonly onText?: (stage: string, text: string, turn: number) => void;
 }
@@ -39,14 +43,43 @@ interface Speech {
   readonly text: StreamDecoder;
 }
 
-/** A task's own budgets, cut by at least `excess` tokens in all, each in proportion, none below one token. */
-function shortened(task: Task, excess: number): Record<string, number> {
+/**
+ * The task with budgets that the model has the positions for. Given ones stay as they are; a task's own are
+ * cut in proportion, none below one token.
+ *
+ * @param taskWith Makes the task with such budgets.
+ * @throws {UserError} when that is not possible.
+ */
+function fitting(
+  taskWith: (budgets?: Readonly<Record<string, number>>) => Task,
+  { question, positions, budgets }: {
+    readonly question: string;
+    readonly positions: number;
+    readonly budgets?: Readonly<Record<string, number>>;
+  },
+): Task {
+  const task = taskWith(budgets), promptTokens = task.promptTokens(question);
+  const needed = task.maxTokens(promptTokens);
+  if (needed <= positions) return task;
   const turns = task.turns();
-  const total = turns.reduce((sum, { stage, most }) => sum + most * stage.budget, 0);
-  return Object.fromEntries(turns.map(({ stage: { name, budget } }) => [
-    name,
-    Math.max(1, Math.floor(budget * (total - excess) / total)),
-  ]));
+  const each = (budgetOf: (budget: number) => number) =>
+    Object.fromEntries(turns.map(({ stage: { name, budget } }) => [name, budgetOf(budget)]));
+  // What a token for every turn takes: beyond it there is room for budgets.
+  const least = taskWith(each(() => 1)).maxTokens(promptTokens);
+  if (least > positions) {
+    throw new UserError(
+      `question and prompts alone take ${least} tokens; the model has ${positions} positions`,
+      { hint: "ask a shorter question, in shorter prompts, or a model with more positions" },
+    );
+  }
+  if (budgets) {
+    throw new UserError(
+      `question, prompts and budgets take ${needed} tokens; the model has ${positions} positions`,
+      { hint: "ask a shorter question, or as another task; a program may pass lower budgets" },
+    );
+  }
+  const share = (positions - least) / (needed - least);
+  return taskWith(each((budget) => 1 + Math.floor((budget - 1) * share)));
 }
 
 /**
@@ -62,14 +95,14 @@ export async function solve(
 ): Promise<Solution> {
   const { stream, decoder, tokenizer } = model;
   const { task: spec, prompts, budgets } = howToAsk(model.trained, options);
+  const note = noteOnTask(model.trained, spec);
+  if (note !== undefined) options.onNote?.(note);
   const stop = turnEnds(tokenizer, decoder.config.eos);
   const taskWith = (budgets?: Readonly<Record<string, number>>) =>
     new Task(spec, { codec: tokenizer, prompts, budgets, stop });
-  let task = taskWith(budgets);
-  const promptTokens = task.promptTokens(question), [positions] = decoder.cosSin.shape;
-  const excess = task.maxTokens(promptTokens) - positions;
-  if (excess > 0 && !budgets) task = taskWith(shortened(task, excess));
-  const maxTokens = task.maxTokens(promptTokens);
+  const [positions] = decoder.cosSin.shape;
+  const task = fitting(taskWith, { question, positions, budgets });
+  const maxTokens = task.maxTokens(task.promptTokens(question));
   using engine = new Engine(stream, decoder, {
     maxSequences: 1,
     cacheTokens: maxTokens + stream.device.info.kvTile,

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { UserError } from "../../src/base/mod.ts";
 import { readTrained, type Trained, trainedFile } from "../../src/model/mod.ts";
 import { howToAsk, noteOnTask } from "../../src/rollout/mod.ts";
-import { baseline, builtinTasks, thinker, thinkerFast } from "../../src/task/mod.ts";
+import { baseline, builtinTasks, type TaskSpec, thinker, thinkerFast } from "../../src/task/mod.ts";
 
 const trained: Trained = {
   task: "baseline",
@@ -74,6 +74,31 @@ Deno.test("howToAsk: a task of one's own must be there, and be the one of the tr
   assert(hint?.includes("TypeScript module") && hint.includes("--task (thinker, "));
   const message = "with the stages a, answer; the one known here has answer";
   assertThrows(() => howToAsk({ ...trained, stages: ["a", "answer"] }), UserError, message);
+});
+
+Deno.test("howToAsk: a task that the run did not play keeps its own words and budgets", () => {
+  const own = { ...baseline, name: "own" }, mine = { ...baseline, name: "mine" };
+  const untouched = { prompts: {}, budgets: undefined };
+  const run = { prompts: trained.prompts, budgets: { answer: 7 } };
+  // Its stage is called as one of the run's is.
+  assertEquals(howToAsk(trained, { task: mine }), { task: mine, ...untouched });
+  assertEquals(howToAsk(trained, { task: mine, tasks: [mine] }), { task: mine, ...untouched });
+  const chosen = { prompts: { answer: "{question}" }, budgets: { answer: 1 } };
+  assertEquals(howToAsk(trained, { task: mine, ...chosen }), { task: mine, ...chosen });
+  // A run on a task of one's own: that one, and what it is compared with.
+  const record = { ...trained, task: "own" };
+  assertEquals(howToAsk(record, { task: own }), { task: own, ...run });
+  assertEquals(howToAsk(record, { task: mine }), { task: mine, ...untouched });
+  assertEquals(howToAsk(record, { task: baseline }), { task: baseline, ...untouched });
+  const first = { ...thinkerFast.stages[0], name: "say" };
+  const compared: TaskSpec = { ...own, stages: [first], reference: baseline };
+  const said = { ...record, stages: ["say"] };
+  for (const tasks of [builtinTasks, [...builtinTasks, compared]]) {
+    assertEquals(howToAsk(said, { task: baseline, tasks }), { task: baseline, ...run });
+  }
+  const alone: TaskSpec = { ...compared, reference: undefined };
+  const tasks = [...builtinTasks, alone];
+  assertEquals(howToAsk(said, { task: baseline, tasks }), { task: baseline, ...untouched });
 });
 
 Deno.test("noteOnTask: only where a model is asked in another way than it was trained", () => {
