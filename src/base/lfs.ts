@@ -10,7 +10,7 @@ const begin = "version https://git-lfs.github.com/spec/";
 /**
  * Refuses such a placeholder.
  *
- * @param start The beginning of the file, at least 40 characters or bytes of it.
+ * @param start The beginning of the file, at least 40 characters or bytes of it where it has so many.
  * @throws {UserError} when the file is a placeholder.
  */
 export function refuseLfsPointer(path: string, start: string | Uint8Array): void {
@@ -19,6 +19,6 @@ export function refuseLfsPointer(path: string, start: string | Uint8Array): void
     : new TextDecoder().decode(start.subarray(0, begin.length));
   if (!text.startsWith(begin)) return;
   throw new UserError(`${path} is a git-lfs pointer, not the file that it stands for`, {
-    hint: "run `git lfs pull` in the clone that it comes from, or download the model",
+    hint: "run `git lfs pull` in the clone that it comes from, or download the file itself",
   });
 }

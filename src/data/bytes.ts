@@ -4,7 +4,7 @@
  * @module
  */
 import { readFile } from "node:fs/promises";
-import { namesIn, reason, UserError } from "../base/mod.ts";
+import { namesIn, reason, refuseLfsPointer, UserError } from "../base/mod.ts";
 
 /** What a file turned out to be. */
 export type Format = "parquet" | "arrow" | "text";
@@ -19,11 +19,6 @@ const others: readonly (readonly [magic: string, what: string, hint: string])[] 
   ["\x80\x04", "a Python pickle", "save the rows as JSONL or parquet"],
   ["\x93NUMPY", "a NumPy array", "save the rows as JSONL or parquet"],
   ["Obj\x01", "an Avro file", "convert it to parquet or JSONL"],
-  [
-    "version https://git-lfs.github.com",
-    "a git-lfs pointer, not the file itself",
-    "get the file with `git lfs pull`, or download it from its page",
-  ],
   ["<!DOCTYPE", "a web page", "download the file itself: on a hub, its address has /resolve/"],
   ["<!doctype", "a web page", "download the file itself: on a hub, its address has /resolve/"],
   ["<html", "a web page", "download the file itself: on a hub, its address has /resolve/"],
@@ -39,6 +34,7 @@ export async function openBytes(
 ): Promise<{ format: Format; bytes: Uint8Array<ArrayBuffer> }> {
   const bytes = await unpacked(path, await contents(path));
   const begin = new TextDecoder("latin1").decode(bytes.subarray(0, 64));
+  refuseLfsPointer(path, begin);
   for (const [magic, what, hint] of others) {
     if (begin.startsWith(magic)) throw new UserError(`${path} is ${what}`, { hint });
   }

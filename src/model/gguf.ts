@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { reason, UserError } from "../base/mod.ts";
+import { reason, refuseLfsPointer, UserError } from "../base/mod.ts";
 import { blockFormats, type GgufType, typeName } from "./gguf_blocks.ts";
 
 /** Longest header accepted, in bytes; vocabularies of 256,000 tokens take about 15 MB. */
@@ -18,8 +18,6 @@ const maxDimensions = 4;
 const maxNesting = 3;
 /** Longest key or tensor name, in characters. */
 const maxName = 1024;
-/** How the text begins that git-lfs leaves in the place of a large file. */
-const pointerMagic = "vers";
 const hint = "the file is damaged, incomplete or not a GGUF file: get it again";
 
 /** A metadata value. Arrays of numbers are typed arrays, 64-bit integers are bigints. */
@@ -150,6 +148,14 @@ class Reader {
     return this.#window.subarray(begin, begin + n);
   }
 
+  /** Up to `n` of the next bytes, which stay the next ones. */
+  peek(n: number): Uint8Array<ArrayBuffer> {
+    const begin = this.position;
+    const bytes = this.bytes(Math.min(n, this.fileBytes - begin), "the header");
+    this.position = begin;
+    return bytes;
+  }
+
   #fill(least: number): void {
     const size = Math.min(Math.max(least, windowBytes), this.fileBytes - this.position);
     if (this.#window.length !== size) this.#window = new Uint8Array(size);
@@ -255,12 +261,8 @@ interface Header {
 
 /** Reads and checks everything before the data: afterwards every tensor lies inside the file, alone. */
 function readHeader(reader: Reader): Header {
+  refuseLfsPointer(reader.path, reader.peek(64));
   const magic = new TextDecoder("latin1").decode(reader.bytes(4, "a GGUF header"));
-  if (magic === pointerMagic) {
-    throw new UserError(`${reader.path}: is a git-lfs pointer, not the file that it stands for`, {
-      hint: "run `git lfs pull` there, or download the file",
-    });
-  }
   if (magic !== "GGUF") reader.refuse(`begins with ${JSON.stringify(magic)} instead of "GGUF"`);
   const version = reader.u32("the version");
   if (version !== 2 && version !== 3) {
