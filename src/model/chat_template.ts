@@ -163,7 +163,7 @@ export class ChatTemplate {
  *
  * @throws {UserError} when one of them cannot be read.
  */
-export function readChatFiles(dir: string): ChatTemplateFiles {
+function readChatFiles(dir: string): ChatTemplateFiles {
   const jinja = `${dir}/chat_template.jinja`;
   const tokenizerConfig = readTokenizerConfig(dir);
   if (!existsSync(jinja)) return { tokenizerConfig };

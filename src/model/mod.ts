@@ -26,6 +26,6 @@ export * from "./save.ts";
 export * from "./shards.ts";
 export * from "./token_rows.ts";
 export * from "./tokenizer.ts";
-export { readTokenizerJson } from "./tokenizer_config.ts";
+export { readTokenizerConfig, readTokenizerJson, textOfToken } from "./tokenizer_config.ts";
 export * from "./trained.ts";
 export * from "./weights.ts";

@@ -12,6 +12,11 @@ import { check, readJson, UserError } from "../base/mod.ts";
 export const tokenText = z.union([z.string(), z.looseObject({ content: z.string() })])
   .transform((token) => typeof token === "string" ? token : token.content);
 
+/** The text of a token as tokenizer_config.json names it; undefined where it names none. */
+export function textOfToken(token: unknown): string | undefined {
+  return tokenText.safeParse(token).data;
+}
+
 const schema = z.looseObject({
   tokenizer_class: z.string().nullish(),
   add_bos_token: z.boolean().nullish(),

@@ -4,8 +4,7 @@
  * @module
  */
 import type { Stream } from "../../ffi/mod.ts";
-import * as z from "npm:zod@^4";
-import { check, Random, UserError } from "../base/mod.ts";
+import { Random, UserError } from "../base/mod.ts";
 import {
   checkTokenRows,
   Decoder,
@@ -14,9 +13,10 @@ import {
   type ModelConfig,
   type ModelFiles,
   normal,
-  readChatFiles,
+  readTokenizerConfig,
   readTokenizerJson,
   resolveModelConfig,
+  textOfToken,
   Tokenizer,
   valueHeadName,
 } from "../model/mod.ts";
@@ -41,18 +41,11 @@ export function openTokenizer({ model }: Pick<TrainConfig, "model">): LoadedToke
     const json = tinyTokenizerJson(), config = tinyTokenizerConfig();
     return { tokenizer: Tokenizer.fromJson(json, "the tiny tokenizer"), json, config };
   }
-  const hint = `${model} must be a model folder as Hugging Face writes it`;
-  const json = readTokenizerJson(model), { tokenizerConfig = {} } = readChatFiles(model);
-  const config = check(configSchema, tokenizerConfig, `${model}/tokenizer_config.json`, hint);
-  return { tokenizer: Tokenizer.load(model), json, config };
+  const json = readTokenizerJson(model), stored = readTokenizerConfig(model);
+  const tokenizer = Tokenizer.fromJson(json, `${model}/tokenizer.json`, stored);
+  // An object where there is one: the tokenizer has looked.
+  return { tokenizer, json, config: (stored ?? {}) as LoadedTokenizer["config"] };
 }
-
-const configSchema = z.record(z.string(), z.unknown());
-/** A token by its text, or as an object that has it. */
-const tokenText = z.union([
-  z.string(),
-  z.looseObject({ content: z.string() }).transform(({ content }) => content),
-]);
 
 /** What {@linkcode checkpointFiles} needs to know of a run. */
 export interface CheckpointUse {
@@ -76,8 +69,8 @@ export function checkpointFiles(
   model: ModelConfig,
   { stop, system, temperature }: CheckpointUse,
 ): ModelFiles {
-  const pad = tokenText.safeParse(config.pad_token);
-  const padding = pad.success ? tokenizer.find(pad.data) : undefined;
+  const pad = textOfToken(config.pad_token);
+  const padding = pad === undefined ? undefined : tokenizer.find(pad);
   return {
     tokenizer: json,
     tokenizerConfig: {

@@ -68,6 +68,11 @@ Deno.test("a model folder without tokenizer.json is one clear line", () => {
   const config = { tokenizer_class: "LlamaTokenizerFast", add_bos_token: true, bos_token: "<é>" };
   Deno.writeTextFileSync(`${dir}/tokenizer_config.json`, JSON.stringify(config));
   assertEquals(Tokenizer.load(dir).prefix, [300]);
-  assertEquals(openTokenizer({ model: dir }).tokenizer.prefix, [300]);
+  // A run reads the tokenizer's files alone: it has no use for the folder's chat template.
+  Deno.mkdirSync(`${dir}/chat_template.jinja`);
+  const { tokenizer, config: stored } = openTokenizer({ model: dir });
+  assertEquals([tokenizer.prefix, stored], [[300], config]);
+  Deno.writeTextFileSync(`${dir}/tokenizer_config.json`, "[]");
+  assertThrows(() => openTokenizer({ model: dir }), UserError, `${dir}/tokenizer_config.json`);
   Deno.removeSync(dir, { recursive: true });
 });
