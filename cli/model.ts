@@ -4,9 +4,16 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import { addTokens, inspectModel } from "../src/model/mod.ts";
+import {
+  addTokens,
+  inspectModel,
+  readTrained,
+  type Refusal,
+  type Trained,
+} from "../src/model/mod.ts";
+import { howToAsk } from "../src/rollout/mod.ts";
 import { readRecord } from "../src/hub/mod.ts";
-import { formatBytes } from "../src/base/mod.ts";
+import { formatBytes, UserError } from "../src/base/mod.ts";
 import { withoutNetwork } from "./hub_endpoint.ts";
 import { modelDownloadCommand } from "./model_download.ts";
 import { modelImportCommand } from "./model_import.ts";
@@ -33,9 +40,29 @@ function infoCommand() {
     .action(async ({ json }: Record<string, unknown>, dir: string) => {
       await withoutNetwork();
       const report = await inspectModel(dir), source = await readRecord(dir);
-      if (json) console.log(JSON.stringify({ ...report, source: source ?? null }, null, 2));
-      else console.log(formatReport(dir, report, source));
+      const asking = askingOf(dir), { trained, refusal } = asking;
+      const more = { trained: trained ?? null, unasked: refusal ?? null, source: source ?? null };
+      if (json) console.log(JSON.stringify({ ...report, ...more }, null, 2));
+      else console.log(formatReport(dir, report, { source, ...asking }));
     });
+}
+
+/** What thinker.json says of how a model is asked, and why it will not be, where it will not. */
+interface FolderAsking {
+  readonly trained?: Trained;
+  readonly refusal?: Refusal;
+}
+
+function askingOf(dir: string): FolderAsking {
+  let trained: Trained | undefined;
+  try {
+    trained = readTrained(dir);
+    howToAsk(trained);
+    return { trained };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { trained, refusal: { message: error.message, hint: error.hint } };
+  }
 }
 
 /** What a person must know before a model folder is used, a line each. */
@@ -51,7 +78,9 @@ export function remarks(
 function formatReport(
   dir: string,
   report: Awaited<ReturnType<typeof inspectModel>>,
-  source: Awaited<ReturnType<typeof readRecord>>,
+  { source, trained, refusal }: FolderAsking & {
+    readonly source: Awaited<ReturnType<typeof readRecord>>;
+  },
 ): string {
   const { config, tensors, tokenizer, memory } = report;
   const number = (n: number) => n.toLocaleString("en-US");
@@ -73,6 +102,7 @@ function formatReport(
     ChatML: "ChatML, the turns that training uses",
     other: "another than the ChatML turns that training uses",
     none: "none",
+    unreadable: "cannot be read",
   }[report.chatTemplate];
   const rows: [string, string][] = [
     ["architecture", config.architecture],
@@ -92,6 +122,9 @@ function formatReport(
     ["prefix", tokens(tokenizer.prefix)],
     ["stop ids", `${tokens(tokenizer.stop)}; in training also the turn's end`],
     ["chat template", template],
+    ...(trained
+      ? [["trained as", `${trained.task}: ${trained.stages.join(", ")}`] as [string, string]]
+      : []),
     [
       "weights",
       `${formatBytes(memory.bfloat16)} in bfloat16, ${formatBytes(memory.float32)} in float32`,
@@ -109,6 +142,7 @@ function formatReport(
     `${dir}${from}`,
     ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`),
     ...remarks(report),
+    ...(refusal ? [`will not be asked: ${refusal.message}\n  hint: ${refusal.hint}`] : []),
   ].join("\n");
 }
 

@@ -41,8 +41,8 @@ export interface ModelReport {
     /** Tokens that end a generation, besides a turn's end. */
     readonly stop: readonly NamedToken[];
   };
-  /** `ChatML`, `other`, or `none`. */
-  readonly chatTemplate: "ChatML" | "other" | "none";
+  /** `ChatML`, `other`, `none`, or `unreadable`: training reads none. */
+  readonly chatTemplate: "ChatML" | "other" | "none" | "unreadable";
   /** Memory in bytes. */
   readonly memory: {
     /** Weights at two bytes a parameter, for inference in bfloat16. */
@@ -87,7 +87,7 @@ const trainedParameterBytes = 2 + 4 + 4 + 8;
 export async function inspectModel(dir: string): Promise<ModelReport> {
   const stored = loadModelConfig(dir);
   const tokenizer = Tokenizer.load(dir);
-  const template = await ChatTemplate.load(dir);
+  const template = await readTemplate(dir);
   using weights = openWeights(dir, stored, "lm");
   const { config, missing, unused } = weights;
   const parameters = paramCount(config);
@@ -104,7 +104,7 @@ export async function inspectModel(dir: string): Promise<ModelReport> {
       prefix: named(tokenizer.prefix),
       stop: named(config.eos),
     },
-    chatTemplate: template === undefined ? "none" : template.isChatML() ? "ChatML" : "other",
+    chatTemplate: template.kind,
     memory: {
       bfloat16: 2 * parameters,
       float32: 4 * parameters,
@@ -116,7 +116,22 @@ export async function inspectModel(dir: string): Promise<ModelReport> {
   const untied = stored.tiedHead && !config.tiedHead
     ? ["config.json ties the LM head to the embedding, but the file has another: that one is used"]
     : [];
-  return { ...about, warnings: [...untied, ...trainingWarnings(about, tokenizer)] };
+  const warnings = [...untied, ...trainingWarnings(about, tokenizer), ...template.warnings];
+  return { ...about, warnings };
+}
+
+/** What a folder's chat template is. Nothing here goes by it, so a bad one is no reason to refuse the folder. */
+async function readTemplate(
+  dir: string,
+): Promise<{ kind: ModelReport["chatTemplate"]; warnings: string[] }> {
+  try {
+    const template = await ChatTemplate.load(dir);
+    if (template === undefined) return { kind: "none", warnings: [] };
+    return { kind: template.isChatML() ? "ChatML" : "other", warnings: [] };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { kind: "unreadable", warnings: [`${error.message}; training does without it`] };
+  }
 }
 
 /** What loading would refuse, each check's first. */

@@ -43,14 +43,17 @@ export function trainedFile(dir: string): string {
 /**
  * How the model in a folder was trained; undefined where it was not trained here.
  *
- * @throws {UserError} when the file does not fit, or an older version wrote the folder: its wording must not
- * be replaced by another in silence.
+ * @throws {UserError} when the file does not fit, or a checkpoint lacks it (an older version wrote none): its
+ * wording must not be replaced by another in silence.
  */
 export function readTrained(dir: string): Trained | undefined {
-  const path = trainedFile(dir);
+  const path = trainedFile(dir),
+    hint = "it is a part of the checkpoint: copy it again from its run";
   if (existsSync(path)) {
-    const hint = "it is a part of the checkpoint: copy it again from its run";
     return check(trainedSchema, readJson(path, hint), path, hint);
+  }
+  if (existsSync(join(dir, "trainer", "state.json"))) {
+    throw new UserError(`${dir} has no thinker.json, which says how to ask it`, { hint });
   }
   if (!existsSync(join(dir, "state.json"))) return undefined;
   throw new UserError(

@@ -68,6 +68,68 @@ Deno.test("cli: model download, info and add-tokens, one after the other", async
   assertMatch((await thinker(["model", "add-tokens", out])).stdout, /257 {2}was there\n/);
 });
 
+Deno.test("cli: model info says as what a checkpoint was trained, and why it would not be asked", async () => {
+  await using dir = await TempDir.make();
+  await writeModel(dir.path, {
+    rows: 300,
+    tied: true,
+    added: ["<|im_start|>", "<|im_end|>"].map((content, i) => ({
+      id: 257 + i,
+      content,
+      special: true,
+    })),
+    tokenizerConfig: { chat_template: "{% for %}" },
+  });
+  const info = async () => {
+    const { code, stdout, stderr } = await thinker(["model", "info", dir.path]);
+    assertEquals([code, stderr], [0, ""]);
+    return stdout;
+  };
+  const write = (name: string, text: string) => Deno.writeTextFile(`${dir.path}/${name}`, text);
+  const trained = (task: string) =>
+    write(
+      "thinker.json",
+      JSON.stringify({
+        task,
+        stages: ["answer"],
+        settings: {},
+        prompts: { answer: "{question}" },
+        budgets: { answer: 7 },
+        weightDtype: "f32",
+      }),
+    );
+  const fromElsewhere = await info();
+  assertMatch(fromElsewhere, /\nwarning: .*the chat template cannot be read/);
+  assert(!/trained as|will not/.test(fromElsewhere), fromElsewhere);
+  await trained("baseline");
+  const known = await info();
+  assertMatch(known, /\n {2}trained as +baseline: answer\n/);
+  assert(!known.includes("will not"), known);
+  // What train reads of the folder is in order in every case.
+  await trained("own");
+  const refused = 'the model was trained on the task "own", which is not known here';
+  const unknown = await info();
+  assertMatch(unknown, /\n {2}trained as +own: answer\n/);
+  assertStringIncludes(unknown, `\nwill not be asked: ${refused}\n  hint: `);
+  await write("thinker.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
+  assertMatch(
+    await info(),
+    /\nwill not be asked: .*thinker\.json is a git-lfs pointer.*\n {2}hint: /,
+  );
+  const { unasked, trained: none } = JSON.parse(
+    (await thinker(["model", "info", dir.path, "--json"])).stdout,
+  );
+  assertMatch(unasked.message, /is a git-lfs pointer/);
+  assertEquals(none, null);
+  const plan = ["plan", "--model", dir.path, "--memory", "16GB"];
+  const { code, stdout } = await thinker(plan);
+  assertEquals(code, 0);
+  assertMatch(stdout, /\nwarning: .*the chat template cannot be read/);
+  await Deno.remove(`${dir.path}/thinker.json`);
+  await write("state.json", "{}");
+  assertMatch(await info(), /\nwill not be asked: .* is a checkpoint of an older version/);
+});
+
 Deno.test("cli: thinker has no network and says which task has", async () => {
   const { code, stdout, stderr } = await thinker(["model", "download", "a/b"]);
   assertEquals([code, stdout], [1, ""]);

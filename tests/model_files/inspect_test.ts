@@ -111,3 +111,24 @@ Deno.test("info: a number that is none is named with its place", async () => {
   assertEquals([message, more], [`${dir.path}: ${name}[2, 5] is NaN`, undefined]);
   assertMatch(hint!, /damaged/);
 });
+
+Deno.test("info: a chat template that cannot be read is a warning: training does without it", async () => {
+  await using dir = await TempDir.make();
+  const jinja = `${dir.path}/chat_template.jinja`;
+  const unreadable = async (pattern: RegExp) => {
+    const report = await inspectModel(dir.path);
+    assertEquals([report.chatTemplate, report.refusals], ["unreadable", []]);
+    assertMatch(report.warnings.at(-1)!, pattern);
+  };
+  const write = (chat_template: unknown) =>
+    writeModel(dir.path, { rows: 300, tied: true, tokenizerConfig: { chat_template } });
+  await write("{% for %}");
+  await unreadable(/the chat template cannot be read: .*; training does without it$/);
+  await write(7);
+  await unreadable(/tokenizer_config\.json: chat_template: .*; training does without it$/);
+  await Deno.mkdir(jinja);
+  await unreadable(/cannot read .*chat_template\.jinja: .*; training does without it$/);
+  await Deno.remove(jinja);
+  await write("{{ messages[0].content }}");
+  assertEquals((await inspectModel(dir.path)).chatTemplate, "other");
+});

@@ -40,6 +40,10 @@ Deno.test("readTrained: what does not fit is one line, and no model from elsewhe
       const { hint } = assertThrows(() => readTrained(dir), UserError, message);
       assert(hint);
     };
+    Deno.mkdirSync(`${dir}/trainer`);
+    write("trainer/state.json", "{}");
+    refused("has no thinker.json, which says how to ask it");
+    Deno.removeSync(`${dir}/trainer`, { recursive: true });
     write("state.json", "{}");
     refused("a checkpoint of an older version");
     write("thinker.json", "{");
