@@ -7,7 +7,13 @@ import { type Device, openDevice, type Stream } from "../../ffi/mod.ts";
 import { firstDifference, type Hooks, UserError } from "../base/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { GradePool } from "../grade/mod.ts";
-import { type Decoder, type ModelConfig, readTrained, type Trained } from "../model/mod.ts";
+import {
+  type Decoder,
+  hasWeights,
+  type ModelConfig,
+  readTrained,
+  type Trained,
+} from "../model/mod.ts";
 import {
   checkMemory,
   checkResumed,
@@ -48,6 +54,8 @@ export interface OpenRun extends AsyncDisposable {
   readonly folder: RunFolder;
   /** The checkpoint that the run is taken up from; null for a new one. */
   readonly latest: Checkpoint | null;
+  /** Of a run that is taken up and has a KL term: the folder of the policy before PPO. Otherwise null. */
+  readonly start: string | null;
   readonly stream: Stream;
   readonly tokenizer: LoadedTokenizer;
   readonly tasks: RunTasks;
@@ -70,7 +78,11 @@ export interface OpenRun extends AsyncDisposable {
 export async function openRun(asked: TrainConfig, options: TrainOptions): Promise<OpenRun> {
   await using scope = new AsyncDisposableStack();
   const wanted = await settle(asked, options);
-  const loaded = openTokenizer(wanted), { tokenizer } = loaded;
+  const latest = options.resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
+  if (latest) checkResumable(latest.path);
+  const start = latest && startOf(wanted, options.out);
+  // A checkpoint needs nothing of what its run started from.
+  const loaded = openTokenizer({ model: latest?.path ?? wanted.model }), { tokenizer } = loaded;
   const notes: string[] = [];
   const device = scope.use(
     await openDevice(wanted.device, {
@@ -80,8 +92,6 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   );
   const config = choose(wanted, device);
   const stream = scope.use(device.stream());
-  const latest = options.resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
-  if (latest) checkResumable(latest.path);
   const source = { ...config, model: latest?.path ?? config.model };
   const model = openModelConfig(source, tokenizer);
   const tasks = openTasks(config, tokenizer, model.eos, options.tasks);
@@ -108,7 +118,17 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   if (options.resume) await folder.rewind();
   await folder.writeJson(folder.config, config);
   for (const note of [...notes, ...warnings(config, model, problems)]) options.onNote?.(note);
-  const parts = { config, folder, latest, stream, tokenizer: loaded, tasks, trained, problems };
+  const parts = {
+    config,
+    folder,
+    latest,
+    start,
+    stream,
+    tokenizer: loaded,
+    tasks,
+    trained,
+    problems,
+  };
   const kept = scope.move();
   return {
     ...parts,
@@ -130,6 +150,17 @@ async function settle(
   if (before) checkResumed(before, wanted);
   checkRunnable(wanted);
   return wanted;
+}
+
+/** @throws {UserError} when a KL term needs the policy before PPO, and it is gone. */
+function startOf({ model, ppo }: TrainConfig, out: string): string | null {
+  if (ppo.klCoefficient === 0) return null;
+  const dir = model ?? RunFolder.at(out).checkpointPath(0);
+  if (hasWeights(dir)) return dir;
+  throw new UserError(
+    `the run's KL term refers to the model that it started from, and ${dir} holds no weights now`,
+    { hint: "put that folder back in its place" },
+  );
 }
 
 /** The device and precision that were taken: another machine must not choose others on resume. */

@@ -92,9 +92,8 @@ async function startLearning(run: OpenRun): Promise<Learning> {
     ? scope.use(openCritic(stream, actor, { seed, dir }))
     : undefined;
   // The policy before PPO: on resume it is no longer the actor.
-  const startDir = latest && (config.model ?? folder.checkpointPath(0));
   const reference = ppo.klCoefficient > 0
-    ? scope.use(openReference(stream, actor, startDir))
+    ? scope.use(openReference(stream, actor, run.start))
     : undefined;
   const trailing = new TrailingAccuracy();
   const rules = { task: tasks.task, grade: pool.grader(), trailing };

@@ -196,8 +196,9 @@ Deno.test("--resume takes the run's own settings, more steps, and sound checkpoi
 
   const model = ["config.json", "model.safetensors"];
   const trainer = ["optimizer.safetensors", "state.json", ...model.map((file) => `critic/${file}`)];
+  const asked = ["tokenizer.json", "tokenizer_config.json", "thinker.json"];
   await Promise.all(
-    [...model, "thinker.json", ...trainer.map((file) => `trainer/${file}`)].map(async (file) => {
+    [...model, ...asked, ...trainer.map((file) => `trainer/${file}`)].map(async (file) => {
       const copy = `${place.path}/damaged-${file.replaceAll("/", "-")}`;
       await cp(run, copy, { recursive: true });
       const path = `${copy}/checkpoints/step-2/${file}`;

@@ -1,8 +1,10 @@
+import { cp } from "node:fs/promises";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
 import { readMetrics, stripClock } from "../../src/base/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { type Rand, seeded } from "../native.ts";
+import { makeStartModel, trainFrom } from "./start_model.ts";
 import { digests, filesOf, smallConfig, TempDir, timeless } from "./small.ts";
 
 const config = smallConfig({ steps: 4 });
@@ -100,4 +102,31 @@ Deno.test("resume: only a run's own settings go on, and only in its folder", asy
   await Deno.writeTextFile(`${out}/checkpoints/step-1/trainer/state.json`, "{");
   const damaged = "state.json is not valid JSON";
   await assertRejects(() => train(short, { out, resume: true }), UserError, damaged);
+});
+
+Deno.test("resume: the model that a run started from may be gone, unless a KL term refers to it", async () => {
+  await using dir = await TempDir.make();
+  const { path } = dir, model = await makeStartModel(path), run = `${path}/run`;
+  const steps = { steps: 1, evalProblems: 2, model, prompts: `${path}/prompts.json` };
+  const distant = smallConfig({ ...steps, ppo: { klCoefficient: 0.1 } });
+  await train(distant, { out: `${path}/kl` });
+  await trainFrom(path, model);
+  await cp(run, `${path}/twin`, { recursive: true });
+  const longer = smallConfig({ ...steps, steps: 2 });
+  await train(longer, { out: `${path}/twin`, resume: true });
+  await Deno.rename(model, `${path}/elsewhere`);
+  await train(longer, { out: run, resume: true });
+  const [here, there] = [await timeless(run), await timeless(`${path}/twin`)];
+  assertEquals([here.length, here], [3, there]);
+  assertEquals(
+    await digests(`${run}/checkpoints/step-2`),
+    await digests(`${path}/twin/checkpoints/step-2`),
+  );
+  const before = await digests(`${path}/kl`);
+  const again = train({ ...distant, steps: 2 }, { out: `${path}/kl`, resume: true });
+  const { hint } = await assertRejects(() => again, UserError, `${model} holds no weights now`);
+  assert(hint?.includes("put that folder back"));
+  assertEquals(await digests(`${path}/kl`), before);
+  await Deno.rename(`${path}/elsewhere`, model);
+  await train({ ...distant, steps: 2 }, { out: `${path}/kl`, resume: true });
 });
