@@ -57,6 +57,15 @@ Deno.test("pages link to files that are there, and name no file that is gone", (
   assertEquals(missing, []);
 });
 
+Deno.test("tables are whole: a | inside of a cell does not end it", () => {
+  const torn = pages.flatMap((page) => {
+    const rows = [...read(page).matchAll(/^\|(.*)\|$/gm)].map(([, row]) => row.split(/(?<!\\)\|/));
+    const isTorn = (cell: string) => (cell.match(/`/g)?.length ?? 0) % 2 === 1;
+    return rows.flat().filter(isTorn).map((cell) => `${page}: ${cell.trim()}`);
+  });
+  assertEquals(torn, []);
+});
+
 Deno.test("ARCHITECTURE.md is a map: one can read it at a sitting", () => {
   assert(read("ARCHITECTURE.md").split("\n").length <= 150);
   assert(
