@@ -69,13 +69,13 @@ function fitting(
   if (least > positions) {
     throw new UserError(
       `question and prompts alone take ${least} tokens; the model has ${positions} positions`,
-      { hint: "ask a shorter question, in shorter prompts, or a model with more positions" },
+      { hint: "shorten the question or the prompts, or ask a model with more positions" },
     );
   }
   if (budgets) {
     throw new UserError(
       `question, prompts and budgets take ${needed} tokens; the model has ${positions} positions`,
-      { hint: "ask a shorter question, or as another task; a program may pass lower budgets" },
+      { hint: "shorten the question, or ask as another task; a program may pass lower budgets" },
     );
   }
   const share = (positions - least) / (needed - least);

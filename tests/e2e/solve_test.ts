@@ -40,10 +40,10 @@ Deno.test("solve: what exceeds the positions is told with what its caller can ch
   using model = await open(40);
   const long = "1+".repeat(100) + "1=", prompts = tinyPrompts, budgets = { answer: 39 };
   const cases = [
-    [long, { prompts, task: baseline }, "question and prompts alone take", "shorter question"],
-    [long, { prompts, task: baseline, budgets }, "prompts alone take", "shorter prompts"],
+    [long, { prompts, task: baseline }, "question and prompts alone take", "shorten the question"],
+    [long, { prompts, task: baseline, budgets }, "prompts alone take", "or the prompts"],
     ["1+1=", { prompts, task: baseline, budgets }, "prompts and budgets take", "lower budgets"],
-    ["1+1=", { prompts }, "question and prompts alone take", "shorter prompts"],
+    ["1+1=", { prompts }, "question and prompts alone take", "or the prompts"],
   ] as const;
   for (const [question, options, message, advice] of cases) {
     const { hint } = await assertRejects(() => solve(model, question, options), UserError, message);
