@@ -29,14 +29,24 @@ export function normal(key: string): string {
   return key.trim().toLowerCase().replaceAll(/[\s-]+/g, "_");
 }
 
-/** The first key with a value, or else the first with a blank one. */
+/** A cell with the key that it was found by. */
+export interface Cell {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+/** The cells that a row has under some keys. */
+export function cellsAt(find: Find, keys: readonly string[]): Cell[] {
+  return keys.map((key) => ({ key, value: find(key) })).filter(({ value }) => value !== undefined);
+}
+
+/** The first cell that fits, or else the first that is not blank, or else the first. */
 export function pick(
-  find: Find,
-  keys: readonly string[],
-): { key: string; value: unknown } | undefined {
-  const found = keys.map((key) => ({ key, value: find(key) }))
-    .filter(({ value }) => value !== undefined);
-  return found.find(({ value }) => !isBlank(value)) ?? found[0];
+  cells: readonly Cell[],
+  fits: (value: unknown) => boolean,
+): Cell | undefined {
+  const full = cells.filter(({ value }) => !isBlank(value));
+  return full.find(({ value }) => fits(value)) ?? full[0] ?? cells[0];
 }
 
 /** Whether a cell is there and empty. */

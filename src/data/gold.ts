@@ -6,6 +6,7 @@
  */
 import { lastBoxed } from "../grade/mod.ts";
 import { isRow } from "./dialogue.ts";
+import { listInText, looksPython } from "./lists.ts";
 
 /** A gold answer. */
 export interface Gold {
@@ -28,8 +29,11 @@ export type GoldKind =
   /** A solution that ends with the answer. */
   | "solution";
 
-/** Answers that say that there is none: a proof, a failed extraction, a missing value of pandas. */
-const noAnswer = /^(?:proof|not ?found|n\/a|nan|null)$/i;
+/**
+ * Answers that say that there is none: a proof, a failed extraction, a missing value of pandas, Excel or
+ * Python, whose None has a capital letter: "none" may be what somebody answers.
+ */
+const noAnswer = [/^(?:proof|not ?found|#?n\/a|<na>|nan|nat|null)$/i, /^None$/];
 
 /**
  * The gold answer in a value: what follows the `####` of GSM8K, what the last box holds, what stands
@@ -44,15 +48,18 @@ export function goldOf(value: unknown, kind: GoldKind): Gold | Fault {
   }
   if (typeof value !== "string") return { fault: "the answer must be a text or a number" };
   const text = value.trim();
-  const list = listInText(text);
+  const list = itemsIn(text);
   if (list) return goldOfList(list, kind);
+  if (kind !== "solution" && looksPython(text)) {
+    return { fault: "the answer is a Python value as text that cannot be read" };
+  }
   if (isRow(parsed(text))) return { fault: "the answer is a JSON object, not an answer" };
   const found = markedAnswer(text) ?? (kind === "solution" ? saidAnswer(text) : text);
   if (found === undefined) {
     return { fault: "the solution has no final answer: no \\boxed, no ####" };
   }
   if (found === "") return { fault: "the answer is blank" };
-  if (noAnswer.test(found)) return { fault: `the answer is "${found}"` };
+  if (noAnswer.some((each) => each.test(found))) return { fault: `the answer is "${found}"` };
   return { answer: found === text ? value : found };
 }
 
@@ -67,14 +74,13 @@ function goldOfList(items: readonly unknown[], kind: GoldKind): Gold | Fault {
   return { answer: answers[0], alternatives: new Set(answers.map(String)).size - 1 };
 }
 
-/** A list of texts that was written as text, by JSON or by Python; `[1, 2]` may be an interval. */
-function listInText(text: string): readonly unknown[] | undefined {
-  if (!text.startsWith("[")) return undefined;
-  const [, python] = text.match(/^\[\s*'((?:[^'\\]|\\.)*)'\s*,?\s*\]$/s) ?? [];
-  if (python !== undefined) return [python.replace(/\\(.)/gs, "$1")];
-  const list = parsed(text);
-  const texts = Array.isArray(list) && list.every((item) => typeof item === "string");
-  return texts ? list : undefined;
+/**
+ * The items of a list that became text. Numbers alone are one only where they are a single one, or Python's
+ * comma says so: `[1, 2]` may be an interval, `(1, 2)` a point.
+ */
+function itemsIn(text: string): readonly unknown[] | undefined {
+  const items = listInText(text), numbers = /^[-+\d.,eE\s[\]()]+$/.test(text) && /\d/.test(text);
+  return numbers && (items?.length !== 1 || Array.isArray(items[0])) ? undefined : items;
 }
 
 function parsed(text: string): unknown {

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type Find, finder, fromJson, isBlank, normal, pick } from "./cells.ts";
+import { type Cell, cellsAt, type Find, finder, fromJson, isBlank, normal, pick } from "./cells.ts";
 import { type Dialogue, isDialogue, isRow, type RawRow, readDialogue } from "./dialogue.ts";
 import { type Fault, type Gold, type GoldKind, goldOf } from "./gold.ts";
-import { choicesOf, letterAt } from "./options.ts";
+import { choicesOf, placeOf } from "./options.ts";
 
 /** Which columns to take, by name or dotted path; what is left out is found by its usual names. */
 export interface Columns {
@@ -93,13 +93,14 @@ const idKeys = [
 /** Texts that stand before the question in a column of their own. */
 const leadKeys: Readonly<Record<string, string>> = { question: "body", instruction: "input" };
 
-/** Whether a row has a question in a usual place. */
-export function hasQuestion(row: RawRow): boolean {
-  const find = finder(row);
-  return questionKeys.some((key) => {
-    const value = find(key);
-    return typeof value === "string" || typeof value === "number" || isDialogue(value);
-  });
+/** Whether a row has a question in the column that is named, or else in a usual place. */
+export function hasQuestion(row: RawRow, { question }: Columns = {}): boolean {
+  return cellsAt(finder(row), question ? [question] : questionKeys)
+    .some(({ value }) => isText(value) || isDialogue(value));
+}
+
+function isText(value: unknown): value is string | number {
+  return typeof value === "string" || typeof value === "number";
 }
 
 /** Reads a row: an object by its keys, or a list of turns of Open-Reasoner-Zero. */
@@ -107,7 +108,8 @@ export function readRow(value: unknown, columns: Columns = {}): Reading | Fault 
   if (isDialogue(value)) return readTurns(readDialogue(value));
   if (!isRow(value)) return { fault: "it is no object with keys" };
   const find = finder(value);
-  const asked = pick(find, columns.question ? [columns.question] : questionKeys);
+  const places = cellsAt(find, columns.question ? [columns.question] : questionKeys);
+  const asked = pick(places, (each) => isText(each) || Array.isArray(each));
   if (asked === undefined) return { fault: missing("question", columns.question) };
   const dialogue = dialogueOf(asked.value);
   if (typeof dialogue === "string") return { fault: dialogue };
@@ -124,14 +126,20 @@ export function readRow(value: unknown, columns: Columns = {}): Reading | Fault 
   if ("fault" in found) return found;
   const choices = choicesOf(value, find);
   if (typeof choices === "string") return { fault: choices };
-  const id = pick(find, columns.id ? [columns.id] : idKeys)?.value;
+  const ids = cellsAt(find, columns.id ? [columns.id] : idKeys);
+  const id = columns.id ? ids[0]?.value : ids.find(({ value }) => isText(value))?.value;
   if (columns.id && id === undefined) return { fault: missing("id", columns.id) };
-  const answer = letterAt(found.gold.answer, find) ??
-    found.gold.answer;
+  const placed = placeOf(found.gold.answer, find);
   return {
-    fields: { id, question, answer, choices },
+    fields: { id, question, answer: placed?.letter ?? found.gold.answer, choices },
     from: { question: asked.key, answer: found.key },
-    remarks: [...unasked(dialogue), ...alternatives(found.gold)],
+    remarks: [
+      ...unasked(dialogue),
+      ...alternatives(found.gold),
+      ...(placed?.doubtful
+        ? ["the answer may be a place or an option's text: a place, from 0"]
+        : []),
+    ],
   };
 }
 
@@ -194,14 +202,33 @@ function answerOf(
   dialogue: Dialogue | undefined,
 ): { gold: Gold; key: string } | Fault {
   const keys = column ? [column] : answerKeys.filter((key) => key !== questionKey);
-  const found = pick(find, keys);
-  const inside = dialogue && (dialogue.truth ?? dialogue.reply);
-  if (found === undefined || (isBlank(found.value) && inside !== undefined)) {
-    if (column || !dialogue || inside === undefined) return { fault: missing("answer", column) };
-    const gold = goldOf(inside, dialogue.truth === undefined ? "solution" : "truth");
+  const cells = cellsAt(find, keys), full = cells.filter(({ value }) => !isBlank(value));
+  const fit = full.filter(({ value }) => mayAnswer(value));
+  const inside = column ? undefined : dialogue?.truth ?? dialogue?.reply;
+  // `correct: True` says of an answer beside it that it is right; alone it is the answer.
+  const found = fit.find((cell) => !isVerdict(cell)) ?? (inside === undefined ? fit[0] : undefined);
+  if (found) {
+    const gold = goldOf(found.value, answerKinds[normal(found.key)] ?? "answer");
+    return "fault" in gold ? gold : { gold, key: found.key };
+  }
+  if (inside !== undefined) {
+    const gold = goldOf(inside, dialogue?.truth === undefined ? "solution" : "truth");
     return "fault" in gold ? gold : { gold, key: `${questionKey}, the assistant's turn` };
   }
-  if (isBlank(found.value)) return { fault: "the answer is blank" };
-  const gold = goldOf(found.value, answerKinds[normal(found.key)] ?? "answer");
-  return "fault" in gold ? gold : { gold, key: found.key };
+  if (cells.length === 0) return { fault: missing("answer", column) };
+  if (full.length === 0) return { fault: "the answer is blank" };
+  const tried = full.map(({ key, value }) =>
+    `${key} is ${typeof value === "boolean" ? "true or false" : "an object"}`
+  );
+  return { fault: `no column has an answer, a text or a number (${tried.join(", ")})` };
+}
+
+/** Whether a value can be an answer at all: not what says whether one is right, no program's tests. */
+function mayAnswer(value: unknown): boolean {
+  return isText(value) || Array.isArray(value) || isRow(value) && "value" in value;
+}
+
+/** Whether a cell may say that an answer beside it is right; a table has no other type than text. */
+function isVerdict({ key, value }: Cell): boolean {
+  return /^(?:label|correct)$/.test(normal(key)) && /^\s*(?:true|false)\s*$/i.test(String(value));
 }

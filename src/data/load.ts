@@ -97,8 +97,7 @@ export async function loadProblems(path: string, options: LoadOptions = {}): Pro
  * @throws {UserError} when the file cannot be read.
  */
 export async function readProblems(path: string, options: LoadOptions = {}): Promise<Loaded> {
-  const { columns = {} } = options;
-  const rows = await rowsOf(path, (row) => columns.question ? false : hasQuestion(row));
+  const rows = await rowsOf(path, (row) => hasQuestion(row, options.columns));
   const collector = new Collector(path, options);
   for (const row of rows) collector.add(row);
   return collector.result();

@@ -152,6 +152,74 @@ Deno.test("layouts: options of published multiple-choice sets", async () => {
   });
 });
 
+Deno.test("layouts: an answer to options is the same, whatever type the format gives it", async () => {
+  const doubt = "the answer may be a place or an option's text: a place, from 0";
+  const cases: [choices: unknown[], answer: unknown, letter: string, remarks: string[]][] = [
+    [["0", "4", "2", "6"], 1, "B", []],
+    [["1", "2"], 1, "B", [doubt]],
+    [[1, 2], 1, "B", [doubt]],
+    [["0", "1"], 1, "B", []],
+    [["x", "y"], 0, "A", []],
+    [[10, 20], 20, "B", []],
+    [["x", "7"], 7, "B", []],
+    [["x", "1/2"], "1/2", "B", []],
+  ];
+  const cell = (value: unknown) => `"${String(value).replaceAll('"', '""')}"`;
+  const python = (list: unknown[]) =>
+    `[${list.map((each) => typeof each === "string" ? `'${each}'` : each).join(", ")}]`;
+  for (const [choices, answer, letter, remarks] of cases) {
+    const table = (list: string) => `question,choices,answer\nq,${cell(list)},${cell(answer)}\n`;
+    const files = {
+      "number.jsonl": jsonl({ question: "q", choices, answer }),
+      "text.jsonl": jsonl({ question: "q", choices, answer: String(answer) }),
+      "json.csv": table(JSON.stringify(choices)),
+      "python.csv": table(python(choices)),
+      "numpy.csv": table(python(choices).replaceAll(",", "")),
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await withFile(name, text, async (path) => {
+        const read = await readProblems(path), what = `${name}: ${text}`;
+        assertEquals(read.problems.map((each) => each.answer), [letter], what);
+        assertEquals(read.remarks.map((each) => each.what), remarks, what);
+      });
+    }
+  }
+});
+
+Deno.test("layouts: what cannot be an answer, a question or an id hides none", async () => {
+  const rows: [row: object, id: string, answer: string][] = [
+    [{ problem: "p", solution: "so \\boxed{4}", correct: true }, "x/0", "4"],
+    [{ problem: "p", solution: "so \\boxed{4}", label: false }, "x/0", "4"],
+    [{ problem: "p", solution: "so \\boxed{4}", answer: { tests: [] } }, "x/0", "4"],
+    [
+      { messages: [user("p"), { role: "assistant", content: "\\boxed{4}" }], label: true },
+      "x/0",
+      "4",
+    ],
+    [{ problem: { id: 3 }, question: "p", answer: 4, id: { $oid: "a" }, uuid: "u" }, "u", "4"],
+    [{ problem: true, question: "p", answer: 4 }, "x/0", "4"],
+    [{ question: "p", correct: "False", output: "so \\boxed{4}" }, "x/0", "4"],
+    [{ question: "p", label: "True" }, "x/0", "True"],
+  ];
+  for (const [row, id, answer] of rows) {
+    await withFile("x.jsonl", jsonl(row), async (path) => {
+      const { problems } = await loadProblems(path);
+      assertEquals(problems, [{ id, question: "p", answer }], JSON.stringify(row));
+    });
+  }
+  await withFile("x.csv", "problem,solution,correct\np,so \\boxed{4},True\n", async (path) => {
+    assertEquals((await loadProblems(path)).problems[0].answer, "4");
+  });
+  const none = jsonl({ problem: "p", correct: true, label: {}, answer: " " });
+  await withFile("x.jsonl", none, async (path) => {
+    const { skipped } = await readProblems(path);
+    assertEquals(
+      skipped[0].reason,
+      "no column has an answer, a text or a number (label is an object, correct is true or false)",
+    );
+  });
+});
+
 Deno.test("layouts: of several turns the last question is asked, and what is left out is told", async () => {
   const prompt = [
     { role: "system", content: "s" },
@@ -181,13 +249,18 @@ Deno.test("goldOf: what is done to an answer, and what is left to the grader", (
     "(1,2)",
     "1,234",
     "[1, 2]",
+    "(1, 2)",
+    "[[1, 2], [3, 4]]",
+    "[a, b]",
+    "(0, 1]",
+    "none",
     "\\{1,2\\}",
     "n = 4",
     "x^2",
     "0",
   ];
   for (const text of kept) assertEquals(gold(text), text);
-  const found: Record<string, string> = {
+  const found: Record<string, string | number> = {
     "\\boxed{5}": "5",
     "$\\boxed{\\frac{1}{2}}$": "\\frac{1}{2}",
     "\\boxed 3": "3",
@@ -198,13 +271,30 @@ Deno.test("goldOf: what is done to an answer, and what is left to the grader", (
     "<think>2</think><answer> 3 </answer>": "3",
     '["5"]': "5",
     "['\\\\frac{1}{2}']": "\\frac{1}{2}",
+    "['\\frac{1}{2}']": "\\frac{1}{2}",
+    '["it\'s"]': "it's",
+    "['it\\'s\\xe9']": "it'sé",
+    "('5',)": "5",
+    "(5,)": 5,
+    "[2.50]": "2.50",
   };
   for (const [text, answer] of Object.entries(found)) assertEquals(gold(text), answer, text);
   assertEquals(gold('{"func_name": "x"}'), "fault: the answer is a JSON object, not an answer");
   assertEquals(gold("QED", "solution").toString().slice(0, 6), "fault:");
   assertEquals(gold("first \\boxed{1}, then \\boxed{2}", "solution"), "2");
   assertEquals(gold("#### Step 1\nWe see that it is \\boxed{2}.", "solution"), "2");
-  assertEquals(goldOf('["5", "6"]', "truth"), { answer: "5", alternatives: 1 });
+  const several = ['["5", "6"]', "['5', '6']", "('5', '6')", "['5' '6']", `["5", '6']`, "['5', 6]"];
+  for (const text of several) {
+    assertEquals(goldOf(text, "truth"), { answer: "5", alternatives: 1 }, text);
+    assertEquals(goldOf(text, "answer"), { answer: "5, 6" }, text);
+  }
+  const missing = ["['5', None]", "[None]", "['None']", '["5", null]', "['nan']", "None", "<NA>"];
+  const unread = ["[['5'], ['6']]", "{'answer': '5'}", "array(['5'], dtype=object)", "['5' or x]"];
+  for (const text of [...missing, ...unread, "[]", '[{"a": 1}]', "[True]"]) {
+    for (const kind of ["answer", "truth"] as const) {
+      assertEquals(gold(text, kind).toString().slice(0, 6), "fault:", text);
+    }
+  }
   // What is kept is right for the grader, too.
   assertEquals(grade("1234", "1,234").equal, true);
   assertEquals(grade("5", "$5$").equal, true);

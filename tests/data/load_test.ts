@@ -36,7 +36,7 @@ Deno.test("loadProblems: JSONL, with blank lines, other keys, numbers, CRLF and 
       { id: "a", question: "1+1=", answer: "2" },
       { id: "7", question: "1+1=", answer: "2.5" },
       { id: "c", question: asked, answer: "B", choices },
-      { id: "d", question: asked, answer: "A", choices },
+      { id: "d", question: asked, answer: "B", choices },
     ]);
     assertEquals(skipped, []);
     assertEquals(columns, { question: { question: 4 }, answer: { answer: 4 } });
@@ -75,8 +75,8 @@ Deno.test("loadProblems: bad rows of JSONL are left out, each with its line and 
     "line 3": "the answer is missing",
     "line 4": "the answer is blank",
     "line 5": "the answer is missing",
-    "line 6": "the answer must be a text or a number",
-    "line 7": "the answer is an object, not a text or a number",
+    "line 6": "no column has an answer, a text or a number (answer is true or false)",
+    "line 7": "no column has an answer, a text or a number (answer is an object)",
     "line 8": 'the answer is "proof"',
     "line 9": "it is not valid JSON",
     "line 10": "it is no object with keys",
