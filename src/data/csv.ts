@@ -17,13 +17,19 @@ export interface CsvRow {
 /**
  * The rows below the header. Quoted cells may hold separators, line breaks and doubled quotes; lines end
  * in LF or CRLF; whatever of comma, semicolon and tab stands in the header most often separates cells.
+ *
+ * @param check Looks at the header's names, and throws where they are of no use.
  */
-export function* csvRows(text: string): Generator<CsvRow> {
+export function* csvRows(
+  text: string,
+  check: (names: readonly string[]) => void = () => {},
+): Generator<CsvRow> {
   const separator = separatorOf(text);
   let names: string[] | undefined;
   for (const { line, cells, open } of records(text, separator)) {
     if (names === undefined) {
       names = cells.map((name) => name.trim());
+      check(names);
       continue;
     }
     const entries = cells.map((cell, i) => [names![i], cell] as const);

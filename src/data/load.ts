@@ -16,7 +16,8 @@ import {
   readRow,
 } from "./layouts.ts";
 import { type Problem, problemSchema } from "./problem.ts";
-import { formats, type Row, rowsOf, utf8Hint } from "./rows.ts";
+import { formats, type Row, rowsOf } from "./rows.ts";
+import { notUtf8, utf8Hint } from "./text.ts";
 
 /** A row that was left out. */
 export interface Skipped {
@@ -104,11 +105,22 @@ export async function readProblems(path: string, options: LoadOptions = {}): Pro
 }
 
 /**
- * Checks that a file has a usable row.
+ * Checks that a file has a usable row, and is not in another encoding as a whole.
  *
- * @throws {UserError} when it has none: why the first row is not, and which keys there are.
+ * @throws {UserError} when it has none: why the first row is not, and which keys there are; when most rows
+ * are not UTF-8.
  */
 export function checkUsable(path: string, { problems, skipped, keys }: Loaded): void {
+  const strays = skipped.filter(({ reason }) => reason === notUtf8),
+    all = problems.length +
+      skipped.length;
+  if (strays.length > 1 && 2 * strays.length > all) {
+    const [{ where, detail }] = strays;
+    throw new UserError(
+      `${where}: ${notUtf8} (${detail}); so it is in ${strays.length} of ${all} rows`,
+      { hint: utf8Hint(path) },
+    );
+  }
   if (problems.length > 0) return;
   const understood =
     `questions stand under ${questionKeys.slice(0, 8).join(", ")}, answers under ` +
@@ -121,7 +133,7 @@ export function checkUsable(path: string, { problems, skipped, keys }: Loaded): 
   const found = keys.length > 0 ? `; keys found: ${keys.slice(0, 20).join(", ")}` : "";
   const others = skipped.length > 1 ? `; none of the ${skipped.length} rows can be used` : "";
   throw new UserError(`${where}: ${why}${found}${others}`, {
-    hint: /not UTF-8/.test(reason)
+    hint: reason === notUtf8
       ? utf8Hint(path)
       : /missing|no column|no object/.test(reason)
       ? understood

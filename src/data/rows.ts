@@ -9,6 +9,7 @@ import { openBytes } from "./bytes.ts";
 import { csvRows } from "./csv.ts";
 import { isDialogue, isRow, type RawRow } from "./dialogue.ts";
 import { readParquet } from "./parquet.ts";
+import { firstStray, notUtf8, strayIn, strayName, wholeText } from "./text.ts";
 import { exactJson } from "./values.ts";
 
 /** One row of a file, before it is checked. */
@@ -43,22 +44,56 @@ export async function rowsOf(
   const { format, bytes } = await openBytes(path);
   if (format === "parquet") return listRows(await readParquet(bytes, path));
   if (format === "arrow") return listRows(await readArrow(bytes, path));
-  const begin = new TextDecoder("latin1").decode(bytes.subarray(0, 1024)).replace(/^ï»¿/, "");
-  if (isTable(begin)) return tableRows(wholeText(path, bytes));
-  const [first, second] = firstLines(bytes);
+  const begin = new TextDecoder("latin1").decode(bytes.subarray(0, 4096)).replace(/^ï»¿/, "");
+  const byName = /\.(?:jsonl|ndjson)(?:\.gz)?$/i.test(path);
+  if (isTable(begin, byName)) {
+    const { text, strays } = wholeText(path, bytes);
+    return strays ? withoutStrays(tableRows(path, text)) : tableRows(path, text);
+  }
+  const [first, second] = lineRows(bytes).take(2);
   // A first line that is no row begins a document of many lines, or is one bad row of many.
   const document = /^\s*[[{]/.test(begin) && (second === undefined || first?.fault !== undefined);
-  if (!document || first?.fault === notUtf8) return lineRows(bytes);
+  if (!document) return lineRows(bytes);
   const whole = wholeJson(path, bytes);
-  if (!(whole instanceof UserError)) return documentRows(path, whole.value, isProblem);
-  if (second === undefined || second.fault !== undefined) throw whole;
-  return lineRows(bytes);
+  if (whole instanceof UserError) {
+    if (second !== undefined && (byName || mostlyRows(bytes))) return lineRows(bytes);
+    throw whole;
+  }
+  const rows = documentRows(path, whole.value, isProblem);
+  return whole.strays ? withoutStrays(rows) : rows;
 }
 
-/** Whether text is CSV: no JSON in its first two lines, and more than one name in its header. */
-function isTable(text: string): boolean {
-  const [first, second] = text.trimStart().split("\n");
-  return !/^[[{]/.test(first) && !/^\s*\{\s*"/.test(second ?? "") && /[,;\t]/.test(first);
+/**
+ * Whether text is CSV: no JSON in its first line, more than one name in its header, and no more than a few
+ * lines of JSON below; none, in a file that is named as JSONL. Notes may precede the rows of JSONL.
+ */
+function isTable(text: string, namedJsonl: boolean): boolean {
+  const [header, ...lines] = text.trimStart().split("\n", 50);
+  if (/^[[{]/.test(header) || !/[,;\t]/.test(header)) return false;
+  const json = lines.filter((line) => /^\s*\{\s*"/.test(line)).length;
+  return json === 0 || !namedJsonl && 2 * json < lines.length;
+}
+
+/** Whether at least half of the lines are rows by themselves: JSONL with damage, not a damaged document. */
+function mostlyRows(bytes: Uint8Array): boolean {
+  let rows = 0, lines = 0;
+  for (const { value, fault } of lineRows(bytes)) {
+    lines++;
+    if (fault === notUtf8 || isRow(value) || isDialogue(value)) rows++;
+  }
+  return 2 * rows >= lines;
+}
+
+/** The rows with those that hold bytes of another encoding named. */
+function* withoutStrays(rows: Iterable<Row>): Generator<Row> {
+  for (const row of rows) {
+    const byte = strayIn(row.value);
+    if (byte === undefined) yield row;
+    else {
+      const { place, index, line } = row;
+      yield { place, index, line, fault: notUtf8, detail: strayName(byte) };
+    }
+  }
 }
 
 /** The rows of one JSON document: a list, or an object around one. */
@@ -71,6 +106,7 @@ function documentRows(
   if (!isRow(value) || isProblem(value)) return [{ place: "line 1", value, index: 0, line: true }];
   if (Array.isArray(value.columns) && Array.isArray(value.data)) {
     const names = value.columns.map(String); // pandas: orient="split"
+    checkNames(path, names);
     return listRows(
       value.data.map((cells) =>
         Object.fromEntries(names.map((name, i) => [name, (cells as unknown[])[i]]))
@@ -132,11 +168,21 @@ function* listRows(values: readonly unknown[]): Generator<Row> {
   }
 }
 
-function* tableRows(text: string): Generator<Row> {
+function* tableRows(path: string, text: string): Generator<Row> {
   let index = 0;
-  for (const { line, value, fault } of csvRows(text)) {
+  const check = (names: readonly string[]) => checkNames(path, names);
+  for (const { line, value, fault } of csvRows(text, check)) {
     yield { place: `line ${line}`, value, index: index++, line: true, fault };
   }
+}
+
+/** Of two columns by one name, nobody can tell which is meant. */
+function checkNames(path: string, names: readonly string[]): void {
+  const twice = names.find((name, i) => name !== "" && names.indexOf(name) < i);
+  if (twice === undefined) return;
+  throw new UserError(`${path}: two columns have the name "${twice}"`, {
+    hint: "give one of them another name, or remove it",
+  });
 }
 
 /** Rows line by line: a file may be larger than the longest text that there can be. */
@@ -164,65 +210,17 @@ function* lineRows(bytes: Uint8Array): Generator<Row> {
   }
 }
 
-const notUtf8 = "its text is not UTF-8";
-
-/** The two first rows of JSONL. */
-function firstLines(bytes: Uint8Array): (Row | undefined)[] {
-  return [...lineRows(bytes).take(2)];
-}
-
 /** The file as one JSON document, or why it is none. */
-function wholeJson(path: string, bytes: Uint8Array): { value: unknown } | UserError {
+function wholeJson(
+  path: string,
+  bytes: Uint8Array,
+): { value: unknown; strays: boolean } | UserError {
   try {
-    return { value: exactJson(wholeText(path, bytes)) };
+    const { text, strays } = wholeText(path, bytes);
+    return { value: exactJson(text), strays };
   } catch (cause) {
     if (cause instanceof UserError) return cause;
     const message = `${path} is not valid JSON: ${reason(cause)}`;
     return new UserError(message, { hint: `a data file is ${formats}`, cause });
   }
-}
-
-/** @throws {UserError} when it is not UTF-8. */
-function wholeText(path: string, bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    let line = 1;
-    const at = strayAt(bytes);
-    if (at === bytes.length) {
-      throw new UserError(`${path} is too large to be read as one document`, {
-        hint: "convert it to JSONL or parquet",
-        cause,
-      });
-    }
-    for (let i = 0; i < at; i++) if (bytes[i] === 10) line++;
-    throw new UserError(`${path}: line ${line}: ${notUtf8} (${firstStray(bytes)})`, {
-      hint: utf8Hint(path),
-      cause,
-    });
-  }
-}
-
-/** How to get a file whose text is not UTF-8 into it. */
-export function utf8Hint(path: string): string {
-  return `convert it, if it is Latin-1: iconv -f latin1 -t utf-8 ${path} > NEW`;
-}
-
-/** Where the first byte stands that begins no character of UTF-8. */
-function strayAt(bytes: Uint8Array): number {
-  for (let at = 0; at < bytes.length;) {
-    const byte = bytes[at];
-    const length = byte < 0x80 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc2 ? 2 : 0;
-    const rest = bytes.subarray(at + 1, at + length);
-    const whole = rest.length === length - 1 && rest.every((each) => (each & 0xc0) === 0x80);
-    if (length === 0 || !whole) return at;
-    at += length;
-  }
-  return bytes.length;
-}
-
-function firstStray(bytes: Uint8Array): string {
-  const byte = bytes[strayAt(bytes)] ?? 0;
-  const letter = new TextDecoder("windows-1252").decode(new Uint8Array([byte]));
-  return `byte 0x${byte.toString(16).toUpperCase()}, which is ${letter} in Latin-1`;
 }

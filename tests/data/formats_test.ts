@@ -5,6 +5,7 @@ import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
 import { UserError } from "../../src/base/mod.ts";
 import { csvRows } from "../../src/data/csv.ts";
 import { loadProblems, readProblems } from "../../src/data/mod.ts";
+import { strayIn, wholeText } from "../../src/data/text.ts";
 import { exactJson, plainValue } from "../../src/data/values.ts";
 import { fixture, jsonl, withFile } from "./files.ts";
 
@@ -222,13 +223,133 @@ Deno.test("formats: text that is not UTF-8 is told, never read as another letter
     assertEquals(problems.map(({ question }) => question), ["ok"]);
     assertEquals(skipped.map(({ where }) => where), [`${path}: line 2`]);
   });
-  await withFile("x.csv", latin1("question,answer\nok,1\ncafé,2\n"), async (path) => {
-    await assertRejects(() => loadProblems(path), UserError, "line 3: its text is not UTF-8");
-  });
+  // One byte costs one row, in every format of text, also where it stands in a cell of no use.
+  const ok = { question: "ok", answer: 1 }, utf8 = new TextEncoder().encode("€,4,\n");
+  const documents: Record<string, Uint8Array> = {
+    "x.csv": Uint8Array.from([...latin1("question,answer,note\nok,1,\nq,2,café\n"), ...utf8]),
+    "x.json": latin1(JSON.stringify([ok, { question: "q", answer: [{ a: "é" }] }])),
+    "rows.json": latin1(JSON.stringify({ data: [ok, { question: "é" }] }, null, 2)),
+  };
+  for (const [name, bytes] of Object.entries(documents)) {
+    await withFile(name, bytes, async (path) => {
+      const { problems, skipped } = await loadProblems(path);
+      const questions = problems.map(({ question }) => question);
+      assertEquals(questions, name === "x.csv" ? ["ok", "€"] : ["ok"]);
+      const [{ where, reason, detail }, ...more] = skipped;
+      assertEquals([more.length, reason], [0, "its text is not UTF-8"]);
+      assertEquals(where, `${path}: ${name === "x.csv" ? "line 3" : "item 1"}`);
+      assertEquals(detail, "byte 0xE9, which is é in Latin-1");
+    });
+  }
+  const most = "question,answer\nok,1\ncafé,2\nthé,3\n";
+  for (
+    const text of [most, jsonl({ question: "ok", answer: 1 }, { question: "é" }, { question: "è" })]
+  ) {
+    await withFile("x.txt", latin1(text), async (path) => {
+      const found = await assertRejects(
+        () => loadProblems(path),
+        UserError,
+        "it is in 2 of 3 rows",
+      );
+      assert(found.hint?.includes("iconv -f latin1"));
+    });
+  }
   const wide = new Uint8Array(Uint16Array.from(`\ufeff${rows}`, (c) => c.charCodeAt(0)).buffer);
   await withFile("x.jsonl", wide, async (path) => {
     assertEquals(await pairs(path), [["ok", "1"], ["café", "2"]]);
   });
+});
+
+Deno.test("wholeText: the strays are those bytes that a decoder refuses, whatever is around them", () => {
+  const piece = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 3 }).map((text) => [...new TextEncoder().encode(text)]),
+    fc.constantFrom(
+      [0xe0, 0x80, 0x80],
+      [0xed, 0xa0, 0x80],
+      [0xf4, 0x90, 0x80, 0x80],
+      [0xc1, 0xbf],
+      [0xe2],
+    ),
+    fc.array(fc.nat(255), { maxLength: 3 }),
+  );
+  fc.assert(fc.property(fc.array(piece), (pieces) => {
+    const bytes = Uint8Array.from([...pieces.flat()]);
+    const { text, strays } = wholeText("x", bytes);
+    let right: string | undefined;
+    try {
+      right = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch { /* some are strays */ }
+    assertEquals(strays, right === undefined);
+    assertEquals(strayIn([{ a: text }]) !== undefined, strays);
+    if (right !== undefined) assertEquals(text, right);
+  }));
+});
+
+Deno.test("jsonl: broken lines cost themselves, wherever they stand and however the file is named", async () => {
+  const good = jsonl({ question: "q", answer: "1" }, { question: "p", answer: "2" });
+  const notes = [
+    "{oops\n[also",
+    '{"question": "cut of\n{"question',
+    "# one, two\n# three, four",
+    "[\n]x",
+  ];
+  for (const bad of notes) {
+    for (const name of ["x.jsonl", "x.txt", "x"]) {
+      for (const text of [`${bad}\n${good}`, `${bad}\n${bad}\n${good}`]) {
+        // Only the name tells what mostly looks like something else.
+        if (name !== "x.jsonl" && text.startsWith(`${bad}\n${bad}`)) continue;
+        await withFile(name, text, async (path) => {
+          const { problems, skipped } = await loadProblems(path);
+          assertEquals(problems.map(({ question }) => question), ["q", "p"], text);
+          assertEquals(skipped.length, text.split("\n").length - 2);
+        });
+      }
+    }
+  }
+  // A damaged document stays one: its last row is no line of JSONL.
+  const list =
+    '[\n{"question": "a", "answer": 1},\n{"question": "b" "answer": 1},\n{"question": "c"}\n]';
+  await withFile("x.json", list, async (path) => {
+    await assertRejects(() => loadProblems(path), UserError, "x.json is not valid JSON");
+  });
+});
+
+Deno.test("formats: two columns by one name are refused by it", async () => {
+  const split = { columns: ["question", "answer", "answer"], data: [["q", 1, 2]] };
+  const files = {
+    "x.csv": "question, question ,answer\na,b,1\n",
+    "x.tsv": "question\tanswer\tanswer\na\tb\tc\n",
+    "x.json": JSON.stringify(split),
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await withFile(name, text, async (path) => {
+      const twice = name === "x.csv" ? "question" : "answer";
+      const message = `${name}: two columns have the name "${twice}"`;
+      const error = await assertRejects(() => loadProblems(path), UserError, message);
+      assert(error.hint !== undefined);
+    });
+  }
+  await withFile("x.csv", ",,question,answer\n0,1,q,2\n", async (path) => {
+    assertEquals(await pairs(path), [["q", "2"]]); // columns without a name are nobody's
+  });
+});
+
+Deno.test("formats: a file of one row is that row, also where its columns are named", async () => {
+  const row = { q: "1+1?", gold: "2", steps: [{ text: "x" }] };
+  const columns = { question: "q", answer: "gold" };
+  for (const document of [row, [row], { steps: 1, data: [row] }, { a: row }]) {
+    for (const text of [JSON.stringify(document), JSON.stringify(document, null, 2)]) {
+      await withFile("x.json", text, async (path) => {
+        const { problems } = await loadProblems(path, { columns });
+        assertEquals(problems.map(({ question, answer }) => [question, answer]), [["1+1?", "2"]]);
+      });
+    }
+  }
+  await withFile("x.json", JSON.stringify({ q: ["a", "b"], gold: [1, 2] }), async (path) => {
+    const { problems } = await loadProblems(path, { columns });
+    assertEquals(problems.map(({ question }) => question), ["a", "b"]);
+  });
+  assertEquals(await pairs(fixture("data-wrapper.json")), [["q", "1"]]);
 });
 
 Deno.test("formats: what holds no rows is called by its name", async () => {
