@@ -5,11 +5,19 @@
  * @module
  */
 
+/** A line of its own that stands for the answer, as instructions have it: `Answer: $Answer`. */
+const answerForm = String
+  .raw`(?<=^|\n[^\S\n]*)(?:The\s+)?(?:Final\s+)?Answer(?:\s+is)?:\s*["'\x60$]{0,2}\\?(?:\$?\\?(?:Answer|LETTER)\b|[[<({](?:(?:your|the|final)\s+)*(?:answer|letter)(?:\s+here)?[\])>}])["'\x60$]{0,2}\.?`;
+
 /** What instructions ask for, by their marks in a question. */
 const kinds: readonly (readonly [name: string, mark: RegExp])[] = [
   [
     'asks for a line "Answer: …"',
-    /(?:form(?:at)?:? *["'“]?|own line after *["'“]|\bwith *["'“])(?:the )?(?:final )?answer *(?:is *)?:/i,
+    new RegExp(
+      String
+        .raw`(?:form(?:at)?:? *["'“]?|own line after *["'“]|\bwith *["'“])(?:the )?(?:final )?answer *(?:is *)?:|${answerForm}\s*$`,
+      "i",
+    ),
   ],
   ["asks for the answer after ####", /####/],
   ["holds a box", /\\boxed\b|\\fbox\b/],
@@ -44,6 +52,7 @@ const known: readonly string[] = [
     .raw`Answer the following multiple choice question\. The last line of your response should be of the following format: ['"]Answer: \$LETTER['"] \(without quotes\) where LETTER is one of [A-Z, ]+\.(?: Think step by step before answering\.)?`,
   String
     .raw`Remember to put your answer on its own line after ["“]Answer:["”](?:, and you do not need to use a \\boxed command)?\.`,
+  answerForm,
   // Open-R1 and lighteval.
   String
     .raw`Solve the following math problem efficiently and clearly\.\s+The last line of your response should be of the following format: ['"]Therefore, the final answer is: ${box}\.? I hope it is correct['"] \(without quotes\) where ANSWER is just the final number or expression that solves the problem\.(?: Think step by step before answering\.)?`,

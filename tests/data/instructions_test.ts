@@ -40,6 +40,11 @@ Deno.test("stripInstructions: published wordings at either end, and nothing else
       "",
     ],
     ["", " Let's think step by step."],
+    ["", "\n\nAnswer: $Answer"],
+    ["", "\nAnswer: \\$Answer\n"],
+    ["", "\n  Final answer: $LETTER."],
+    ["", "\nThe final answer is: <your answer>"],
+    ["", '\nLet\'s think step by step.\nAnswer: "[answer]"'],
   ];
   const questions = [
     "Find $x$.",
@@ -67,6 +72,12 @@ Deno.test("stripInstructions: published wordings at either end, and nothing else
 Deno.test("instructionsIn: names what contradicts the prompts, with its words", () => {
   const named = (text: string) => instructionsIn(text).map(({ what }) => what);
   assertEquals(named("Find $x$ and answer: how many steps?"), []);
+  for (const line of ["Answer: $Answer", "Answer: \\$ANSWER ", "answer: {answer}"]) {
+    assertEquals(named(`Find $x$.\n${line}`), ['asks for a line "Answer: …"'], line);
+  }
+  for (const text of ["Which is right? Answer: $A$", "x\nAnswer: $x$", "q\nAnswer: answer me"]) {
+    assertEquals([named(text), stripInstructions(text)], [[], text]);
+  }
   assertEquals(named(`Put it within ${box}.`), ["holds a box"]);
   assertEquals(named("Show your work in <think> </think> tags."), [
     "asks for tags such as <think> or <answer>",
