@@ -6,7 +6,7 @@
 import { Command } from "@cliffy/command";
 import { dirname } from "node:path";
 import * as z from "npm:zod@^4";
-import { writeAtomic } from "../src/base/mod.ts";
+import { exists, UserError, writeAtomic } from "../src/base/mod.ts";
 import {
   checkUsable,
   type Kind,
@@ -49,7 +49,10 @@ export function dataCheckCommand() {
       default: "default",
     })
     .option("--rows <n:integer>", "Rows to show.", { default: 10 })
-    .option("--write <file:string>", "Write the problems as JSONL, for `eval` and `train`.")
+    .option(
+      "--write <file:string>",
+      "Write the problems to a new file as JSONL, for `eval` and `train`.",
+    )
     .option("--json", "Print everything as JSON.")
     .example("a downloaded set", "thinker data check train.parquet")
     .example("other column names", "thinker data check table.csv --question q --answer meta.gold")
@@ -61,6 +64,12 @@ export function dataCheckCommand() {
 
 async function show(file: string, options: z.output<typeof optionsSchema>): Promise<void> {
   const { question, answer, id, stripInstructions, task, prompts, rows, write, json } = options;
+  // Before the work, and also where it is FILE itself: what is there may be all that there is of it.
+  if (write !== undefined && await exists(write)) {
+    throw new UserError(`--write: ${write} exists already`, {
+      hint: "name a new file, or move that one away",
+    });
+  }
   const spec = findTask(task, builtinTasks), [{ name, prompt }] = spec.stages;
   const template = openPrompts(prompts, [spec])[name] ?? prompt;
   const loaded = await readProblems(file, { columns: { question, answer, id }, stripInstructions });

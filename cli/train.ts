@@ -22,6 +22,7 @@ const optionsSchema = z.object({
   data: z.string().optional(),
   question: z.string().optional(),
   answer: z.string().optional(),
+  id: z.string().optional(),
   stripInstructions: z.boolean().optional(),
   task: z.enum(taskNames).optional(),
   estimator: z.enum(estimators).optional(),
@@ -49,6 +50,7 @@ export function trainCommand() {
     )
     .option("--question <key:string>", "Column of the question, where it has an unusual name.")
     .option("--answer <key:string>", "Column of the gold answer, the same.")
+    .option("--id <key:string>", "Column of the id, the same.")
     .option("--strip-instructions", "Cut known instructions on how to answer out of questions.")
     .option("--task <name:string>", `How questions are asked: ${taskNames.join(", ")}.`)
     .option("--estimator <name:string>", `${estimators.join(", ")}; only gae has a critic.`)
@@ -80,7 +82,7 @@ interface Run {
 
 /** The preset (on resume: the run's own settings), then the file, then the options. */
 async function resolve(raw: Record<string, unknown>): Promise<Run> {
-  const { preset, config: file, out, resume, estimator, set, question, answer, ...options } =
+  const { preset, config: file, out, resume, estimator, set, question, answer, id, ...options } =
     checkOptions(optionsSchema, raw);
   if (resume && !out) {
     throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
@@ -88,7 +90,7 @@ async function resolve(raw: Record<string, unknown>): Promise<Run> {
   const start = resume && out ? await RunFolder.savedConfig(out) : presets[preset];
   const config = layConfig(start, file, {
     ...options,
-    columns: { question, answer },
+    columns: { question, answer, id },
     ppo: { estimator },
   }, set);
   return { config, out: out ?? await RunFolder.defaultPath(config), resume };

@@ -133,3 +133,35 @@ Deno.test("cli: data check fails where nothing is usable, and still says why for
   const missing = await thinker(["data", "check", `${dir.path}/no.jsonl`]);
   assertMatch(missing.stderr, /^error: .*no\.jsonl: cannot be read/);
 });
+
+Deno.test("cli: data check writes over no file, least of all over the one that it reads", async () => {
+  await using dir = await TempDir.make();
+  const file = `${dir.path}/x.csv`, other = `${dir.path}/y.jsonl`, link = `${dir.path}/z.jsonl`;
+  const text = "question,answer\n1+1=,2\n";
+  await Deno.writeTextFile(file, text);
+  await Deno.writeTextFile(other, "mine");
+  await Deno.symlink(file, link);
+  for (const write of [file, `${dir.path}/./x.csv`, other, link]) {
+    const { code, stdout, stderr } = await thinker(["data", "check", file, "--write", write]);
+    assertEquals([code, stdout], [1, ""]);
+    assertEquals(
+      stderr,
+      `error: --write: ${write} exists already\nhint: name a new file, or move that one away\n`,
+    );
+  }
+  assertEquals([await Deno.readTextFile(file), await Deno.readTextFile(other)], [text, "mine"]);
+});
+
+Deno.test("cli: data check and train name the columns of a file by the same options", async () => {
+  await using dir = await TempDir.make();
+  const file = `${dir.path}/x.csv`;
+  await Deno.writeTextFile(file, "q,gold,key\n1+1=,2,7\n");
+  const named = ["--question", "q", "--answer", "gold", "--strip-instructions", "--id"];
+  const checked = await thinker(["data", "check", file, ...named, "key"]);
+  assertMatch(checked.stdout, /\nx\/7\n/);
+  for (const start of [["data", "check", file], ["train", "--data", file]]) {
+    const { code, stderr } = await thinker([...start, ...named, "nokey"]);
+    assertEquals(code, 1);
+    assertMatch(stderr, /^error: .*x.csv: line 2: there is no column "nokey" for the id/m);
+  }
+});
