@@ -57,7 +57,7 @@ export interface Loaded {
 }
 
 /** How to read a data file. */
-export interface LoadOptions {
+export interface ReadOptions {
   /** What ids of published rows begin with; default: the file's name without its endings. */
   readonly stem?: string;
   /** Whether all rows are somebody else's, also those that look like ours; default false. */
@@ -86,7 +86,7 @@ export function dataName(path: string): string {
  * @param path The file. Its first bytes tell the formats apart, not its name.
  * @throws {UserError} when the file cannot be read, or no row of it can be used.
  */
-export async function loadProblems(path: string, options: LoadOptions = {}): Promise<Loaded> {
+export async function loadProblems(path: string, options: ReadOptions = {}): Promise<Loaded> {
   const loaded = await readProblems(path, options);
   checkUsable(path, loaded);
   return loaded;
@@ -97,7 +97,7 @@ export async function loadProblems(path: string, options: LoadOptions = {}): Pro
  *
  * @throws {UserError} when the file cannot be read.
  */
-export async function readProblems(path: string, options: LoadOptions = {}): Promise<Loaded> {
+export async function readProblems(path: string, options: ReadOptions = {}): Promise<Loaded> {
   const rows = await rowsOf(path, (row) => hasQuestion(row, options.columns));
   const collector = new Collector(path, options);
   for (const row of rows) collector.add(row);
@@ -144,7 +144,7 @@ export function checkUsable(path: string, { problems, skipped, keys }: Loaded): 
 const cutOut = "instructions cut out of the question";
 
 /** What to tell a user about a file beside its problems, each on one line. */
-export function notesOf(
+export function dataNotes(
   path: string,
   { skipped, remarks }: Pick<Loaded, "skipped" | "remarks">,
 ): string[] {
@@ -191,7 +191,7 @@ class Tally {
 /** Turns rows into problems whose ids are unique. */
 class Collector {
   readonly #path: string;
-  readonly #options: LoadOptions;
+  readonly #options: ReadOptions;
   readonly #stem: string;
   readonly #problems: Problem[] = [];
   readonly #skipped: Skipped[] = [];
@@ -201,7 +201,7 @@ class Collector {
   readonly #ids = new Map<string, number>();
   readonly #questions = new Set<string>();
 
-  constructor(path: string, options: LoadOptions) {
+  constructor(path: string, options: ReadOptions) {
     this.#path = path;
     this.#options = options;
     this.#stem = options.stem ?? dataName(path);

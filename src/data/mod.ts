@@ -10,11 +10,11 @@ export type { Columns } from "./layouts.ts";
 export {
   checkUsable,
   dataName,
+  dataNotes,
   type Kind,
   type Loaded,
-  type LoadOptions,
   loadProblems,
-  notesOf,
+  type ReadOptions,
   readProblems,
   type Skipped,
   skippedKinds,

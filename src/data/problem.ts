@@ -43,7 +43,7 @@ const row = z.object({
  */
 export const problemSchema: Schema<Problem> = row.transform(({ choices, ...problem }, context) => {
   if (!choices || Object.keys(choices).length < 2) return problem;
-  const answer = letterOf(problem.answer, choices);
+  const answer = letterNamed(problem.answer, choices);
   if (answer === undefined) {
     const letters = Object.keys(choices).sort().join(", ");
     context.addIssue({ code: "custom", path: ["answer"], message: `is none of ${letters}` });
@@ -52,7 +52,7 @@ export const problemSchema: Schema<Problem> = row.transform(({ choices, ...probl
   return { ...problem, question: withChoices(problem.question, choices), answer, choices };
 });
 
-function letterOf(answer: string, choices: Choices): string | undefined {
+function letterNamed(answer: string, choices: Choices): string | undefined {
   const text = answer.trim();
   if (Object.hasOwn(choices, text)) return text;
   const [, letter] = text.match(/^\(?([A-Za-z])[).:]?$/) ?? [];

@@ -4,7 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import { loadProblems, notesOf, type Problem } from "../data/mod.ts";
+import { dataNotes, loadProblems, type Problem } from "../data/mod.ts";
 import { exists, UserError } from "../base/mod.ts";
 
 /** A benchmark as tables show it. */
@@ -58,6 +58,6 @@ export async function loadBenchmark(
     });
   }
   const { problems, skipped } = await loadProblems(path);
-  for (const note of notesOf(path, { skipped, remarks: [] })) onNote?.(note);
+  for (const note of dataNotes(path, { skipped, remarks: [] })) onNote?.(note);
   return problems.slice(0, limit);
 }

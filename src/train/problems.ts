@@ -4,7 +4,7 @@
  * @module
  */
 import { heldOut, trainProblem } from "../tiny/mod.ts";
-import { dataName, loadProblems, notesOf, type Problem } from "../data/mod.ts";
+import { dataName, dataNotes, loadProblems, type Problem } from "../data/mod.ts";
 import { Random, UserError } from "../base/mod.ts";
 import type { Task } from "../task/mod.ts";
 import type { TrainConfig } from "../setup/mod.ts";
@@ -91,7 +91,7 @@ export async function openProblems(
     held,
     skipped: long + loaded.skipped.length,
     notes: [
-      ...notesOf(config.data, loaded),
+      ...dataNotes(config.data, loaded),
       ...(long > 0 ? [`${long} rows left out: their prompt is over ${promptLimit} tokens`] : []),
     ],
   };

@@ -1,7 +1,7 @@
 /** Instructions inside of questions: named, and cut out where they are known. */
 import { assertEquals } from "@std/assert";
 import { instructionsIn, stripInstructions } from "../../src/data/instructions.ts";
-import { loadProblems, notesOf } from "../../src/data/mod.ts";
+import { dataNotes, loadProblems } from "../../src/data/mod.ts";
 import { fixture } from "./files.ts";
 
 const box = "\\boxed{}";
@@ -92,7 +92,7 @@ Deno.test("instructionsIn: names what contradicts the prompts, with its words", 
 Deno.test("instructions: named when a file is loaded, gone with the switch", async () => {
   const dapo = fixture("dapo.jsonl"), verl = fixture("verl-gsm8k.jsonl");
   const as = await loadProblems(dapo);
-  const [note] = notesOf(dapo, as);
+  const [note] = dataNotes(dapo, as);
   assertEquals(as.remarks.map(({ what, count }) => [what, count]), [
     ['asks for a line "Answer: …"', 1],
     ["asks to think step by step", 1],

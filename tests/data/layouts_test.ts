@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "npm:fast-check@^4";
 import { grade } from "../../src/grade/mod.ts";
-import { loadProblems, notesOf, readProblems } from "../../src/data/mod.ts";
+import { dataNotes, loadProblems, readProblems } from "../../src/data/mod.ts";
 import { goldOf } from "../../src/data/gold.ts";
 import { answerKeys, questionKeys } from "../../src/data/layouts.ts";
 import { fixture, jsonl, withFile } from "./files.ts";
@@ -230,7 +230,7 @@ Deno.test("layouts: of several turns the last question is asked, and what is lef
   await withFile("x.jsonl", jsonl({ prompt, label: "1" }), async (path) => {
     const loaded = await loadProblems(path);
     assertEquals(loaded.problems[0].question, "c");
-    assertEquals(notesOf(path, loaded), [
+    assertEquals(dataNotes(path, loaded), [
       "x.jsonl: 1 × the system turn is not asked (first: line 1); " +
       "1 × earlier turns are not asked (first: line 1)",
     ]);
