@@ -5,6 +5,7 @@
  */
 import type { DataType } from "npm:@uwdata/flechette@~2.6";
 import { reason, UserError } from "../base/mod.ts";
+import { checkBatch, checkLengths } from "./arrow_bounds.ts";
 import { decodeLz4Frame } from "./lz4.ts";
 import { type ColumnType, plainValue } from "./values.ts";
 
@@ -38,7 +39,9 @@ export async function readArrow(bytes: Uint8Array, where: string): Promise<unkno
     return { fields: Object.fromEntries(children.map((each) => [each.name, typeOf(each.type)])) };
   };
   try {
+    checkLengths(bytes);
     const table = tableFromIPC(bytes, { useBigInt: true, useDate: true });
+    for (const column of table.children) for (const batch of column.data) checkBatch(batch);
     const { fields } = table.schema;
     const type = {
       fields: Object.fromEntries(fields.map((each) => [each.name, typeOf(each.type)])),

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "npm:fast-check@^4";
 import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
 import { UserError } from "../../src/base/mod.ts";
+import { readArrow } from "../../src/data/arrow.ts";
 import { csvRows } from "../../src/data/csv.ts";
 import { loadProblems, readProblems } from "../../src/data/mod.ts";
 import { strayIn, wholeText } from "../../src/data/text.ts";
@@ -369,6 +370,25 @@ Deno.test("formats: what holds no rows is called by its name", async () => {
     const error = await assertRejects(() => loadProblems(folder), UserError, "is a folder");
     assertEquals(error.hint, "name one file of it: x.jsonl");
   });
+});
+
+Deno.test("formats: no flipped bit of an Arrow file makes it fill the memory", async () => {
+  // Without the check of lengths the first of them kills the process: it cannot be caught.
+  let beyond = 0;
+  for (const name of ["x.arrow", "datasets.arrow"]) {
+    const whole = await Deno.readFile(fixture(name));
+    for (let at = 0; at < whole.length; at++) {
+      const bytes = whole.slice();
+      bytes[at] ^= 0x80;
+      try {
+        await readArrow(bytes, name);
+      } catch (error) {
+        assert(error instanceof UserError, `${name}, byte ${at}: ${error}`);
+        if (/reaches beyond the file|fewer values than rows/.test(error.message)) beyond++;
+      }
+    }
+  }
+  assert(beyond > 50, `${beyond}`);
 });
 
 Deno.test("formats: a damaged file is read in part or refused in one line, never more", async () => {
