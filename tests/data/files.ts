@@ -1,4 +1,5 @@
 /** Files for the tests of this folder: temporary ones, and those of tests/fixtures/data. */
+import { loadProblems } from "../../src/data/mod.ts";
 
 /** The path of a file in tests/fixtures/data. */
 export function fixture(name: string): string {
@@ -24,4 +25,9 @@ export async function withFile(
 /** JSONL of some rows. */
 export function jsonl(...rows: readonly unknown[]): string {
   return rows.map((row) => JSON.stringify(row)).join("\n");
+}
+
+/** Question and answer of every problem of a file. */
+export async function pairs(path: string): Promise<string[][]> {
+  return (await loadProblems(path)).problems.map(({ question, answer }) => [question, answer]);
 }
