@@ -5,11 +5,12 @@
  */
 import { normalizeAnswer } from "./normalize.ts";
 import { respell } from "./spelling.ts";
+import { isOption } from "./words.ts";
 
 /** Words that people put before a letter. */
 const LEAD = /^(?:(?:the )?(?:correct )?(?:option|choice|answer)(?: is)?:? ?)/i;
 const LETTER = /^[([]?([A-Za-z])[)\]]?[.:]?$/;
-const LETTER_WITH_VALUE = /^(?:[([]([A-Z])[)\]][.:]?|([A-Z])[.:)]) ?(\S.*)$/;
+const LETTER_WITH_VALUE = /^(?:[([]([A-Z])[)\]][.:]?|([A-Z])[.:)])(.*)$/;
 /** Longer answers name no option. */
 const MAX_CHARS = 2000;
 
@@ -41,7 +42,7 @@ function plain(text: string): string {
  *
  * A letter means its option (`C`, `(C)`, `Option C`) and those of the same text. A value means every
  * option that it equals, so that of `5 cm` and `5 m` a bare `5` means both. "C) value" means C, unless the value is that
- * of other options only; then it means none.
+ * of other options only or no value at all (`(C) or (D)`); then it means none.
  *
  * @param answer A letter, a value, or both.
  * @param choices Options by letter.
@@ -82,6 +83,7 @@ export function pickedChoices(
   const [, inBrackets, withPoint, rest] = LETTER_WITH_VALUE.exec(bare) ?? [];
   const named = inBrackets ?? withPoint;
   if (named === undefined || !letters.includes(named)) return [];
-  const meant = byValue(rest);
-  return meant.length === 0 || meant.includes(named) ? twins(named) : [];
+  const meant = byValue(rest.trim());
+  if (meant.length === 0) return isOption(rest) ? twins(named) : [];
+  return meant.includes(named) ? twins(named) : [];
 }

@@ -10,7 +10,8 @@ import { pickedChoices } from "./choices.ts";
 import { compareAnswers } from "./compare.ts";
 import { equalExact, type Rational } from "./exact.ts";
 import { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
-import { conversion } from "./units.ts";
+import { conversion, unitName } from "./units.ts";
+import { parseExact } from "./exact.ts";
 
 /**
  * How a comparison came about.
@@ -81,6 +82,22 @@ function compatible(a: string, b: string): boolean {
   return a === b || a === "" || b === "";
 }
 
+/** A maximum may be said to be local or not, but not local and global. */
+function compatibleLabels(a: string, b: string): boolean {
+  return compatible(a, b) || a.endsWith(` ${b}`) || b.endsWith(` ${a}`);
+}
+
+/** `5m` and `5 m/s` where the other answer says that this is a unit: `5 \text{ m}`. */
+function withUnitOf(form: NormalForm, other: NormalForm): NormalForm {
+  if (form.unit !== "" || other.unit === "" || form.number || form.source.length > 100) return form;
+  const bare = form.name === "" ? form.source : form.source.slice(form.source.indexOf("=") + 1);
+  const [, digits, letters, power] = LETTERED.exec(bare.trim()) ?? [];
+  const number = digits === undefined ? undefined : parseExact(digits);
+  if (!number || unitName(letters, power) !== other.unit) return form;
+  return { ...form, number, value: digits.trim(), unit: other.unit };
+}
+
+const LETTERED = /^(.*[\d}]) ?([a-zA-Z]{1,3}(?: ?\/ ?[a-zA-Z]{1,3})?)((?:\^\{ ?\d ?\}|\^\d)?)$/;
 const CHOICE = /^[A-Z]$/;
 /** Longer texts are no answers: they are not looked at. */
 const MAX_CHARS = 20_000;
@@ -122,10 +139,10 @@ export function grade(
 }
 
 function gradeValues(answer: string, gold: string): Comparison {
-  const a = normalForm(answer);
-  const b = normalForm(gold);
+  const [one, other] = [normalForm(answer), normalForm(gold)];
+  const a = withUnitOf(one, other), b = withUnitOf(other, one);
   if (a.value === "" || b.value === "") return { equal: false, reason: "no-answer" };
-  if (!compatible(a.label, b.label) || !compatible(a.modulus, b.modulus)) {
+  if (!compatibleLabels(a.label, b.label) || !compatible(a.modulus, b.modulus)) {
     return { equal: false, reason: "different" };
   }
   if (a.letter && b.letter && (CHOICE.test(a.value) || CHOICE.test(b.value))) {
@@ -133,6 +150,13 @@ function gradeValues(answer: string, gold: string): Comparison {
     return { equal, reason: equal ? "string" : "different" };
   }
   if (!compatible(a.unit, b.unit)) return sameConverted(a, b);
+  // An angle of \pi degrees is none of \pi radians.
+  if (
+    (a.unit === "degree") !== (b.unit === "degree") &&
+    /\\pi.*\n.*\\pi/.test(`${a.value}\n${b.value}`)
+  ) {
+    return { equal: false, reason: "undecided" };
+  }
   if (a.number && b.number && !sameNumber(a, b, a.number, b.number)) {
     return { equal: false, reason: "different" };
   }

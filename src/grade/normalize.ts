@@ -10,12 +10,19 @@
 
 import { parseExact, type Rational } from "./exact.ts";
 import { dropPeriod, respell } from "./spelling.ts";
-import { splitMagnitude, splitUnit, unitName, withoutDegrees } from "./units.ts";
+import {
+  splitMagnitude,
+  splitMixed,
+  splitUnit,
+  splitUnits,
+  unitName,
+  withoutDegrees,
+} from "./units.ts";
 import { choiceLetter, foldWords, phraseMeaning, splitLabel } from "./words.ts";
 
 /** An answer in normal form. */
 export interface NormalForm {
-  /** `min` or `max` in front, or "". */
+  /** `min` or `max` in front, also `local max`, or "". */
   readonly label: string;
   /** What stands left of the only `=`, when that is a short name such as `x`, `a_1` or `f(x)`; or "". */
   readonly name: string;
@@ -78,8 +85,12 @@ function fixBraces(text: string): string {
     );
 }
 
-/** Drops spaces except where they separate: a command from a letter, one number from the next. */
+/** Words side by side: "not able" is not "notable". */
+const PHRASE = /^(?=.*[A-Za-z]{3})[A-Za-z'-]+(?: [A-Za-z'-]+)+$/;
+
+/** Drops spaces except where they separate: words, a command from a letter, one number from the next. */
 function squeeze(text: string): string {
+  if (PHRASE.test(text)) return text;
   return text.replace(
     /(\\[a-zA-Z]+ (?=[a-zA-Z]))|(\d (?=\d))| /g,
     (_, command?: string, digit?: string) => command ?? digit ?? "",
@@ -88,7 +99,9 @@ function squeeze(text: string): string {
 
 const NAME = String
   .raw`(?:[a-zA-Z](?:_[0-9a-zA-Z]|_\{\w{1,5}\})?(?: ?\([a-zA-Z]\))?|\\[a-z]{2,8})`;
-const NAMED = new RegExp(`^(${NAME}) ?(?:=|\\\\approx) ?((?:(?!\\\\approx)[^=])+)$`);
+/** Numbers are no names: `\pi \approx 3` gives no value. */
+const NO_NAME = String.raw`(?!(?:[ei]|\\pi|\\infty) ?(?:=|\\approx))`;
+const NAMED = new RegExp(`^${NO_NAME}(${NAME}) ?(?:=|\\\\approx) ?((?:(?!\\\\approx)[^=])+)$`);
 const MODULUS =
   /^(.*?) ?(?:\\pmod ?\{ ?(\w+) ?\}|\\pmod ?(\d)|\(?\\(?:mod|bmod) ?(\w+)\)?|(?:\\text ?\{ ?)?\((?:\\text ?\{)?mod(?: ?\})? (\w+)\)(?: ?\})?)$/;
 
@@ -104,6 +117,17 @@ function splitName(text: string): { name: string; rest: string; modulus: string 
     : { name: "", rest: body, modulus };
 }
 
+/** A percent sign behind an entry of a list or tuple; anywhere else it makes a hundredth. */
+const LISTED_PERCENT =
+  /(?<=(?:^|[,;([]) ?[-+]?[\d.]+) ?\\?%(?= ?[,;])|(?<=[,;] ?[-+]?[\d.]+) ?\\?%(?= ?[)\]]|$)/g;
+
+/** The text without the signs of units that stand in it. */
+function withoutSigns(text: string): string {
+  const plain = withoutDegrees(text).replace(/\\\$/g, " ");
+  if (!plain.includes("%")) return plain;
+  return /^ ?\\?% ?$/.test(plain) ? "" : plain.replace(LISTED_PERCENT, " ");
+}
+
 /**
  * The normal form of an answer. Never evaluates anything and never throws; linear in the length.
  *
@@ -113,10 +137,10 @@ export function normalForm(latex: string): NormalForm {
   const { label, text } = splitLabel(respell(latex));
   const { name, rest: named, modulus } = splitName(text);
   const front = name === "" ? "" : `${name} = `;
-  const { rest, unit } = splitUnit(named);
+  const { rest, unit } = splitUnits(named);
   const magnitude = splitMagnitude(rest);
-  const bare = withoutDegrees(rest).replace(/\\[%$]|%/g, " ");
-  const spaced = fixBraces(dropPeriod(unwrapText(bare))).trim();
+  const mixed = magnitude ? undefined : splitMixed(named);
+  const spaced = fixBraces(dropPeriod(unwrapText(withoutSigns(rest)))).trim();
   const meaning = /[a-z]{2}/.test(spaced) && /^[\\{}\sA-Za-z.]*$/.test(spaced)
     ? phraseMeaning(spaced)
     : undefined;
@@ -126,11 +150,11 @@ export function normalForm(latex: string): NormalForm {
     label,
     name: squeeze(name),
     value,
-    unit: magnitude && magnitude.rest !== "" ? unitName(magnitude.rest) : unit,
+    unit: mixed?.unit ?? (magnitude && magnitude.rest !== "" ? unitName(magnitude.rest) : unit),
     modulus,
-    number: magnitude?.number ?? parseExact(spaced),
+    number: (magnitude ?? mixed)?.number ?? parseExact(spaced),
     letter: name === "" ? choiceLetter(value, spaced) : undefined,
-    source: front + (meaning ?? braceArguments(dropPeriod(rest.replace(/\\\$/g, " ")))),
+    source: front + (meaning ?? braceArguments(dropPeriod(rest))),
   };
 }
 

@@ -165,6 +165,10 @@ class Parser extends ExpressionParser {
       return this.#symbol(text);
     }
     switch (text) {
+      case "\\$":
+        // In front of a number it is its unit and says nothing about the value.
+        if (this.peek.kind !== "number") throw new Unreadable();
+        return this.primary();
       case "\\frac":
         return this.#fraction();
       case "\\sqrt":

@@ -60,7 +60,7 @@ export abstract class ExpressionParser extends StructureParser {
   protected product(): Node {
     let left = this.factor();
     for (;;) {
-      if (this.take("*") || this.take("\\cdot") || this.take("\\times") || this.take("\\ast")) {
+      if (this.take("*") || this.take("\\cdot")) {
         left = this.call("*", left, this.#signed());
       } else if (this.take("/") || this.take("\\div")) {
         left = this.call("/", left, this.#signed());

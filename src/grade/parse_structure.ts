@@ -52,6 +52,7 @@ export abstract class StructureParser extends Cursor {
   /** A relation, or a value with or without a unit. */
   protected clause(): Node {
     if (this.take("\\ldots")) return { type: "sym", name: "\\ldots" };
+    const currency = this.is("\\$") ? "dollar" : "";
     const sides = [this.#ratio()];
     const ops: RelationOp[] = [];
     for (let op = RELATIONS.get(this.peek.text); op; op = RELATIONS.get(this.peek.text)) {
@@ -59,7 +60,9 @@ export abstract class StructureParser extends Cursor {
       ops.push(op);
       sides.push(this.#ratio());
     }
-    const unit = this.unit();
+    const behind = this.unit();
+    if (currency !== "" && behind !== "" && behind !== currency) throw new Unreadable();
+    const unit = behind || (ops.length === 0 ? currency : "");
     if (unit !== "") sides.push({ type: "quantity", value: sides.pop()!, unit });
     return ops.length === 0 ? sides[0] : { type: "relation", ops, sides };
   }

@@ -28,7 +28,10 @@ function tree(text: string): Node | undefined {
 }
 
 /** An answer in canonical form; one that is given twice (`x > 2 : (2, \infty)`) must agree with itself. */
-export function read({ source, name, number }: NormalForm, agree: Agree): Canonical | undefined {
+export function read(form: NormalForm, agree: Agree): Canonical | undefined {
+  const { name, number } = form;
+  // Whoever writes "\pi \approx 3" means \pi.
+  const source = form.source.replace(/^(\\pi|e) ?\\approx ?\d+$/, "$1");
   // "58,500" is a number and no list.
   if (number) return { name, value: { type: "num", value: number } };
   const halves = source.split(":", 3);
@@ -47,9 +50,16 @@ function isRegion(node: Node): boolean {
     (node.type === "tuple" && node.close !== ":");
 }
 
-/** Words on a left side that make it no mere name. */
-const LIMITING =
-  /(?<![a-z])(?:not|if|when|unless|except|without|for|where|since|because|or)(?![a-z])/i;
+/** Words on a left side that make it no mere name: conditions, and what is done with the value. */
+const LIMITING = new RegExp(
+  "(?<![a-z])(?:not|if|when|unless|except|without|for|where|since|because|or|wrong|incorrect|" +
+    "twice|thrice|minus|plus|(?:doubl|tripl|quadrupl|halv|squar|cub|multipli|divid|increas|decreas|" +
+    "reduc|negat)ed|double|triple|(?<!number of )times|(?:square|cube) root|" +
+    "half(?!-? ?life)|(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth)s? of|" +
+    "(?:opposite|negative|reciprocal|inverse|square|cube|percent|multiple) of|(?:less|more) than|" +
+    "modulo|mod)(?![a-z])|\\\\?% ?(?:\\\\text ?\\{ ?)?of(?![a-z])",
+  "i",
+);
 
 /** Numbers on a left side with which something is still to be done. */
 const SOLVABLE = /[-+*\/^] ?\d|\d ?[-+*\/]|\\(?:cdot|div) ?\d|\d ?\\(?:cdot|div)/;

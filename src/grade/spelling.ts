@@ -117,6 +117,8 @@ function spellPeriods(text: string): string {
   if (!text.includes(".")) return text;
   return text
     .replace(/(\.\d*) ?\\dot ?\{?(\d)\}?(\d*) ?\\dot ?\{?(\d)\}?/g, "$1\\overline{$2$3$4}")
+    // "0.2(3)", but "1.5(2)(3)" and "1.5(2)^2" are products.
+    .replace(/(?<![\w.])(\d*\.\d*)\((\d+)\)(?!\d| ?[(^!])/g, "$1\\overline{$2}")
     .replace(/(\.\d*) ?\\(?:bar|dot|overline) ?(?:\{ ?(\d+) ?\}|(\d))/g, "$1\\overline{$2$3}")
     .replace(DECIMAL_DOTS, (all, whole: string, digits: string) => {
       for (let length = 1; length <= digits.length / 2; length++) {
@@ -129,9 +131,72 @@ function spellPeriods(text: string): string {
     });
 }
 
+const VECTOR = /\\(?:vec|overrightarrow|mathbf|boldsymbol|bm|hat|pmb) ?\{? ?[a-zA-Z\\]/;
+
+/** One sign for the product; that of two vectors or matrices is another one than the dot. */
+function spellTimes(text: string): string {
+  if (!text.includes("\\times")) return text;
+  if (VECTOR.test(text)) return text.replace(/(?<=\d ?)\\times |\\times (?=\d)/g, "\\cdot ");
+  return text.replace(/(?<!\\end ?\{[a-zA-Z]{5,11}\} ?)\\times |\\times (?!\\begin)/g, "\\cdot ");
+}
+
+/** A time of day: `3:00 p.m.`, `3 \text{ PM}`; without minutes or words, a whole answer only. */
+const TIME =
+  /(?<![\w.:])(\d\d?)(?::(\d\d))? ?(?:\\(?:text|mathrm|textrm|mbox) ?\{ ?)?([AP])M(?: ?\})?(?![A-Za-z])/g;
+const DATE = /^(?:\d{4}-[01]?\d-[0-3]?\d|[0-3]?\d\/[0-3]?\d\/\d{4})$/;
+
+/** Times and dates as words: their letters and signs are no product, ratio or difference. */
+function spellTimesOfDay(text: string): string {
+  if (DATE.test(text)) return `\\text{${text}}`;
+  if (!/\d.*[ap]\.? ?m/i.test(text)) return text;
+  return text
+    .replace(
+      /(\d|\{|\s)([AaPp])\. ?[Mm]\.?/g,
+      (_, before, half) => `${before}${half.toUpperCase()}M`,
+    )
+    .replace(
+      /(\d ?(?:\\text ?\{ ?)?)([ap])m(?![a-z])/g,
+      (_, before, half) => `${before}${half.toUpperCase()}M`,
+    )
+    .replace(TIME, (all, hours: string, minutes: string | undefined, half: string) => {
+      // In "2AM = BM" a segment has an end M.
+      if (minutes === undefined && all !== text && !all.includes("{")) return all;
+      const at = minutes === undefined || minutes === "00" ? "" : `:${minutes}`;
+      return `\\text{${hours.replace(/^0(?=\d)/, "")}${at} ${half}M}`;
+    });
+}
+
+/** `C_{10}^{3}` and `{}_{10}C_3`: numbers of choices, and `{}_{10}P_3` of arrangements. */
+function spellChoices(text: string): string {
+  const out = text.replace(
+    /(?:\{ ?\})?[_^] ?(?:\{ ?(\w+) ?\}|(\w)) ?C ?_ ?(?:\{ ?(\w+) ?\}|(\w))/g,
+    "\\binom{$1$2}{$3$4}",
+  ).replace(
+    /(?:\{ ?\})_ ?\{? ?(\d{1,4}) ?\}? ?P ?_ ?\{? ?(\d{1,4}) ?\}?/g,
+    (all, n, k) => Number(k) > Number(n) ? all : `\\frac{${n}!}{${Number(n) - Number(k)}!}`,
+  );
+  // Beside variables C_2 is a constant.
+  if (/[a-zA-Z]/.test(out.replace(/\\[a-z]+/g, "").replace(/C ?_ ?\{? ?\d+ ?\}? ?\^/g, ""))) {
+    return out;
+  }
+  return out.replace(
+    /C ?_ ?\{? ?(\d+) ?\}? ?\^ ?(?:\{ ?(\d+) ?\}|(\d)(?!\d))/g,
+    (all, n, braced, k = braced) => Number(k) > Number(n) ? all : `\\binom{${n}}{${k}}`,
+  );
+}
+
+/** `]2, 5[` with the brackets of `(2, 5)`. */
+function spellIntervals(text: string): string {
+  if (!/^\]|[ =]\]|\[$/.test(text) || !text.includes(",")) return text;
+  return text.replace(
+    /([[\]])([^[\](),]*,[^[\](),]*)([[\]])/g,
+    (_, open, inner, close) => (open === "]" ? "(" : "[") + inner + (close === "[" ? ")" : "]"),
+  );
+}
+
 /** Ways of writing that only some answers have, each behind a cheap test. */
 function spellRareForms(text: string): string {
-  let out = text;
+  let out = spellTimesOfDay(text);
   if (/[<>!=]=/.test(out)) {
     // "n!=6" is a factorial.
     out = out.replace(/<=/g, "\\leq ").replace(/>=/g, "\\geq ").replace(/ !=(?!=)/g, "\\neq ")
@@ -153,25 +218,13 @@ function spellRareForms(text: string): string {
   if (out.includes(")/(")) {
     out = out.replace(/\(\(([^()]*)\)\/\(([^()]*)\)\)/g, "\\frac{$1}{$2}");
   }
-  if (/C ?_/.test(out)) {
-    out = out.replace(
-      /(?:\{ ?\})?[_^] ?(?:\{ ?(\w+) ?\}|(\w)) ?C ?_ ?(?:\{ ?(\w+) ?\}|(\w))/g,
-      "\\binom{$1$2}{$3$4}",
-    );
-  }
+  if (/[CP] ?_/.test(out)) out = spellChoices(out);
+  if (out.includes("**")) out = out.replace(/(?<=[\w)}] ?)\*\* ?(?=[-\w({\\])/g, "^");
+  if (out.includes(")_")) out = out.replace(/^\((\w+)\)(?=_)/, "$1");
+  if (/[[\]]/.test(out)) out = spellIntervals(out);
   if (/(?:np|math)\./.test(out)) out = out.replace(/(?<![a-z])(?:np|numpy|math)\.(?=[a-z])/g, "");
   if (/\\(?:hspace|tag)/.test(out)) out = out.replace(/\\(?:hspace|tag)\*? ?\{[^{}]*\}/g, " ");
   if (out.includes("sqrt")) out = braceRoots(out);
-  if (/\d.*[ap]\.? ?m/i.test(out)) {
-    out = out.replace(
-      /(\d|\{|\s)([AaPp])\. ?[Mm]\.?/g,
-      (_, before, half) => `${before}${half.toUpperCase()}M`,
-    )
-      .replace(
-        /(\d ?(?:\\text ?\{ ?)?)([ap])m(?![a-z])/g,
-        (_, before, half) => `${before}${half.toUpperCase()}M`,
-      );
-  }
   return out;
 }
 
@@ -192,7 +245,7 @@ const MAX_CHARS = 2000;
 export function respell(latex: string): string {
   if (/^[-+]?\d+(?:\.\d+)?$/.test(latex)) return latex;
   const isShort = latex.length <= MAX_CHARS;
-  const text = (isShort ? spellAhead(latex) : latex)
+  const words = (isShort ? spellAhead(latex) : latex)
     .replace(
       WORDS,
       (token) => /^\\(?:left|right) ?\.$/.test(token) ? "" : SPELLING.get(token) ?? token,
@@ -203,6 +256,7 @@ export function respell(latex: string): string {
     )
     .replace(/\s+/g, " ")
     .trim();
+  const text = spellTimes(words);
   if (!isShort) return dropPeriod(text);
   return dropPeriod(unwrapBraces(spellRareForms(text).replace(/  +/g, " ").trim()));
 }

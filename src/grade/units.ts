@@ -14,14 +14,21 @@ const NOT_A_UNIT = new Set((
   "less more fewer greater larger smaller bigger higher lower above below under over beyond before " +
   "after ago past between least most maximum minimum up down off short " +
   // Magnitudes and numbers.
-  "hundred thousand million billion trillion dozen score gross lakh crore myriad half halve third " +
-  "fourth quarter fifth sixth seventh eighth ninth tenth hundredth thousandth millionth one two " +
-  "three four five six seven eight nine ten twenty double triple twice thrice kilo mega " +
+  "hundred thousand dozen score gross lakh crore myriad grand thou bn mn tn mio mil half halve third " +
+  "quarter zero one two three four five six seven eight nine ten eleven twelve " +
+  "double triple quadruple quintuple twice thrice kilo mega mille permille promille basis bps ppm " +
+  "ppb doubled tripled quadrupled halved multiplied divided increased decreased reduced negated " +
+  // Ways of writing a number, and its era.
+  "binary ternary quaternary octal decimal duodecimal hexadecimal hex recurring repeating repeated " +
+  "periodic bc bce b.c. b.c.e. " +
   // Operations.
   "squared cubed square cube root factorial power exponent times plus minus negative choose mod " +
   "modulo base sqrt log ln inverse reciprocal opposite am pm a.m. p.m. i pi e tau infinity alpha " +
   "beta gamma delta epsilon theta lambda sigma omega phi mu radian gradian rad"
 ).split(" "));
+/** Their endings: quintillion, fifteen, forty, twelfths, millionfold. */
+const NUMBER_WORD =
+  /(?:[bmtrdnx]illi(?:on|ard)|(?:thir|four|fif|six|seven|eigh|nine)teen|^(?:twen|thir|four?|fif|six|seven|eigh|nine)ty|(?:^|teen|tie|hundred|thousand|illion)(?:th)|^(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th|fold)s?$|illionths?$/;
 const MAX_WORDS = 6;
 
 function singular(word: string): string {
@@ -39,7 +46,9 @@ export function isUnit(words: string): boolean {
   if (each.length > MAX_WORDS || (each.length > 1 && /^(?:in|percent)$/.test(each[0]))) {
     return false;
   }
-  return !each.some((word) => NOT_A_UNIT.has(word) || NOT_A_UNIT.has(singular(word)));
+  return !each.some((word) =>
+    NOT_A_UNIT.has(word) || NOT_A_UNIT.has(singular(word)) || NUMBER_WORD.test(word)
+  );
 }
 
 /** What one of a unit is in the base unit of its kind. */
@@ -79,47 +88,78 @@ define(
   "453.59237 pound lb lbs",
   "28.349523125 ounce oz",
 );
-define("time", "1 second s sec secs", "60 minute min mins", "3600 hour h hr hrs", "86400 day");
-define("volume", "1/1000 milliliter ml mL millilitre", "1 liter l L litre");
+define(
+  "time",
+  "1 second s sec secs",
+  "60 minute min mins",
+  "3600 hour h hr hrs",
+  "86400 day",
+  "604800 week wk",
+);
+// In cubic and square meters.
+define("volume", "1/1000000 milliliter ml mL millilitre", "1/1000 liter l L litre");
+define("area", "10000 hectare ha", "4046.8564224 acre");
+define("energy", "1 joule J", "1000 kilojoule kJ");
+define("force", "1 newton N", "1000 kilonewton kN");
+define("power", "1 watt W", "1000 kilowatt kW");
+define("temperature in C", "1 celsius degreecelsius degreescelsius");
+define("temperature in F", "1 fahrenheit degreefahrenheit degreesfahrenheit");
 define("money", "1 dollar USD usd bucks", "1/100 cent");
 define("angle", "1 degree deg", "1/60 arcminute", "1/3600 arcsecond");
 define("share", "1 percent pct per-cent percentage");
 define(
   "speed",
-  "1 mileperhour mph milesperhour mile/hour mi/h",
-  "1.609344 kilometer/hour km/h kmh kph kilometersperhour",
+  "0.44704 mileperhour mph mile/hour",
+  "5/18 kilometer/hour kmh kph",
+  "1 meter/second mps",
 );
 
 /** One name for the spellings of a unit: `square feet`, `ft` with the power `^2`. */
 export function unitName(words: string, power = ""): string {
   const [, written, rest] = /^(square |cubic |sq\.? |cu\.? )?(.*)$/.exec(words.trim()) ?? [];
   const inside = /^(.*?) ?\^ ?\{? ?(\d) ?\}?$/.exec(rest);
-  const name = (inside ? inside[1] : rest).replace(/[ .]/g, "");
+  // "meters per second" is "m/s".
+  const parts = (inside ? inside[1] : rest).split(/ ?\/ ?| per /);
   const [over] = written ?? "";
   const exponent = over === undefined
     ? inside ? `^${inside[2]}` : power.replace(/[ {}]/g, "")
     : over === "s"
     ? "^2"
     : "^3";
-  return spelled(name) + exponent;
+  const joined = parts.map((part) => spelled(part.replace(/[ .]/g, ""))).join("/");
+  return (NAMES.get(joined) ?? joined) + exponent;
 }
 
 function spelled(name: string): string {
-  for (const each of [name, singular(name), name.toLowerCase(), singular(name.toLowerCase())]) {
+  // "Mg" is not "mg", and "MJ" not "mJ".
+  const isPrefixed = name.length < 3 && name.startsWith("M");
+  const small = isPrefixed ? name : name.toLowerCase();
+  for (const each of [name, singular(name), small, singular(small)]) {
     if (NAMES.has(each)) return NAMES.get(each)!;
     if (UNITS.has(each)) return each;
   }
-  return singular(name);
+  return singular(/^[A-Z]?[a-z]{3,}$/.test(name) ? small : name);
 }
 
 /** How many of the second unit make one of the first; `undefined` when they measure other things. */
 export function conversion(from: string, to: string): Rational | undefined {
-  const [a, b] = [from, to].map((unit) => /^(.*?)(?:\^(\d))?$/.exec(unit)!);
-  const x = UNITS.get(a[1]), y = UNITS.get(b[1]);
-  const power = Number(a[2] ?? 1);
-  if (!x || !y || x.kind !== y.kind || power !== Number(b[2] ?? 1)) return undefined;
-  const ratio = { num: x.size.num * y.size.den, den: x.size.den * y.size.num };
-  return { num: ratio.num ** BigInt(power), den: ratio.den ** BigInt(power) };
+  const x = measure(from), y = measure(to);
+  if (!x || !y || x.kind !== y.kind) return undefined;
+  return { num: x.size.num * y.size.den, den: x.size.den * y.size.num };
+}
+
+/** What a unit with its power measures: liters are cubic meters. */
+function measure(text: string): Unit | undefined {
+  const [, name, digits = "1"] = /^(.*?)(?:\^(\d))?$/.exec(text)!;
+  const unit = UNITS.get(name);
+  const power = BigInt(digits);
+  // The power of "km/h^2" is that of the hour alone.
+  if (!unit || (power !== 1n && unit.kind === "speed")) return undefined;
+  if (unit.kind === "volume" || unit.kind === "area") {
+    return power === 1n ? { ...unit, kind: `length^${unit.kind === "area" ? 2 : 3}` } : undefined;
+  }
+  const size = { num: unit.size.num ** power, den: unit.size.den ** power };
+  return { kind: power === 1n ? unit.kind : `${unit.kind}^${power}`, size };
 }
 
 const MAGNITUDES = new Map<string, bigint>([
@@ -160,12 +200,22 @@ const WORD_UNIT =
 const UNIT_LETTERS = "mgshAVWNJKCFLlT";
 const TRIGONOMETRIC = /\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])/;
 
+const TEMPERATURE =
+  / ?\^ ?(?:\{ ?\\circ ?\}|\\circ) ?(?:\\(?:text|mathrm|textrm|mbox) ?\{ ?[CF] ?\}|[CF])$/;
+
 /** Splits a unit from the right (or a currency sign from the left) of a respelled answer. */
 export function splitUnit(text: string): { readonly rest: string; readonly unit: string } {
   const circle = / ?\^ ?(?:\{ ?\\circ ?\}|\\circ)$/.exec(text);
   // The degrees of "\sin 30^\circ" are no unit of the whole.
   if (circle && circle.index > 0 && !TRIGONOMETRIC.test(text)) {
     return { rest: text.slice(0, circle.index), unit: "degree" };
+  }
+  const scale = text.includes("\\circ") ? TEMPERATURE.exec(text) : null;
+  if (scale && scale.index > 0) {
+    return {
+      rest: text.slice(0, scale.index),
+      unit: scale[0].includes("C") ? "celsius" : "fahrenheit",
+    };
   }
   const percent = text.endsWith("%") ? / ?\\?%$/.exec(text) : null;
   if (percent && /[^ \\]$/.test(text.slice(0, percent.index))) {
@@ -201,6 +251,51 @@ export function splitUnit(text: string): { readonly rest: string; readonly unit:
     if (isUnit(words) && parseExact(rest)) return { rest, unit: unitName(words, power) };
   }
   return { rest: text, unit: "" };
+}
+
+const SEPARATOR = /, ?|; ?| ?\\text ?\{ ?(?:and|or) ?\} ?|(?<![a-z])(?:and|or)(?![a-z])/;
+
+/**
+ * Splits the unit from a respelled answer: of several quantities the one that all of them have, or
+ * that only the last one has; `5 \text{ cm}, 6 \text{ kg}` keeps its units.
+ */
+export function splitUnits(text: string): { readonly rest: string; readonly unit: string } {
+  const last = splitUnit(text);
+  if (text.length > 500 || !SEPARATOR.test(text) || parseExact(last.rest)) return last;
+  const items = text.split(new RegExp(`(${SEPARATOR.source})`));
+  const parts = items.map((item, i) => i % 2 === 0 ? splitUnit(item.trim()) : undefined);
+  const units = new Set(parts.flatMap((part) => part ? [part.unit] : []));
+  if (parts.slice(0, -1).every((part) => !part || part.unit === "")) return last;
+  if (units.size > 1) return { rest: text, unit: "" };
+  return { rest: items.map((item, i) => parts[i]?.rest ?? item).join(""), unit: [...units][0] };
+}
+
+const MIXED_PART =
+  /^([\d.,]+) ?(?:\\(?:text|mathrm|textrm|mbox) ?\{ ?([a-z.]+) ?\}|([a-z]+))(?: ?,? ?(?:and )?)/;
+const MAX_PARTS = 4;
+
+/** `2 \text{ hours } 30 \text{ minutes}` in the unit of its last part. */
+export function splitMixed(
+  text: string,
+): { readonly number: Rational; readonly unit: string } | undefined {
+  if (text.length > 200 || !/^\d/.test(text)) return undefined;
+  let sum: Rational = { num: 0n, den: 1n };
+  let last = "";
+  let count = 0;
+  for (let rest = text.replace(/\\text ?\{ ?and ?\}/g, "and"); rest !== ""; count++) {
+    const [all, digits, inText, plain] = MIXED_PART.exec(rest) ?? [];
+    const value = all === undefined || count >= MAX_PARTS ? undefined : parseExact(digits);
+    const unit = unitName(inText ?? plain ?? "");
+    if (!value || !UNITS.has(unit)) return undefined;
+    const factor = last === "" ? { num: 1n, den: 1n } : conversion(last, unit);
+    // From large to small: "30 minutes 2 hours" is no one quantity.
+    if (!factor || (last !== "" && factor.num <= factor.den)) return undefined;
+    const num = sum.num * factor.num * value.den + value.num * sum.den * factor.den;
+    sum = { num, den: sum.den * factor.den * value.den };
+    last = unit;
+    rest = rest.slice(all!.length);
+  }
+  return count > 1 ? { number: sum, unit: last } : undefined;
 }
 
 const DEGREES = / ?\^ ?(?:\{ ?\\circ ?\}|\\circ)/g;

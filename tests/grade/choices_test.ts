@@ -104,3 +104,31 @@ Deno.test({
     assertEquals(misjudged, []);
   },
 });
+
+Deno.test("choices: a letter that is joined, judged or used in a formula names no option", () => {
+  const numbers = { A: "5", B: "6", C: "7", D: "8" };
+  const none = [
+    "(A) or (B)",
+    "A. C. D.",
+    "\\text{(A) 5, (B) 6}",
+    "(A) wrong",
+    "(A)+(B)",
+    "(A), (B)",
+  ]
+    .concat([
+      "(A)(B)(C)(D)",
+      "A. B. C. D.",
+      "A:B",
+      "(A)^2",
+      "(A) and B",
+      "A. is not right",
+      "(A) - (B)",
+    ]);
+  for (const answer of none) {
+    assertEquals(grade(answer, "A", { choices: numbers }).equal, false, answer);
+    assertEquals(grade(answer, "A").equal, false, answer);
+  }
+  for (const answer of ["(A) 5", "A. 5", "(A) five", "A) 5", "(A) -x"]) {
+    assertEquals(grade(answer, "A").equal, true, answer);
+  }
+});

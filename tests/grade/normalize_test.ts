@@ -66,7 +66,9 @@ Deno.test("normalizeAnswer: what carries meaning stays", () => {
     ["1011_2", "1011_2"],
     ["AB", "AB"],
     ["63^{\\circ}45", "63 45"],
-    ["5%6", "5 6"],
+    ["5%6", "5%6"],
+    ["\\text{not able}", "not able"],
+    ["Mg", "Mg"],
     ["$2$$3$", "2 3"],
   ];
   for (const [latex, normal] of table) assertEquals(normalizeAnswer(latex), normal, latex);
