@@ -72,7 +72,7 @@ function braceArguments(text: string): string {
   return text
     .replace(/\\(frac|binom) ?([0-9a-zA-Z])/g, "\\$1{$2}")
     .replace(/(\\(?:frac|binom) ?\{[^{}]*\}) ?([0-9a-zA-Z])/g, "$1{$2}")
-    .replace(/\\sqrt ?([0-9a-zA-Z])/g, "\\sqrt{$1}");
+    .replace(/\\(sqrt|vec|hat|tilde|dot) ?([0-9a-zA-Z])/g, "\\$1{$2}");
 }
 
 /** Braces around the arguments of commands, none around one-character scripts, `a/b` as a fraction. */
@@ -117,15 +117,15 @@ function splitName(text: string): { name: string; rest: string; modulus: string 
     : { name: "", rest: body, modulus };
 }
 
-/** A percent sign behind an entry of a list or tuple; anywhere else it makes a hundredth. */
-const LISTED_PERCENT =
-  /(?<=(?:^|[,;([]) ?[-+]?[\d.]+) ?\\?%(?= ?[,;])|(?<=[,;] ?[-+]?[\d.]+) ?\\?%(?= ?[)\]]|$)/g;
+/** Entries that all are percentages have them as their unit; any other sign makes a hundredth. */
+const PERCENTAGES = /^[([]?(?: ?[-+]?[\d.]+ ?\\?% ?(?:[,;]|(?=[)\]]?$)))+[)\]]?$/;
 
 /** The text without the signs of units that stand in it. */
 function withoutSigns(text: string): string {
   const plain = withoutDegrees(text).replace(/\\\$/g, " ");
   if (!plain.includes("%")) return plain;
-  return /^ ?\\?% ?$/.test(plain) ? "" : plain.replace(LISTED_PERCENT, " ");
+  if (/^ ?\\?% ?$/.test(plain)) return "";
+  return PERCENTAGES.test(plain) ? plain.replace(/\\?%/g, " ") : plain;
 }
 
 /**

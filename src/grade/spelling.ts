@@ -219,6 +219,13 @@ function spellRareForms(text: string): string {
     out = out.replace(/\(\(([^()]*)\)\/\(([^()]*)\)\)/g, "\\frac{$1}{$2}");
   }
   if (/[CP] ?_/.test(out)) out = spellChoices(out);
+  // "5 \text{ cm and } 6 \text{ cm}"
+  if (/ (?:and|or) ?\}/.test(out)) {
+    out = out.replace(
+      /(?<=[\d})] ?)\\text ?\{( ?[a-z]{1,20}) (and|or) ?\}/g,
+      "\\text{$1} \\text{ $2 }",
+    );
+  }
   if (out.includes("**")) out = out.replace(/(?<=[\w)}] ?)\*\* ?(?=[-\w({\\])/g, "^");
   if (out.includes(")_")) out = out.replace(/^\((\w+)\)(?=_)/, "$1");
   if (/[[\]]/.test(out)) out = spellIntervals(out);

@@ -28,7 +28,7 @@ const NOT_A_UNIT = new Set((
 ).split(" "));
 /** Their endings: quintillion, fifteen, forty, twelfths, millionfold. */
 const NUMBER_WORD =
-  /(?:[bmtrdnx]illi(?:on|ard)|(?:thir|four|fif|six|seven|eigh|nine)teen|^(?:twen|thir|four?|fif|six|seven|eigh|nine)ty|(?:^|teen|tie|hundred|thousand|illion)(?:th)|^(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th|fold)s?$|illionths?$/;
+  /(?:[bmtrdnx]illi(?:on|ard)|(?:thir|four|fif|six|seven|eigh|nine)teen|^(?:twen|thir|fou?r|fif|six|seven|eigh|nine)ty|(?:^|teen|tie|hundred|thousand|illion)(?:th)|^(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th|fold)s?$|illionths?$/;
 const MAX_WORDS = 6;
 
 function singular(word: string): string {
@@ -256,18 +256,16 @@ export function splitUnit(text: string): { readonly rest: string; readonly unit:
 const SEPARATOR = /, ?|; ?| ?\\text ?\{ ?(?:and|or) ?\} ?|(?<![a-z])(?:and|or)(?![a-z])/;
 
 /**
- * Splits the unit from a respelled answer: of several quantities the one that all of them have, or
- * that only the last one has; `5 \text{ cm}, 6 \text{ kg}` keeps its units.
+ * Splits the unit from a respelled answer, unless it lists several quantities: the last unit of
+ * `5 \text{ cm}, 6 \text{ kg}` is none of the whole.
  */
 export function splitUnits(text: string): { readonly rest: string; readonly unit: string } {
   const last = splitUnit(text);
   if (text.length > 500 || !SEPARATOR.test(text) || parseExact(last.rest)) return last;
-  const items = text.split(new RegExp(`(${SEPARATOR.source})`));
-  const parts = items.map((item, i) => i % 2 === 0 ? splitUnit(item.trim()) : undefined);
-  const units = new Set(parts.flatMap((part) => part ? [part.unit] : []));
-  if (parts.slice(0, -1).every((part) => !part || part.unit === "")) return last;
-  if (units.size > 1) return { rest: text, unit: "" };
-  return { rest: items.map((item, i) => parts[i]?.rest ?? item).join(""), unit: [...units][0] };
+  const isList = text.split(SEPARATOR).slice(0, -1).some((item) =>
+    splitUnit(item.trim()).unit !== ""
+  );
+  return isList ? { rest: text, unit: "" } : last;
 }
 
 const MIXED_PART =
