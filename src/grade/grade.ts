@@ -8,10 +8,9 @@
 import { lastBoxed } from "./box.ts";
 import { pickedChoices } from "./choices.ts";
 import { compareAnswers } from "./compare.ts";
-import { equalExact, type Rational } from "./exact.ts";
+import { equalExact, parseExact, type Rational } from "./exact.ts";
 import { type NormalForm, normalForm, normalizeAnswer } from "./normalize.ts";
 import { conversion, unitName } from "./units.ts";
-import { parseExact } from "./exact.ts";
 
 /**
  * How a comparison came about.
@@ -89,6 +88,10 @@ function compatibleLabels(a: string, b: string): boolean {
 
 /** `5m` and `5 m/s` where the other answer says that this is a unit: `5 \text{ m}`. */
 function withUnitOf(form: NormalForm, other: NormalForm): NormalForm {
+  // Degrees of an unnamed scale.
+  if (form.unit === "degree" && /^(?:celsius|fahrenheit)$/.test(other.unit)) {
+    return { ...form, unit: other.unit };
+  }
   if (form.unit !== "" || other.unit === "" || form.number || form.source.length > 100) return form;
   const bare = form.name === "" ? form.source : form.source.slice(form.source.indexOf("=") + 1);
   const [, digits, letters, power] = LETTERED.exec(bare.trim()) ?? [];

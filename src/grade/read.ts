@@ -55,6 +55,7 @@ const LIMITING = new RegExp(
   "(?<![a-z])(?:not|if|when|unless|except|without|for|where|since|because|or|wrong|incorrect|" +
     "twice|thrice|minus|plus|(?:doubl|tripl|quadrupl|halv|squar|cub|multipli|divid|increas|decreas|" +
     "reduc|negat)ed|double|triple|(?<!number of )times|(?:square|cube) root|" +
+    "sqrt of|its (?:square|cube|half|double)|(?:one|two|three|four|five)[ -](?:half|halves|thirds?|quarters?|fourths?|fifths?)|" +
     "half(?!-? ?life)|(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth)s? of|" +
     "(?:opposite|negative|reciprocal|inverse|square|cube|percent|multiple) of|(?:less|more) than|" +
     "modulo|mod)(?![a-z])|\\\\?% ?(?:\\\\text ?\\{ ?)?of(?![a-z])",

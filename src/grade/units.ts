@@ -14,7 +14,7 @@ const NOT_A_UNIT = new Set((
   "less more fewer greater larger smaller bigger higher lower above below under over beyond before " +
   "after ago past between least most maximum minimum up down off short " +
   // Magnitudes and numbers.
-  "hundred thousand dozen score gross lakh crore myriad grand thou bn mn tn mio mil half halve third " +
+  "hundred thousand dozen score gross lakh crore myriad grand thou bn mn tn mio mio. mln bln mrd mil googol half halve third " +
   "quarter zero one two three four five six seven eight nine ten eleven twelve " +
   "double triple quadruple quintuple twice thrice kilo mega mille permille promille basis bps ppm " +
   "ppb doubled tripled quadrupled halved multiplied divided increased decreased reduced negated " +
@@ -28,7 +28,7 @@ const NOT_A_UNIT = new Set((
 ).split(" "));
 /** Their endings: quintillion, fifteen, forty, twelfths, millionfold. */
 const NUMBER_WORD =
-  /(?:[bmtrdnx]illi(?:on|ard)|(?:thir|four|fif|six|seven|eigh|nine)teen|^(?:twen|thir|fou?r|fif|six|seven|eigh|nine)ty|(?:^|teen|tie|hundred|thousand|illion)(?:th)|^(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th|fold)s?$|illionths?$/;
+  /(?:illion|[bmt]illiard|(?:thir|four|fif|six|seven|eigh|nine)teen|^(?:twen|thir|fou?r|fif|six|seven|eigh|nine)ty|(?:^|teen|tie|hundred|thousand|illion)(?:th)|^(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th|fold)s?$|illionths?$/;
 const MAX_WORDS = 6;
 
 function singular(word: string): string {
@@ -102,8 +102,11 @@ define("area", "10000 hectare ha", "4046.8564224 acre");
 define("energy", "1 joule J", "1000 kilojoule kJ");
 define("force", "1 newton N", "1000 kilonewton kN");
 define("power", "1 watt W", "1000 kilowatt kW");
-define("temperature in C", "1 celsius degreecelsius degreescelsius");
-define("temperature in F", "1 fahrenheit degreefahrenheit degreesfahrenheit");
+define("pressure", "1 pascal Pa", "1000 kilopascal kPa");
+define("voltage", "1 volt V", "1000 kilovolt kV", "1/1000 millivolt mV");
+define("frequency", "1 hertz Hz", "1000 kilohertz kHz", "1000000 megahertz MHz");
+define("temperature in C", "1 celsius degreecelsius degreescelsius degreeC degreesC");
+define("temperature in F", "1 fahrenheit degreefahrenheit degreesfahrenheit degreeF degreesF");
 define("money", "1 dollar USD usd bucks", "1/100 cent");
 define("angle", "1 degree deg", "1/60 arcminute", "1/3600 arcsecond");
 define("share", "1 percent pct per-cent percentage");
@@ -132,7 +135,7 @@ export function unitName(words: string, power = ""): string {
 
 function spelled(name: string): string {
   // "Mg" is not "mg", and "MJ" not "mJ".
-  const isPrefixed = name.length < 3 && name.startsWith("M");
+  const isPrefixed = name.length === 1 || (name.length === 2 && name.startsWith("M"));
   const small = isPrefixed ? name : name.toLowerCase();
   for (const each of [name, singular(name), small, singular(small)]) {
     if (NAMES.has(each)) return NAMES.get(each)!;
@@ -238,7 +241,7 @@ export function splitUnit(text: string): { readonly rest: string; readonly unit:
     const spaced = space !== "" || content.startsWith(" ");
     const plausible = isUnit(words) &&
       (words.length > 1 || (spaced && UNIT_LETTERS.includes(words)));
-    if (plausible && /\d/.test(rest) && /(?:[\d})]|\\pi)$/.test(rest)) {
+    if (plausible && /\d|\\pi/.test(rest) && /(?:[\d})]|\\pi)$/.test(rest)) {
       return { rest, unit: unitName(content, power) };
     }
     // Radians are no unit that a bare number could do without.

@@ -107,8 +107,8 @@ const NAMED_LETTER = /^(?:option|choice) ?\(?([A-J])\)?$/i;
 
 /** What stands behind a letter and makes it more than a choice: an operator, a judgement. */
 const CONTINUED = new RegExp(
-  "^(?:[-+*/^_=<>!,;&|'[\\]]|\\\\(?:cdot|times|div|pm|mp|cup|cap|leq|geq|neq|to|approx|in|wedge|vee)" +
-    "(?![a-z])|(?:or|and|nor|but|if|is|are|was|isn't|wrong|incorrect|unless|not (?:correct|right|true))" +
+  "^(?:[-+*/^_=<>!?,;&|'[\\]]|\\{ ?\\}|\\\\(?:cdot|times|div|pm|mp|cup|cap|leq|geq|neq|to|approx|in|wedge|vee)" +
+    "(?![a-z])|(?:or|and|nor|but|if|is|are|was|isn't|wrong|incorrect|false|unless|only if|(?:not|cannot be|can't be) (?:correct|right|true))" +
     "(?![a-z]))",
   "i",
 );
