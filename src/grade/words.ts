@@ -107,14 +107,14 @@ const NAMED_LETTER = /^(?:option|choice) ?\(?([A-J])\)?$/i;
 
 /** What stands behind a letter and makes it more than a choice: an operator, a judgement. */
 const CONTINUED = new RegExp(
-  "^(?:[-+*/^_=<>!?,;&|'[\\]]|\\{ ?\\}|\\\\(?:cdot|times|div|pm|mp|cup|cap|leq|geq|neq|to|approx|in|wedge|vee)" +
+  "^(?:[-+*/^_=<>!?,;&'\\]]|\\{ ?\\}|\\\\(?:cdot|times|div|pm|mp|cup|cap|leq|geq|neq|to|approx|in|wedge|vee)" +
     "(?![a-z])|(?:or|and|nor|but|if|is|are|was|isn't|wrong|incorrect|false|unless|only if|(?:not|cannot be|can't be) (?:correct|right|true))" +
-    "(?![a-z]))",
+    "(?![a-z-]))",
   "i",
 );
 /** Another letter behind the first one: `(A) 5, (B) 6`, `A. C. D.`, `(A) rather than B`. */
 const OTHER_LETTER = new RegExp(
-  "\\([A-Z]\\)|(?<![A-Za-z])[A-J][.:)](?= |$|[A-J])|^[A-HJ](?:[ ,.;:/&]+[A-HJ])*[.:)]?$|" +
+  "(?<![\\w)])\\([A-J]\\)(?!-)|(?<![A-Za-z])[A-J][.:)](?= |$|[A-J])|^[A-HJ](?:[ ,.;:/&]+[A-HJ])*[.:)]?$|" +
     "(?:(?<![a-z])(?:or|and|nor|not|but|than)|[,&/]) ?\\(?[A-HJ]\\)?\\.?$",
 );
 
@@ -129,7 +129,7 @@ export function isOption(rest: string): boolean {
   if (text === "" || /^- [A-Za-z]{3}/.test(text)) return !OTHER_LETTER.test(text);
   // "(B)x" is a product; "(B) -5" gives a negative number.
   if (rest === text && /^[A-Za-z](?![a-z]{2})/.test(text)) return false;
-  const body = rest !== text ? text.replace(/^-(?=[\d\\.a-z(])/, "") : text;
+  const body = rest !== text ? text.replace(/^[-+](?=[\d\\.a-z(])/, "") : text;
   return !CONTINUED.test(body) && !OTHER_LETTER.test(text);
 }
 

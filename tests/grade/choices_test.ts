@@ -128,7 +128,14 @@ Deno.test("choices: a letter that is joined, judged or used in a formula names n
     assertEquals(grade(answer, "A", { choices: numbers }).equal, false, answer);
     assertEquals(grade(answer, "A").equal, false, answer);
   }
-  for (const answer of ["(A) 5", "A. 5", "(A) five", "A) 5", "(A) -x"]) {
+  for (
+    const answer of ["(A) 5", "A. 5", "(A) five", "A) 5", "(A) -x", "(A) [1, 2]"].concat([
+      "(A) +\\infty",
+      "A. but-2-ene",
+      "(A) (S)-CH3C(H)(C2H5)",
+      "A. Vitamin C",
+    ])
+  ) {
     assertEquals(grade(answer, "A").equal, true, answer);
   }
 });
