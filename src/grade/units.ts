@@ -256,6 +256,7 @@ export function splitUnit(text: string): { readonly rest: string; readonly unit:
   return { rest: text, unit: "" };
 }
 
+const DEGREES = / ?\^ ?(?:\{ ?\\circ ?\}|\\circ)/g;
 const SEPARATOR = /, ?|; ?| ?\\text ?\{ ?(?:and|or) ?\} ?|(?<![a-z])(?:and|or)(?![a-z])/;
 
 /**
@@ -265,10 +266,11 @@ const SEPARATOR = /, ?|; ?| ?\\text ?\{ ?(?:and|or) ?\} ?|(?<![a-z])(?:and|or)(?
 export function splitUnits(text: string): { readonly rest: string; readonly unit: string } {
   const last = splitUnit(text);
   if (text.length > 500 || !SEPARATOR.test(text) || parseExact(last.rest)) return last;
-  const isList = text.split(SEPARATOR).slice(0, -1).some((item) =>
-    splitUnit(item.trim()).unit !== ""
-  );
-  return isList ? { rest: text, unit: "" } : last;
+  const units = text.split(SEPARATOR).map((item) => splitUnit(item.trim()).unit);
+  if (units.slice(0, -1).every((unit) => unit === "")) return last;
+  // Beside other quantities degrees are a unit like theirs.
+  const hasAngles = !TRIGONOMETRIC.test(text) && !/[([{]\s*[-\d.]/.test(text);
+  return { rest: hasAngles ? text.replace(DEGREES, "\\text{ degree}") : text, unit: "" };
 }
 
 const MIXED_PART =
@@ -298,8 +300,6 @@ export function splitMixed(
   }
   return count > 1 ? { number: sum, unit: last } : undefined;
 }
-
-const DEGREES = / ?\^ ?(?:\{ ?\\circ ?\}|\\circ)/g;
 
 /** The text without degree signs, where they are no arguments. */
 export function withoutDegrees(text: string): string {

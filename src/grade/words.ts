@@ -97,7 +97,7 @@ export function foldWords(text: string): string {
   const [first, ...rest] = folded;
   const isArticle = rest.length > 0 && /^(?:an?|the)$/i.test(first) &&
     rest.some((word) => NOUN.test(word)) &&
-    rest.every((word) => word.length > 1 && !SYMBOLS.test(word));
+    (/^the$/i.test(first) || rest.every((word) => word.length > 1 && !SYMBOLS.test(word)));
   return (isArticle ? rest : folded).join(" ");
 }
 

@@ -296,6 +296,8 @@ export const right: readonly (readonly [string, string])[] = [
   ["x^10", "x**10"],
   ["]-1,1[", "(-1,1)"],
   ["[1,2[ \\cup ]3,4]", "[1,2) \\cup (3,4]"],
+  ["\\text{the set } R", "\\text{set } R"],
+  ["5^\\circ, 6 \\text{ cm}", "5^\\circ, 6"],
 ];
 
 /** Not equal. */
@@ -776,4 +778,6 @@ export const wrong: readonly (readonly [string, string])[] = [
   ["5 \\text{ s}", "5S"],
   ["x = 5 \\text{ m}", "y = 5m"],
   ["5m", "5 \\text{ kg}"],
+  ["5^\\circ, 6 \\text{ cm}", "6^\\circ, 5 \\text{ cm}"],
+  ["45^\\circ, 60^\\circ", "45 \\text{ cm}, 60 \\text{ cm}"],
 ];
