@@ -122,7 +122,7 @@ const PERCENTAGES = /^[([]?(?: ?[-+]?[\d.]+ ?\\?% ?(?:[,;]|(?=[)\]]?$)))+[)\]]?$
 
 /** The text without the signs of units that stand in it. */
 function withoutSigns(text: string): string {
-  const plain = withoutDegrees(text).replace(/\\\$/g, " ");
+  const plain = withoutDegrees(text).replace(/\\\$|\\text\{ degree\}/g, " ");
   if (!plain.includes("%")) return plain;
   if (/^ ?\\?% ?$/.test(plain)) return "";
   return PERCENTAGES.test(plain) ? plain.replace(/\\?%/g, " ") : plain;

@@ -219,11 +219,11 @@ function spellRareForms(text: string): string {
     out = out.replace(/\(\(([^()]*)\)\/\(([^()]*)\)\)/g, "\\frac{$1}{$2}");
   }
   if (/[CP] ?_/.test(out)) out = spellChoices(out);
-  // "5 \text{ cm and } 6 \text{ cm}"
-  if (/ (?:and|or) ?\}/.test(out)) {
+  // "5 \text{ cm and } 6 \text{ cm}", "5 \text{ cm, } 6 \text{ cm}"
+  if (/(?: (?:and|or)|,) ?\}/.test(out)) {
     out = out.replace(
-      /(?<=[\d})] ?)\\text ?\{( ?[a-z]{1,20}) (and|or) ?\}/g,
-      "\\text{$1} \\text{ $2 }",
+      /(?<=[\d})] ?)\\text ?\{( ?[a-z]{1,20})(?: (and|or)|,) ?\}/g,
+      (_, unit, word) => `\\text{${unit}}${word ? ` \\text{ ${word} }` : ", "}`,
     );
   }
   if (out.includes("**")) out = out.replace(/(?<=[\w)}] ?)\*\* ?(?=[-\w({\\])/g, "^");

@@ -298,6 +298,10 @@ export const right: readonly (readonly [string, string])[] = [
   ["[1,2[ \\cup ]3,4]", "[1,2) \\cup (3,4]"],
   ["\\text{the set } R", "\\text{set } R"],
   ["5^\\circ, 6 \\text{ cm}", "5^\\circ, 6"],
+  ["45^\\circ, 135^\\circ", "45,135"],
+  ["\\angle A=30^\\circ, \\angle B=60^\\circ", "\\angle A=30, \\angle B=60"],
+  ["3 \\text{ red}, 4 \\text{ blue}", "3 \\text{ red, } 4 \\text{ blue}"],
+  ["5 \\text{ and } 6 \\text{ cm}", "5 \\text{ cm and } 6 \\text{ cm}"],
 ];
 
 /** Not equal. */
