@@ -17,7 +17,7 @@ import {
   sameVector,
 } from "./collections.ts";
 import { chainValues, difference, namesValue, type Relation, sameEquation } from "./equation.ts";
-import { isRoundingOf, proportional, sameExpression } from "./identity.ts";
+import { isRoundingOf, proportional, sameExpression, sign } from "./identity.ts";
 import type { Finding } from "./precise.ts";
 import { call, integer, type Node, some, variables } from "./node.ts";
 import type { NormalForm } from "./normalize.ts";
@@ -54,6 +54,11 @@ export function compareAnswers(a: NormalForm, b: NormalForm): Finding {
   const x = read(a, agree);
   const y = x && read(b, agree);
   if (!x || !y) return "unknown";
+  const areValues = [x, y].every(({ value }) => isPlain(value) || value.type === "quantity");
+  if (a.unit !== b.unit && areValues) {
+    if (a.unit === "percent") return sameShare(x, y, work);
+    if (b.unit === "percent") return sameShare(y, x, work);
+  }
   const finding = sameAnswer(x, y, work);
   if (finding === "equal" || (a.unit === "degree") === (b.unit === "degree")) return finding;
   return a.unit === "degree" ? sameAngle(x, y, work) : sameAngle(y, x, work);
@@ -257,6 +262,15 @@ function sameChain(chain: Relation, other: Node, context: Context): Finding {
   }
   // Whoever names an expression of variables may mean another equation than the other.
   return namesValue(chain) && some(first, ({ type }) => type === "sym") ? "unknown" : finding;
+}
+
+/** A percentage against a bare value: a hundredth of it, or, beyond 1, the same with a unit more. */
+function sameShare(percent: Canonical, bare: Canonical, work: Work): Finding {
+  const share = { ...percent, value: call("/", percent.value, integer(100)) };
+  const finding = sameAnswer(share, bare, work);
+  if (finding === "equal") return finding;
+  const beyondOne = sign(call("-", call("abs", bare.value), integer(1))) > 0;
+  return beyondOne ? sameAnswer(percent, bare, work) : finding;
 }
 
 /** Degrees against radians; degrees in decimals may be rounded where the angle is no whole fraction. */

@@ -65,6 +65,9 @@ const LIMITING = new RegExp(
 /** Numbers on a left side with which something is still to be done. */
 const SOLVABLE = /[-+*\/^] ?\d|\d ?[-+*\/]|\\(?:cdot|div) ?\d|\d ?\\(?:cdot|div)/;
 
+/** Words of a left side; more of them are a sentence. */
+const MAX_WORDS = 5;
+
 /** `\angle A = 5`, `P(X = 1) = \frac12`: a left side that is not read, but only names the value. */
 function readQuantity(source: string): Canonical | undefined {
   const at = outermostEquals(source);
@@ -73,9 +76,10 @@ function readQuantity(source: string): Canonical | undefined {
     right = source.slice(at).replace(/^(?:=|\\approx) ?/, "");
   // "2 |AB| = 6" wants to be solved.
   if (/^[-+\d]|^\\(?:d?frac|sqrt)/.test(left) || SOLVABLE.test(outermost(left))) return undefined;
-  if (left === "" || LIMITING.test(left) || !/[a-zA-Z]/.test(left)) {
-    return undefined;
-  }
+  if (left === "" || LIMITING.test(left) || !/[a-zA-Z]/.test(left)) return undefined;
+  // A sentence says more than what the value is of.
+  const words = left.replace(/\\[a-zA-Z]+/g, " ").match(/[A-Za-z]{2,}/g) ?? [];
+  if (words.length > MAX_WORDS || /[.!?:] /.test(left)) return undefined;
   if (/,|;|\\(?:leq|geq|neq|in|Rightarrow|to)(?![a-z])|[<>]/.test(outermost(left))) {
     return undefined;
   }

@@ -302,6 +302,8 @@ export const right: readonly (readonly [string, string])[] = [
   ["\\angle A=30^\\circ, \\angle B=60^\\circ", "\\angle A=30, \\angle B=60"],
   ["3 \\text{ red}, 4 \\text{ blue}", "3 \\text{ red, } 4 \\text{ blue}"],
   ["5 \\text{ and } 6 \\text{ cm}", "5 \\text{ cm and } 6 \\text{ cm}"],
+  ["10\\% \\text{ increase}", "10\\%"],
+  ["50\\%", "\\sqrt{0.25}"],
 ];
 
 /** Not equal. */
@@ -784,4 +786,8 @@ export const wrong: readonly (readonly [string, string])[] = [
   ["5m", "5 \\text{ kg}"],
   ["5^\\circ, 6 \\text{ cm}", "6^\\circ, 5 \\text{ cm}"],
   ["45^\\circ, 60^\\circ", "45 \\text{ cm}, 60 \\text{ cm}"],
+  ["0.5\\%", "\\sqrt{0.25}"],
+  ["1\\%", "\\log 10"],
+  ["10\\% \\text{ increase}", "0.1\\%"],
+  ["1", "No. This would lead to $0=1$."],
 ];
