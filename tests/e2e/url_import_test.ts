@@ -95,7 +95,7 @@ const gradingProgram = String.raw`
 import { GradePool } from "$URL";
 
 await using pool = new GradePool();
-console.log(JSON.stringify(await pool.grade("\\sum_{k=1}^{n} k", "\\frac{n(n+1)}{2}")));
+console.log(JSON.stringify(await pool.grade("\\int_0^1 x dx", "\\frac{1}{2}")));
 `;
 
 /** Samples from a decoder with random weights on kernels that are built first. */
