@@ -37,10 +37,6 @@ function isExpression(node: Node): boolean {
     (node.type === "loop" && [node.from, node.to, node.body].every(isExpression));
 }
 
-function hasAbs(node: Node): boolean {
-  return some(node, (part) => part.type === "call" && part.fn === "abs");
-}
-
 const BOUNDED = new Set(["abs", "max", "min", "arcsin", "arccos", "arcsec", "arccsc"]);
 
 /**
@@ -95,7 +91,8 @@ type PointValues = ReadonlyMap<string, Rational>;
  * Looks for a difference in floating point.
  *
  * @param visit Tells of two values whether they differ; called where both sides have one.
- * @returns The points at which no difference was found, or undefined where one was.
+ * @returns The points at which no difference was found, none where only one side has a value somewhere
+ *   and that matters, or undefined where a difference was found.
  */
 function refute(
   a: Node,
@@ -105,9 +102,9 @@ function refute(
 ): readonly PointValues[] | undefined {
   const names = namesOf(a, b);
   const complex = isComplex(a) || isComplex(b);
-  const strict = hasAbs(a) !== hasAbs(b);
   const faceted = isFaceted(a) || isFaceted(b);
   const agreed: PointValues[] = [];
+  let elsewhere = false;
   for (const point of names.length === 0 ? [new Map()] : samplePoints(names, a, b)) {
     const values = new Map(
       [...point].map(([name, { num, den }]) => [name, Number(num) / Number(den)]),
@@ -115,15 +112,14 @@ function refute(
     const x = approximateValue(a, { values, complex }, work);
     const y = approximateValue(b, { values, complex }, work);
     if (work.left < 0) return [];
-    if (strict && !x !== !y) return undefined;
     // Near a step the value is only unknown.
-    if (faceted && !x !== !y && !some(x ? b : a, isRounded)) return [];
+    if (faceted && !x !== !y && !some(x ? b : a, isRounded)) elsewhere = true;
     if (!x || !y) continue;
     if (visit(x, y)) return undefined;
     agreed.push(point);
     if (agreed.length === CONVINCING) break;
   }
-  return agreed;
+  return elsewhere ? [] : agreed;
 }
 
 function differ(a: Approximate, b: Approximate): boolean {

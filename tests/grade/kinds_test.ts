@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { grade, GradePool } from "../../src/grade/mod.ts";
-import { right, wrong } from "./kinds.ts";
+import { right } from "./right_answers.ts";
+import { wrong } from "./wrong_answers.ts";
 
 /** A pair with the verdict that a careful reader gives. */
 interface Case {
