@@ -122,8 +122,9 @@ for (const heads of SHAPES) {
         const rotated = rope64(qkv, positions, table, heads);
         assertRounded(dtype, await floats(lab, args.qkv), rotated, 1e-6, "rope");
         rope(lab.stream, { ...args, inverse: true });
-        // The second rotation mixes two values, up to sqrt(2) larger, that the first has rounded.
-        const mixed = dtype === "bf16" ? 3 * 2 ** -9 : 1e-6;
+        // Each rounding is off by up to 2^-8 of a value: the first of two that are then mixed, as a
+        // vector up to sqrt(2) longer than the largest, the second of the result.
+        const mixed = dtype === "bf16" ? (1 + Math.SQRT2) * 2 ** -8 : 1e-6;
         assertClose(await floats(lab, args.qkv), qkv, mixed, "inverse");
       });
     },
