@@ -5,7 +5,6 @@
  */
 import { Command } from "@cliffy/command";
 import * as z from "npm:zod@^4";
-import { UserError } from "../src/base/mod.ts";
 import { estimators } from "../src/ppo/mod.ts";
 import { deviceSchema, presetNames, presets, type TrainConfig } from "../src/setup/mod.ts";
 import { RunFolder, train } from "../src/train/mod.ts";
@@ -76,7 +75,7 @@ export function trainCommand() {
 /** A run that is asked for. */
 interface Run {
   readonly config: TrainConfig;
-  readonly out: string;
+  readonly out?: string;
   readonly resume: boolean;
 }
 
@@ -84,21 +83,18 @@ interface Run {
 async function resolve(raw: Record<string, unknown>): Promise<Run> {
   const { preset, config: file, out, resume, estimator, set, question, answer, id, ...options } =
     checkOptions(optionsSchema, raw);
-  if (resume && !out) {
-    throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
-  }
   const start = resume && out ? await RunFolder.savedConfig(out) : presets[preset];
   const config = layConfig(start, file, {
     ...options,
     columns: { question, answer, id },
     ppo: { estimator },
   }, set);
-  return { config, out: out ?? await RunFolder.defaultPath(config), resume };
+  return { config, out, resume };
 }
 
 async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<void> {
   using progress = new Progress();
-  const { summary } = await train(config, {
+  const { summary, out: folder } = await train(config, {
     out,
     resume,
     signal,
@@ -108,5 +104,5 @@ async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<
   });
   progress.end();
   console.log(summary);
-  console.log(`run folder: ${out} (report.html, report.md, metrics.jsonl, checkpoints/)`);
+  console.log(`run folder: ${folder} (report.html, report.md, metrics.jsonl, checkpoints/)`);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { writeError } from "./errors.ts";
+import { UserError, writeError } from "./errors.ts";
 
 /** Whether there is a file, a folder or a link. */
 export async function exists(path: string): Promise<boolean> {
@@ -28,14 +28,61 @@ async function ifThere<T>(look: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Where a file or folder is prepared before its rename: hidden, and beside its final place. */
+/**
+ * A new name beside a file's or a folder's final place, hidden, to prepare it under before its rename. It is
+ * this call's alone: make what stands there with `createNew`, or with `mkdir`, which follow no link.
+ */
 export function temporaryPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.tmp`);
+  const own = crypto.getRandomValues(new Uint8Array(8)).toHex();
+  return join(dirname(path), `.${basename(path)}.${Deno.pid}-${own}.tmp`);
 }
 
-/** True for a name made by {@link temporaryPath}: what a killed process may leave behind. */
-export function isTemporaryName(name: string): boolean {
-  return name.startsWith(".") && name.endsWith(".tmp");
+/** The names that {@link temporaryPath} makes, and nobody else: what a killed process may leave. */
+const temporaryName = /^\.(?<of>.+)\.\d+-[0-9a-f]{16}\.(?<kind>tmp|old)$/;
+
+/**
+ * Removes what killed processes left directly below a folder: what {@link temporaryPath} named and nothing
+ * else. The caller holds the lock of all that writes there.
+ *
+ * @param of Only what was prepared for this name.
+ */
+export async function removeLeftovers(dir: string, of?: string): Promise<void> {
+  for (const name of await namesIn(dir)) {
+    const found = temporaryName.exec(name)?.groups;
+    if (found && (of ?? found.of) === found.of) await removeTree(join(dir, name));
+  }
+}
+
+/**
+ * Opens a file to read and write, and makes it where there is none; never through a link, so that whoever
+ * may write beside us cannot lead our bytes into another file.
+ *
+ * @throws {UserError} when something else than a file of its own is there.
+ */
+export async function openPlain(path: string): Promise<Deno.FsFile> {
+  while (true) {
+    try {
+      return await Deno.open(path, { read: true, write: true, createNew: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+    const found = await ifThere(() => Deno.lstat(path));
+    if (found && (!found.isFile || (found.nlink ?? 1) > 1)) {
+      throw new UserError(`${path} is a link or no file, and nothing is written through it`, {
+        hint: "move it away",
+      });
+    }
+    const file = await ifThere(() => Deno.open(path, { read: true, write: true }));
+    if (!file) continue; // removed meanwhile
+    if (await isSameFile(file, path)) return file;
+    file.close();
+  }
+}
+
+/** Whether the file that stands at `path`, not at the end of a link, is the opened one. */
+export async function isSameFile(file: Deno.FsFile, path: string): Promise<boolean> {
+  const opened = await file.stat(), found = await ifThere(() => Deno.lstat(path));
+  return found?.ino === opened.ino && found.dev === opened.dev;
 }
 
 /** Makes a file's or a folder's content durable (fsync). */
@@ -73,7 +120,7 @@ export async function writeAtomic(path: string, data: string | Uint8Array): Prom
   const temporary = temporaryPath(path);
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   try {
-    await Deno.writeFile(temporary, bytes);
+    await Deno.writeFile(temporary, bytes, { createNew: true });
     await syncPath(temporary);
     await publish(temporary, path);
   } catch (cause) {
@@ -85,8 +132,8 @@ export async function writeAtomic(path: string, data: string | Uint8Array): Prom
 /**
  * Changes files of a folder all at once. `change` gets a copy of the folder (its files are hard links, so
  * nothing large is copied) and must replace files in it by rename, never write into them; the copy then
- * takes the folder's place. A crash leaves the folder as it was, or as it was to become; the next call
- * tidies up.
+ * takes the folder's place. A crash leaves the folder as it was, or as it was to become; the next call of
+ * {@linkcode recoverFolder} tidies up. The caller holds the folder's lock.
  *
  * @throws {UserError} when the system refuses; the folder is as it was then.
  */
@@ -94,39 +141,39 @@ export async function changeFolder(
   dir: string,
   change: (copy: string) => Promise<void>,
 ): Promise<void> {
-  await recoverFolder(dir);
   let place = resolve(dir);
   try {
     place = await Deno.realPath(place);
-    const copy = temporaryPath(place), old = setAside(place);
-    await removeTree(copy);
+    const copy = temporaryPath(place), old = copy.replace(/tmp$/, "old");
     try {
       await linkTree(place, copy);
       await change(copy);
       await syncPath(copy);
       await Deno.rename(place, old);
       await publish(copy, place);
-    } catch (cause) {
+    } finally {
       await recoverFolder(place);
-      await removeTree(copy);
-      throw cause;
     }
-    await removeTree(old);
   } catch (cause) {
     throw writeError(place, cause);
   }
 }
 
-/** Puts a folder back that a crash caught between the two renames of {@linkcode changeFolder}. */
+/**
+ * Puts a folder back that a crash caught between the two renames of {@linkcode changeFolder}, and removes
+ * what a killed process left beside it. The caller holds the folder's lock.
+ */
 export async function recoverFolder(dir: string): Promise<void> {
-  const place = resolve(dir), old = setAside(place);
-  if (await exists(place)) await removeTree(old);
-  else if (await exists(old)) await Deno.rename(old, place);
-}
-
-/** Where the old folder waits until the new one has taken its place. */
-function setAside(place: string): string {
-  return join(dirname(place), `.${basename(place)}.old.tmp`);
+  const place = await exists(dir) ? await Deno.realPath(dir) : resolve(dir);
+  const above = dirname(place), own = basename(place);
+  if (!await exists(place)) {
+    const old = (await namesIn(above)).find((name) => {
+      const found = temporaryName.exec(name)?.groups;
+      return found?.of === own && found.kind === "old";
+    });
+    if (old !== undefined) await Deno.rename(join(above, old), place);
+  }
+  await removeLeftovers(above, own);
 }
 
 async function linkTree(from: string, to: string): Promise<void> {

@@ -13,6 +13,7 @@ export * from "./hooks.ts";
 export * from "./json.ts";
 export * from "./jsonl.ts";
 export * from "./lfs.ts";
+export * from "./lock.ts";
 export * from "./mean.ts";
 export * from "./metric_table.ts";
 export * from "./metrics.ts";

@@ -9,11 +9,15 @@ import { join } from "node:path";
 import {
   type Fields,
   firstDifference,
+  type FolderLock,
+  lockFolder,
+  namesIn,
   readJson,
+  removeLeftovers,
   type Schema,
   UserError,
   writeAtomic,
-  writeError,
+  writing,
 } from "../base/mod.ts";
 import { deviceSchema } from "../setup/mod.ts";
 import type { Prompts } from "../task/mod.ts";
@@ -95,7 +99,7 @@ const evalConfigSchema: Schema<EvalConfig> = z.strictObject<Fields<EvalConfig>>(
 });
 
 /** Names of an evaluation's files. */
-export class EvalFolder {
+export class EvalFolder implements Disposable {
   /** The folder itself. */
   readonly path: string;
   /** What is evaluated, how: `config.json`. */
@@ -108,9 +112,12 @@ export class EvalFolder {
   readonly report: string;
   /** The report as a page: `report.html`. */
   readonly page: string;
+  /** Missing where the folder is only looked at. */
+  readonly #lock?: FolderLock;
 
-  private constructor(path: string) {
+  private constructor(path: string, lock?: FolderLock) {
     this.path = path;
+    this.#lock = lock;
     this.config = join(path, "config.json");
     this.answers = join(path, "answers.jsonl");
     this.results = join(path, "results.json");
@@ -124,29 +131,22 @@ export class EvalFolder {
   }
 
   /**
-   * Begins an evaluation in an empty folder, or continues the one that is there.
+   * Begins an evaluation in an empty folder, or continues the one that is there. It belongs to this process
+   * until it is disposed of.
    *
+   * @throws {TakenError} when another process has the folder.
    * @throws {UserError} when the folder holds something else, or an evaluation by another method.
    */
   static async open(path: string, config: EvalConfig): Promise<EvalFolder> {
-    const folder = new EvalFolder(path);
-    try {
-      await Deno.mkdir(path, { recursive: true });
-    } catch (cause) {
-      throw writeError(path, cause);
-    }
-    const names = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name)
-      .filter((name) => !name.startsWith("."));
-    if (names.length > 0) {
-      const before = folder.savedConfig();
-      const difference = firstDifference(before.method, config.method);
-      if (difference) {
-        throw new UserError(`${path} holds an evaluation with another ${difference}`, {
-          hint: "name another folder with --out",
-        });
-      }
-    }
+    // Before anything is made in it: it may be somebody's folder of something else.
+    await expectSame(path, config);
+    using scope = new DisposableStack();
+    const lock = scope.use(await lockFolder(path, { name: `the evaluation folder ${path}` }));
+    await expectSame(path, config);
+    const folder = new EvalFolder(path, lock);
+    await removeLeftovers(path);
     await writeAtomic(folder.config, JSON.stringify(config, null, 2) + "\n");
+    scope.move();
     return folder;
   }
 
@@ -168,4 +168,20 @@ export class EvalFolder {
       { hint },
     );
   }
+
+  /** Gives the folder back. */
+  [Symbol.dispose](): void {
+    this.#lock?.[Symbol.dispose]();
+  }
+}
+
+/** @throws {UserError} when the folder holds something else than this evaluation; hidden files do not count. */
+async function expectSame(path: string, { method }: EvalConfig): Promise<void> {
+  const names = await writing(path, () => namesIn(path));
+  if (names.every((name) => name.startsWith("."))) return;
+  const difference = firstDifference(EvalFolder.at(path).savedConfig().method, method);
+  if (!difference) return;
+  throw new UserError(`${path} holds an evaluation with another ${difference}`, {
+    hint: "name another folder with --out",
+  });
 }

@@ -70,7 +70,7 @@ export async function runEvaluation(
     weights: model.decoder.weights,
   });
   // Only now: lower budgets are another method, which a folder left here would refuse.
-  const folder = await EvalFolder.open(options.out, config);
+  using folder = await EvalFolder.open(options.out, config);
   for (const note of [...notes, ...asked.notes]) options.onNote?.(note);
 
   await using pool = new GradePool();

@@ -6,7 +6,15 @@
  */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { changeFolder, readJson, recoverFolder, UserError, writeAtomic } from "../base/mod.ts";
+import {
+  changeFolder,
+  exists,
+  lockPlace,
+  readJson,
+  recoverFolder,
+  UserError,
+  writeAtomic,
+} from "../base/mod.ts";
 import { loadModelConfig } from "./config.ts";
 import { dtypeBytes, type FloatDtype, fromF32, isFloatDtype, toF32 } from "./dtype.ts";
 import {
@@ -50,24 +58,37 @@ export async function addTokens(
   dir: string,
   tokens: readonly string[] = chatMLTokens,
 ): Promise<AddedTokensReport> {
+  // Where nothing is to be done, nothing need be writable.
+  if (await exists(dir)) {
+    const { needed, report } = survey(dir, tokens);
+    if (!needed) return report;
+  }
+  using _lock = await lockPlace(dir, { name: `the model folder ${dir}` });
   await recoverFolder(dir);
-  const before = loadModelConfig(dir).vocab;
-  const tokenizer = Tokenizer.load(dir);
-  let next = tokenizer.vocabSize;
-  const report = tokens.map((token) => {
-    const id = tokenizer.find(token);
-    return { token, id: id ?? next++, added: id === undefined };
-  });
-  const after = Math.max(before, ...report.map(({ id }) => id + 1));
-  const isControl = ({ id, added }: { id: number; added: boolean }) =>
-    !added && tokenizer.specialIds.has(id);
-  if (!report.every(isControl) || after > before) {
+  const { needed, report } = survey(dir, tokens), { before, after } = report.rows;
+  if (needed) {
     await changeFolder(dir, async (copy) => {
-      await changeTokenizer(copy, report);
+      await changeTokenizer(copy, report.tokens);
       if (after > before) await growEmbeddings(copy, before, after);
     });
   }
-  return { tokens: report, rows: { before, after } };
+  return report;
+}
+
+/** What is to be done to a folder, and whether anything is. */
+function survey(dir: string, tokens: readonly string[]) {
+  const before = loadModelConfig(dir).vocab;
+  const tokenizer = Tokenizer.load(dir);
+  let next = tokenizer.vocabSize;
+  const named = tokens.map((token) => {
+    const id = tokenizer.find(token);
+    return { token, id: id ?? next++, added: id === undefined };
+  });
+  const after = Math.max(before, ...named.map(({ id }) => id + 1));
+  const isControl = ({ id, added }: { id: number; added: boolean }) =>
+    !added && tokenizer.specialIds.has(id);
+  const report: AddedTokensReport = { tokens: named, rows: { before, after } };
+  return { needed: !named.every(isControl) || after > before, report };
 }
 
 /** Writes the tokens into tokenizer.json and, where it lists tokens, into tokenizer_config.json. */

@@ -3,14 +3,17 @@
  *
  * @module
  */
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import {
+  lockPlace,
   publish,
+  removeLeftovers,
   removeTree,
   syncPath,
   temporaryPath,
   UserError,
   writeError,
+  writing,
 } from "../base/mod.ts";
 import { type ModelConfig, parseModelConfig, toHfConfig } from "./config.ts";
 import { fromF32 } from "./dtype.ts";
@@ -63,15 +66,17 @@ export async function importGguf(path: string, dir: string): Promise<GgufImport>
     });
   }
   const sources = matchTensors(file, config);
-  expectEmpty(dir);
   const out = resolve(dir), temporary = temporaryPath(out);
+  await writing(dir, () => Deno.mkdir(dirname(out), { recursive: true }));
+  using _lock = await lockPlace(out, { name: `the model folder ${dir}` });
+  expectEmpty(dir);
+  await removeLeftovers(dirname(out), basename(out)); // of an import that was killed
   const write = async (name: string, content: unknown) => {
     await Deno.writeTextFile(join(temporary, name), JSON.stringify(content, null, 2) + "\n");
     await syncPath(join(temporary, name));
   };
   try {
-    await removeTree(temporary); // of an import that was killed
-    await Deno.mkdir(temporary, { recursive: true });
+    await Deno.mkdir(temporary);
     const tensors = sources.map(({ slot, tensor }) => ({
       name: slot.name,
       dtype: isPlain(tensor.type) ? tensor.type : "F32" as const,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { writeError } from "../base/mod.ts";
+import { temporaryPath, writeError } from "../base/mod.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
 
 /** A tensor to write. */
@@ -38,7 +38,7 @@ export async function writeSafetensors(
 ): Promise<void> {
   const ordered = tensors.toSorted((a, b) => dtypeBytes[b.dtype] - dtypeBytes[a.dtype]);
   const header = encodeHeader(ordered, metadata);
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  const temporary = temporaryPath(path);
   try {
     {
       using file = Deno.openSync(temporary, { write: true, createNew: true });

@@ -3,12 +3,15 @@
 import { join } from "node:path";
 import {
   exists,
-  isTemporaryName,
+  type FolderLock,
+  lockFolder,
   namesIn,
   publish,
   readJson,
+  removeLeftovers,
   removeTree,
   syncPath,
+  TakenError,
   temporaryPath,
   truncateAfter,
   UserError,
@@ -26,7 +29,7 @@ export interface Checkpoint {
 }
 
 /** `runs/<name>/`: one run's configuration, logs, checkpoints and report. */
-export class RunFolder {
+export class RunFolder implements Disposable {
   /** The folder itself. */
   readonly path: string;
   /** The resolved configuration; the first file of every run. */
@@ -44,9 +47,12 @@ export class RunFolder {
   /** The report as a page. */
   readonly page: string;
   readonly #checkpoints: string;
+  /** Missing where the folder is only looked at. */
+  readonly #lock?: FolderLock;
 
-  private constructor(path: string) {
+  private constructor(path: string, lock?: FolderLock) {
     this.path = path;
+    this.#lock = lock;
     this.config = join(path, "config.json");
     this.warmstart = join(path, "warmstart.jsonl");
     this.metrics = join(path, "metrics.jsonl");
@@ -58,32 +64,54 @@ export class RunFolder {
   }
 
   /**
-   * Opens the folder of a run: a new one, or with `resume` one that already holds a run.
+   * Opens the folder of a run: a new one, or with `resume` one that already holds a run. It belongs to this
+   * process until it is disposed of.
    *
-   * @throws {UserError} when a new run's folder is not empty, a resumed one holds no run, or the
-   * folder cannot be written.
+   * @throws {TakenError} when a new run's folder is not empty, or another process has it.
+   * @throws {UserError} when a resumed one holds no run, or the folder cannot be written.
    */
   static async create(path: string, options: { resume?: boolean } = {}): Promise<RunFolder> {
-    const folder = new RunFolder(path);
-    const names = await folderNames(path);
-    if (options.resume) {
-      if (!names.includes("config.json")) throw nothingToResume(path);
-    } else if (!await isEmpty(folder, names)) {
-      throw new UserError(`the run folder ${path} is not empty`, {
-        hint: "continue that run with --resume, or choose another folder with --out",
-      });
-    }
+    // Before anything is made in it: it may be somebody's folder of something else.
+    await expectUsable(path, options);
+    const name = `the run folder ${path}`;
+    const hint = options.resume
+      ? "wait until that is done, or stop it"
+      : "choose another folder with --out";
     try {
+      using scope = new DisposableStack();
+      const folder = new RunFolder(path, scope.use(await lockFolder(path, { name, hint })));
+      await expectUsable(path, options); // another run may have come and gone
       await Deno.mkdir(folder.#checkpoints, { recursive: true });
-      await removeTemporaries(path);
-      await removeTemporaries(folder.#checkpoints);
+      await removeLeftovers(path);
+      await removeLeftovers(folder.#checkpoints);
       const probe = temporaryPath(join(path, "probe"));
-      await Deno.writeTextFile(probe, "");
+      await Deno.writeTextFile(probe, "", { createNew: true });
       await Deno.remove(probe);
+      scope.move();
+      return folder;
     } catch (error) {
       throw cannotUse(path, "write", error);
     }
-    return folder;
+  }
+
+  /**
+   * Opens a folder for a new run that names none: `runs/<preset>-<task>-seed<seed>`, with `-2`, `-3`, …
+   * behind it where that one is taken.
+   *
+   * @throws {UserError} when the folder cannot be written.
+   */
+  static async createNext(
+    run: { preset: string; task: string; seed: number },
+    root = "runs",
+  ): Promise<RunFolder> {
+    const base = join(root, `${run.preset}-${run.task}-seed${run.seed}`);
+    for (let n = 1;; n++) {
+      try {
+        return await RunFolder.create(n === 1 ? base : `${base}-${n}`);
+      } catch (error) {
+        if (!(error instanceof TakenError)) throw error;
+      }
+    }
   }
 
   /**
@@ -100,20 +128,6 @@ export class RunFolder {
   /** An existing run's folder, to look at; nothing is checked or changed. */
   static at(path: string): RunFolder {
     return new RunFolder(path);
-  }
-
-  /**
-   * The folder of a run that names none: `runs/<preset>-<task>-seed<seed>`, with `-2`, `-3`, …
-   * behind it where that one is taken.
-   */
-  static async defaultPath(
-    run: { preset: string; task: string; seed: number },
-    root = "runs",
-  ): Promise<string> {
-    const base = join(root, `${run.preset}-${run.task}-seed${run.seed}`);
-    let path = base;
-    for (let n = 2; (await folderNames(path)).length > 0; n++) path = `${base}-${n}`;
-    return path;
   }
 
   /** Writes `value` as JSON to one of the folder's files, whole or not at all. */
@@ -136,7 +150,6 @@ export class RunFolder {
   async checkpoint(step: number, write: (dir: string) => Promise<void>): Promise<Checkpoint> {
     const path = this.checkpointPath(step);
     const temporary = temporaryPath(path);
-    await removeTree(temporary);
     try {
       await Deno.mkdir(temporary);
       await write(temporary);
@@ -182,12 +195,29 @@ export class RunFolder {
     await truncateAfter(this.warmstart, () => latest !== null);
     return latest;
   }
+
+  /** Gives the folder back. */
+  [Symbol.dispose](): void {
+    this.#lock?.[Symbol.dispose]();
+  }
 }
 
-/** True if nothing of a run is in the folder, or only what one leaves that is killed as it starts. */
-async function isEmpty(folder: RunFolder, names: readonly string[]): Promise<boolean> {
-  return names.every((name) => isTemporaryName(name) || name === "checkpoints") &&
-    (await folder.checkpoints()).length === 0;
+/**
+ * @throws {TakenError} when a new run would begin in a folder of something else; hidden files do not count.
+ * @throws {UserError} when no run is there to take up.
+ */
+async function expectUsable(path: string, { resume }: { resume?: boolean }): Promise<void> {
+  const names = (await folderNames(path)).filter((name) => !name.startsWith("."));
+  if (resume) {
+    if (!names.includes("config.json")) throw nothingToResume(path);
+    return;
+  }
+  // A run that is killed as it starts leaves the folder of its checkpoints.
+  const [first] = await RunFolder.at(path).checkpoints();
+  if (first === undefined && names.every((name) => name === "checkpoints")) return;
+  throw new TakenError(`the run folder ${path} is not empty`, {
+    hint: "continue that run with --resume, or choose another folder with --out",
+  });
 }
 
 /** The names in a folder; none where there is no folder. */
@@ -205,7 +235,10 @@ function nothingToResume(path: string): UserError {
   });
 }
 
-function cannotUse(path: string, action: "read" | "write", cause: unknown): UserError {
+function cannotUse(path: string, action: "read" | "write", thrown: unknown): UserError {
+  // A lock that was refused has said all; one that could not be written has not named the permission.
+  const cause = thrown instanceof UserError ? thrown.cause : thrown;
+  if (thrown instanceof UserError && cause === undefined) return thrown;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new UserError(`cannot ${action} the run folder ${path}: ${reason}`, {
     hint: cause instanceof Deno.errors.NotCapable
@@ -213,12 +246,6 @@ function cannotUse(path: string, action: "read" | "write", cause: unknown): User
       : "choose a folder that you can write with --out",
     cause,
   });
-}
-
-async function removeTemporaries(path: string): Promise<void> {
-  for (const name of (await folderNames(path)).filter(isTemporaryName)) {
-    await removeTree(join(path, name));
-  }
 }
 
 async function syncTree(path: string): Promise<void> {

@@ -37,8 +37,8 @@ import { checkResumable } from "./state.ts";
 
 /** How to run. */
 export interface TrainOptions extends Hooks {
-  /** The run folder. */
-  readonly out: string;
+  /** The run folder; a new run that names none gets the next free one under `runs/`. */
+  readonly out?: string;
   /** Go on from the folder's latest checkpoint. */
   readonly resume?: boolean;
   /** Aborting stops the run; what was learned up to the last whole step is saved first. */
@@ -78,9 +78,13 @@ export interface OpenRun extends AsyncDisposable {
 export async function openRun(asked: TrainConfig, options: TrainOptions): Promise<OpenRun> {
   await using scope = new AsyncDisposableStack();
   const wanted = await settle(asked, options);
-  const latest = options.resume ? await RunFolder.at(options.out).latestCheckpoint() : null;
+  // A run that is taken up belongs to this process before anything is read that another could change.
+  const taken = options.resume
+    ? scope.use(await RunFolder.create(resumed(options), { resume: true }))
+    : null;
+  const latest = await taken?.latestCheckpoint() ?? null;
   if (latest) checkResumable(latest.path);
-  const start = latest && startOf(wanted, options.out);
+  const start = taken && latest && startOf(wanted, taken);
   // A checkpoint needs nothing of what its run started from.
   const loaded = openTokenizer({ model: latest?.path ?? wanted.model }), { tokenizer } = loaded;
   const notes: string[] = [];
@@ -114,8 +118,8 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   const pool = scope.use(new GradePool());
   if (config.data !== null) await pool.ready();
   // Only now, so that a run that cannot start leaves no folder in the way of the next one.
-  const folder = await RunFolder.create(options.out, options);
-  if (options.resume) await folder.rewind();
+  const folder = taken ?? scope.use(await begin(config, options));
+  await taken?.rewind();
   await folder.writeJson(folder.config, config);
   for (const note of [...notes, ...warnings(config, model, problems)]) options.onNote?.(note);
   const parts = {
@@ -140,22 +144,30 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   };
 }
 
+/** The folder of the run that goes on. */
+function resumed({ out }: TrainOptions): string {
+  if (out !== undefined) return out;
+  throw new UserError("--resume needs the run folder", { hint: "name it with --out" });
+}
+
+/** The folder of a new run. */
+async function begin(config: TrainConfig, { out }: TrainOptions): Promise<RunFolder> {
+  return await (out === undefined ? RunFolder.createNext(config) : RunFolder.create(out));
+}
+
 /** The config as it runs, but for what only the device knows: on resume it must be the run's own. */
-async function settle(
-  asked: TrainConfig,
-  { out, resume, tasks }: TrainOptions,
-): Promise<TrainConfig> {
-  const before = resume ? await RunFolder.savedConfig(out) : undefined;
-  const wanted = fitConfig(before ? keepChoices(asked, before) : asked, tasks);
+async function settle(asked: TrainConfig, options: TrainOptions): Promise<TrainConfig> {
+  const before = options.resume ? await RunFolder.savedConfig(resumed(options)) : undefined;
+  const wanted = fitConfig(before ? keepChoices(asked, before) : asked, options.tasks);
   if (before) checkResumed(before, wanted);
   checkRunnable(wanted);
   return wanted;
 }
 
 /** @throws {UserError} when a KL term needs the policy before PPO, and it is gone. */
-function startOf({ model, ppo }: TrainConfig, out: string): string | null {
+function startOf({ model, ppo }: TrainConfig, folder: RunFolder): string | null {
   if (ppo.klCoefficient === 0) return null;
-  const dir = model ?? RunFolder.at(out).checkpointPath(0);
+  const dir = model ?? folder.checkpointPath(0);
   if (hasWeights(dir)) return dir;
   throw new UserError(
     `the run's KL term refers to the model that it started from, and ${dir} holds no weights now`,

@@ -17,6 +17,8 @@ import { criticFolder, loadState, type RunState } from "./state.ts";
 
 /** What came of a run. */
 export interface TrainResults {
+  /** The run folder. */
+  readonly out: string;
   /** What was trained on what. */
   readonly title: string;
   /** The model before training, and after it. */
@@ -183,5 +185,6 @@ async function report({ config, folder, problems, tasks }: OpenRun): Promise<Tra
   const title = `${tasks.task.spec.title} on ${problems.name}`;
   const rows = reportRows(tasks, problems, lines[0], measured);
   const notes = reportNotes(config, tasks, problems);
-  return { title, rows, summary: await writeReport(folder, { title, rows, notes }) };
+  const summary = await writeReport(folder, { title, rows, notes });
+  return { out: folder.path, title, rows, summary };
 }

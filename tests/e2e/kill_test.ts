@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { cp } from "node:fs/promises";
 import { libraryPath } from "../../ffi/mod.ts";
-import { readMetrics, stripClock } from "../../src/base/mod.ts";
+import { lockFolder, readMetrics, stripClock, temporaryPath } from "../../src/base/mod.ts";
 import { start, thinker } from "../cli/thinker.ts";
 import { type Rand, seeded } from "../native.ts";
 import { digests, smallConfig, TempDir, timeless } from "./small.ts";
@@ -192,6 +192,15 @@ Deno.test("--resume takes the run's own settings, more steps, and sound checkpoi
     refused([...place.resume(run), "--task", "baseline"], "another task"),
     refused([...place.resume(run), "--config", other], "another ppo.gamma (1, now 0.9)"),
   ]);
+  {
+    // What a second process would cut off of the run that goes on.
+    const log = `${run}/metrics.jsonl`, lines = await Deno.readTextFile(log);
+    await Deno.writeTextFile(log, '{"step":3}\n', { append: true });
+    using _lock = await lockFolder(run, { name: "the run" });
+    await refused(place.resume(run), `the run folder ${run} is in use by process ${Deno.pid}`);
+    assertStringIncludes(await Deno.readTextFile(log), '{"step":3}\n');
+    await Deno.writeTextFile(log, lines);
+  }
   assertEquals(await digests(run), before);
 
   const model = ["config.json", "model.safetensors"];
@@ -208,7 +217,7 @@ Deno.test("--resume takes the run's own settings, more steps, and sound checkpoi
   );
 
   // What a kill may leave behind: half a checkpoint under its temporary name, half a line.
-  const half = `${run}/checkpoints/.step-9.tmp`;
+  const half = temporaryPath(`${run}/checkpoints/step-9`);
   await Deno.mkdir(half);
   await Deno.writeTextFile(`${half}/config.json`, '{"step": 9');
   await Deno.writeTextFile(`${run}/metrics.jsonl`, '{"step":3,"rew', { append: true });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
-import { UserError } from "../../src/base/errors.ts";
+import { temporaryPath, UserError } from "../../src/base/mod.ts";
 import { addTokens } from "../../src/model/add_tokens.ts";
 import { loadModelConfig } from "../../src/model/config.ts";
 import { type FloatDtype, fromF32, toF32 } from "../../src/model/dtype.ts";
@@ -171,15 +171,31 @@ Deno.test("add-tokens: a folder that does not fit is one clear line and stays as
 
 Deno.test("add-tokens: a crash between its two renames is mended by the next call", async () => {
   await withModel({ rows: 300, tied: true }, async (dir) => {
-    const parent = dir.slice(0, -"/model".length);
-    await Deno.rename(dir, `${parent}/.model.old.tmp`);
-    await Deno.mkdir(`${parent}/.model.tmp`);
+    const copy = temporaryPath(dir), foreign = `${dir}/../.model.tmp`;
+    await Deno.mkdir(foreign);
+    await Deno.rename(dir, copy.replace(/tmp$/, "old"));
+    await Deno.mkdir(copy);
+    await addTokens(dir);
+    await assertUsable(dir, [257, 258]);
+    const beside = await Array.fromAsync(Deno.readDir(`${dir}/..`));
+    assertEquals(beside.map(({ name }) => name).sort(), [".model.tmp", "model"]);
+    await Deno.remove(foreign);
+  });
+  await withModel({ rows: 300, tied: true }, async (dir) => {
+    await Deno.mkdir(temporaryPath(dir).replace(/tmp$/, "old")); // killed after them
     await addTokens(dir);
     await assertUsable(dir, [257, 258]);
   });
-  await withModel({ rows: 300, tied: true }, async (dir) => {
-    await Deno.mkdir(`${dir}/../.model.old.tmp`); // killed after them
-    await addTokens(dir);
+});
+
+Deno.test("add-tokens: two at a time do not get into each other's way", async () => {
+  await withModel({ rows: 257, tied: true }, async (dir) => {
+    const done = await Promise.allSettled([addTokens(dir), addTokens(dir)]);
+    const refused = done.filter(({ status }) => status === "rejected");
+    for (const { reason } of refused as PromiseRejectedResult[]) {
+      assertStringIncludes(reason.message, `the model folder ${dir} is in use by`);
+    }
+    assert(refused.length < 2);
     await assertUsable(dir, [257, 258]);
   });
 });

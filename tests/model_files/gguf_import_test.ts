@@ -1,11 +1,12 @@
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertRejects,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { UserError } from "../../src/base/errors.ts";
+import { temporaryPath, UserError } from "../../src/base/mod.ts";
 import { dtypeBytes, type FloatDtype, toF32 } from "../../src/model/dtype.ts";
 import {
   importGguf,
@@ -122,6 +123,21 @@ for (const [name, changes, architecture, format] of imports) {
       })
     ));
 }
+
+Deno.test("import: what a killed one left goes, what is not ours stays, two at a time make one model", () =>
+  inFolder((dir) =>
+    seeded(async (rand) => {
+      const out = `${dir}/model`, killed = temporaryPath(out), foreign = `${dir}/.model.tmp`;
+      Deno.writeFileSync(`${dir}/m.gguf`, ggufBytes(smallFile(rand)));
+      for (const path of [killed, foreign]) Deno.mkdirSync(path);
+      const two = await Promise.allSettled([1, 2].map(() => importGguf(`${dir}/m.gguf`, out)));
+      const [refused] = two.filter((each) => each.status === "rejected");
+      assertMatch(refused.reason.message, /model is in use by process \d+$|model is not empty$/);
+      assertEquals(two.filter(({ status }) => status === "fulfilled").length, 1);
+      const names = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+      assertEquals(names, [".model.tmp", "m.gguf", "model"]);
+    })
+  ));
 
 Deno.test("import: what is not supported is one line, and leaves nothing", () =>
   inFolder((dir) =>

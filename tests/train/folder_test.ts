@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { JsonlWriter, readJsonl } from "../../src/base/mod.ts";
+import { JsonlWriter, readJsonl, temporaryPath } from "../../src/base/mod.ts";
 import { RunFolder } from "../../src/train/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 
@@ -13,22 +13,27 @@ async function inTempDir(test: (dir: string) => Promise<void>): Promise<void> {
   }
 }
 
+const names = async (dir: string) =>
+  (await Array.fromAsync(Deno.readDir(dir))).map(({ name }) => name).sort();
+
 const save = (text: string) => (dir: string) => Deno.writeTextFile(join(dir, "weights"), text);
 
 Deno.test("a new run takes a new or an empty folder only", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "runs", "a");
-    const folder = await RunFolder.create(path);
-    await folder.writeJson(folder.config, { seed: 1 });
-    assertEquals(JSON.parse(await Deno.readTextFile(folder.config)), { seed: 1 });
+    {
+      using folder = await RunFolder.create(path);
+      await folder.writeJson(folder.config, { seed: 1 });
+      assertEquals(JSON.parse(await Deno.readTextFile(folder.config)), { seed: 1 });
+    }
     const error = await assertRejects(() => RunFolder.create(path), UserError);
     assertStringIncludes(error.message, path);
     assertStringIncludes(error.hint ?? "", "--resume");
-    await RunFolder.create(path, { resume: true });
+    using _again = await RunFolder.create(path, { resume: true });
 
     const empty = join(dir, "empty");
     await Deno.mkdir(empty);
-    await RunFolder.create(empty);
+    using _new = await RunFolder.create(empty);
   }));
 
 Deno.test("what is no folder, or cannot be written, is a user's error", () =>
@@ -74,31 +79,77 @@ Deno.test("resume needs a run", () =>
 Deno.test("a run killed before its configuration was in place can start again", () =>
   inTempDir(async (dir) => {
     const path = join(dir, "run");
-    await Deno.mkdir(path);
-    await Deno.writeTextFile(join(path, ".config.json.tmp"), '{"se');
-    const folder = await RunFolder.create(path);
-    assertEquals([...Deno.readDirSync(folder.path)].map((entry) => entry.name), ["checkpoints"]);
+    await Deno.mkdir(join(path, "checkpoints"), { recursive: true });
+    await Deno.writeTextFile(temporaryPath(join(path, "config.json")), '{"se');
+    await Deno.writeTextFile(join(path, ".lock"), "4711\n");
+    {
+      using folder = await RunFolder.create(path);
+      await Deno.writeTextFile(folder.config, "{}");
+    }
+    assertEquals(await names(path), ["checkpoints", "config.json"]);
   }));
 
-Deno.test("default names count up where one is taken", () =>
+Deno.test("what this program did not make is never removed, written through or run over", () =>
   inTempDir(async (dir) => {
-    const run = { preset: "tiny", task: "thinker", seed: 7 };
-    const paths: string[] = [];
-    for (let i = 0; i < 3; i++) {
-      paths.push(await RunFolder.defaultPath(run, dir));
-      await RunFolder.create(paths[i]);
+    const path = join(dir, "run"), other = join(dir, "other");
+    await Deno.mkdir(join(path, "checkpoints"), { recursive: true });
+    await Deno.writeTextFile(other, "precious");
+    const foreign = [".notes.tmp", ".config.json.tmp", ".a.1-2.tmp", "checkpoints/.step-3.tmp"];
+    for (const name of foreign) await Deno.symlink(other, join(path, name));
+    const ours = [
+      temporaryPath(join(path, "config.json")),
+      temporaryPath(join(path, "checkpoints/step-3")),
+    ];
+    for (const name of ours) await Deno.symlink(other, name);
+    {
+      using folder = await RunFolder.create(path);
+      await folder.writeJson(folder.config, {});
+      await folder.checkpoint(3, save("three"));
     }
-    const base = join(dir, "tiny-thinker-seed7");
-    assertEquals(paths, [base, `${base}-2`, `${base}-3`]);
-    assertEquals(
-      await RunFolder.defaultPath({ preset: "tiny", task: "baseline", seed: 0 }),
-      join("runs", "tiny-baseline-seed0"),
-    );
+    assertEquals(await names(path), [
+      ".a.1-2.tmp",
+      ".config.json.tmp",
+      ".notes.tmp",
+      "checkpoints",
+      "config.json",
+    ]);
+    assertEquals(await names(join(path, "checkpoints")), [".step-3.tmp", "step-3"]);
+    using again = await RunFolder.create(path, { resume: true });
+    assertEquals((await again.checkpoints()).length, 1);
+    for (const name of foreign) assertEquals(await Deno.readLink(join(path, name)), other);
+    assertEquals(await Deno.readTextFile(other), "precious");
+  }));
+
+Deno.test("a run folder belongs to one run: a second one is refused before it touches anything", () =>
+  inTempDir(async (dir) => {
+    const path = join(dir, "run");
+    using folder = await RunFolder.create(path);
+    await folder.writeJson(folder.config, {});
+    const leftover = temporaryPath(folder.metrics); // of the run that goes on
+    await Deno.writeTextFile(leftover, "");
+    const error = await assertRejects(() => RunFolder.create(path, { resume: true }), UserError);
+    assertEquals(error.message, `the run folder ${path} is in use by process ${Deno.pid}`);
+    assertEquals(error.hint, "wait until that is done, or stop it");
+    assert((await Deno.stat(leftover)).isFile);
+  }));
+
+Deno.test("runs that name no folder get one each, though they begin at the same moment", () =>
+  inTempDir(async (dir) => {
+    const run = { preset: "tiny", task: "thinker", seed: 7 },
+      base = join(dir, "tiny-thinker-seed7");
+    await Deno.mkdir(base);
+    await Deno.writeTextFile(join(base, "notes"), "");
+    const folders = await Promise.all([1, 2, 3].map(() => RunFolder.createNext(run, dir)));
+    for (const folder of folders) folder[Symbol.dispose]();
+    assertEquals(folders.map(({ path }) => path).sort(), [`${base}-2`, `${base}-3`, `${base}-4`]);
+    const other = { preset: "tiny", task: "baseline", seed: 0 };
+    using folder = await RunFolder.createNext(other, join(dir, "runs"));
+    assertEquals(folder.path, join(dir, "runs", "tiny-baseline-seed0"));
   }));
 
 Deno.test("checkpoints appear whole, and the highest step is the latest", () =>
   inTempDir(async (dir) => {
-    const folder = await RunFolder.create(join(dir, "run"));
+    using folder = await RunFolder.create(join(dir, "run"));
     await folder.writeJson(folder.config, {});
     assertEquals(await folder.latestCheckpoint(), null);
     await folder.checkpoint(5, save("five"));
@@ -122,16 +173,16 @@ Deno.test("checkpoints appear whole, and the highest step is the latest", () =>
     );
     assertEquals((await folder.checkpoints()).map(({ step }) => step), [5, 10]);
 
-    const resumed = await RunFolder.create(folder.path, { resume: true });
-    const left = [...Deno.readDirSync(join(folder.path, "checkpoints"))].map(({ name }) => name);
-    assertEquals(left.sort(), ["step-10", "step-5"]);
+    assertEquals(await names(join(folder.path, "checkpoints")), ["step-10", "step-5"]);
+    folder[Symbol.dispose]();
+    using resumed = await RunFolder.create(folder.path, { resume: true });
     await resumed.checkpoint(10, save("again"));
     assertEquals(await Deno.readTextFile(join(resumed.checkpointPath(10), "weights")), "again");
   }));
 
 Deno.test("rewind takes the logs back to the latest checkpoint", () =>
   inTempDir(async (dir) => {
-    const folder = await RunFolder.create(join(dir, "run"));
+    using folder = await RunFolder.create(join(dir, "run"));
     const log = (path: string, steps: number[]) => {
       using writer = new JsonlWriter(path);
       for (const step of steps) writer.write({ step });
@@ -154,7 +205,7 @@ Deno.test("rewind takes the logs back to the latest checkpoint", () =>
 
 Deno.test("rewind without a checkpoint starts over", () =>
   inTempDir(async (dir) => {
-    const folder = await RunFolder.create(join(dir, "run"));
+    using folder = await RunFolder.create(join(dir, "run"));
     await Deno.writeTextFile(folder.warmstart, '{"step":1}\n{"step":2}\n');
     assertEquals(await folder.rewind(), null);
     assertEquals(await Deno.readTextFile(folder.warmstart), "");

@@ -27,7 +27,7 @@ async function withRun(
 ): Promise<void> {
   const dir = await Deno.makeTempDir();
   try {
-    const folder = await RunFolder.create(join(dir, "run"));
+    using folder = await RunFolder.create(join(dir, "run"));
     await folder.writeJson(folder.config, { seed: 1, model: { layers: 2, name: "a|b" } });
     using writer = new JsonlWriter(folder.metrics);
     for (const row of thinkerMetrics(steps)) writer.write(row);
@@ -187,9 +187,10 @@ Deno.test("the chart is the same for the same metrics, and empty panels are left
 
 Deno.test("reporting needs the run folder and nothing else: no environment, no network", () =>
   withRun(20, async (folder) => {
+    folder[Symbol.dispose](); // another process takes it
     const script = `
       import { RunFolder, writeReport } from "${import.meta.resolve("../../src/train/mod.ts")}";
-      const folder = await RunFolder.create("${folder.path}", { resume: true });
+      using folder = await RunFolder.create("${folder.path}", { resume: true });
       await writeReport(folder, ${JSON.stringify(OPTIONS)});`;
     const path = join(folder.path, "..", "script.ts");
     await Deno.writeTextFile(path, script);
