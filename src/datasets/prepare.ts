@@ -5,7 +5,7 @@
  */
 import { basename, join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
-import { namesIn, UserError, writeAtomic } from "../base/mod.ts";
+import { lockFolder, namesIn, UserError, writeAtomic } from "../base/mod.ts";
 import { type Digest, fetchFile, fileDigest, hasDigest, Hub } from "../hub/mod.ts";
 import { formatLock, type Lock, lockKey, readLock } from "./lock.ts";
 import { type DataSource, type Endpoints, publicEndpoints, sourcePath } from "./sources.ts";
@@ -77,7 +77,8 @@ export async function fetchSet(source: DataSource, options: PrepareOptions): Pro
   if (!locked) {
     const sha256 = await fileDigest(raw, "sha256");
     const entry = { revision: got.revision ?? null, sha256, bytes: got.bytes };
-    // Read once more: another download may have written it meanwhile.
+    // Read once more: another download may have written it meanwhile, and none writes now.
+    using _lock = await lockFolder(out, { name: `the data folder ${out}`, wait: true });
     await writeAtomic(lockPath, formatLock({ ...await readLock(lockPath), [key]: entry }));
   }
   return await convert(source, raw, out, known?.proof ?? "recorded");

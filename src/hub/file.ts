@@ -3,21 +3,14 @@
  *
  * It grows under a hidden name beside its final place. What lies there when a download starts, after
  * Ctrl-C, a crash or a dropped connection, is kept and continued; whether it belongs is decided by the
- * digest, not believed. The final name comes last, by one rename.
+ * digest, not believed. The final name comes last, by one rename. Another process that wants the same file
+ * waits for it.
  *
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
-import { dirname } from "node:path";
-import {
-  exists,
-  publish,
-  removeTree,
-  syncPath,
-  temporaryPath,
-  UserError,
-  writing,
-} from "../base/mod.ts";
+import { basename, dirname, join } from "node:path";
+import { isSameFile, openPlain, publish, removeTree, UserError, writing } from "../base/mod.ts";
 import { type Digest, digestOfEtag, fileDigest, hasDigest } from "./digest.ts";
 import { type Hub, type HubResponse, Refusal, Transient } from "./endpoint.ts";
 
@@ -53,35 +46,92 @@ export interface Fetched {
  * Makes sure that a file is there: one that has the digest already is left alone, any other is replaced
  * once the new one is whole and checked.
  *
- * @param path The path below the hub's address, beginning with a slash.
+ * @param remote The path below the hub's address, beginning with a slash.
  * @param target Where the file is to be; missing folders are made.
  * @throws {UserError} when the hub refuses, the connection never comes back, what arrived is not what was
  *   published, or the file cannot be written. `target` is as it was then.
  */
 export async function fetchFile(
   hub: Hub,
-  path: string,
+  remote: string,
   target: string,
   options: FetchOptions = {},
 ): Promise<Fetched> {
-  const { digest, size, onProgress } = options;
-  const part = temporaryPath(target), url = hub.endpoint + path;
+  const there = await isThere(target, options);
+  if (there) return there;
   await writing(target, () => Deno.mkdir(dirname(target), { recursive: true }));
-  // Without a digest nobody could tell whether what lies there belongs to the file.
-  if (!digest) await removeTree(part);
-  else if (await hasDigest(target, digest)) {
-    const bytes = await sizeOf(target);
-    onProgress?.({ done: bytes, kept: bytes, total: bytes });
-    return { bytes };
+  const path = partialPath(target);
+  using file = await openPart(path);
+  // Another process may have brought it while this one waited.
+  const brought = await isThere(target, options);
+  if (brought) {
+    await removeTree(path);
+    return brought;
   }
-  const older = await sizeOf(part);
+  // Without a digest nobody could tell whether what lies there belongs to the file.
+  if (!options.digest) await writing(path, () => file.truncate(0));
+  const { bytes, revision } = await complete(hub, remote, { file, path }, options);
+  await writing(target, async () => {
+    await file.sync();
+    await publish(path, target);
+  });
+  return { bytes, revision };
+}
+
+/** Where a file or a folder grows, download after download, until it is whole: hidden, and beside its place. */
+export function partialPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.part`);
+}
+
+/** What is to be said of a file that has the digest already; undefined for any other. */
+async function isThere(
+  target: string,
+  { digest, onProgress }: FetchOptions,
+): Promise<Fetched | undefined> {
+  if (!digest || !await hasDigest(target, digest)) return undefined;
+  const bytes = (await Deno.stat(target)).size;
+  onProgress?.({ done: bytes, kept: bytes, total: bytes });
+  return { bytes };
+}
+
+/** What is there of a file: opened, and this process's alone. */
+interface Part {
+  readonly file: Deno.FsFile;
+  readonly path: string;
+}
+
+/** Opens the part of a file, as soon as no other process writes to it. */
+async function openPart(path: string): Promise<Deno.FsFile> {
+  while (true) {
+    const file = await writing(path, () => openPlain(path));
+    try {
+      await file.lock(true); // it ends with the process
+      // Else the other process has given it its final name.
+      if (await isSameFile(file, path)) return file;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+/** Brings what is missing of a file and checks the whole. */
+async function complete(
+  hub: Hub,
+  remote: string,
+  part: Part,
+  options: FetchOptions,
+): Promise<Transfer> {
+  const { digest, size } = options, url = hub.endpoint + remote;
+  const older = (await part.file.stat()).size;
   const startOver = async () => {
-    await removeTree(part);
-    return await fetchFile(hub, path, target, options);
+    await writing(part.path, () => part.file.truncate(0));
+    return await complete(hub, remote, part, options);
   };
-  const transfer = new Transfer(hub, path, part, older, options);
+  const transfer = new Transfer(hub, remote, part, older, options);
   try {
-    const whole = older > 0 && older === (size ?? older) && await hasDigest(part, digest!);
+    const whole = older > 0 && older === (size ?? older) && await hasDigest(part.path, digest!);
     if (!whole) {
       await hub.retry(`cannot download ${url}`, () => transfer.attempt(), () => transfer.bytes);
     }
@@ -92,22 +142,16 @@ export async function fetchFile(
   }
   const published = digest ?? transfer.digest, kind = published?.kind;
   const hex = kind && await transfer.digestOf(kind);
-  if (hex !== published?.hex) {
-    if (older > 0) return await startOver(); // what was there before may be to blame
-    await removeTree(part);
-    throw new UserError(
-      `${url}: its checksum differs: ${kind} ${hex}, published ${published?.hex}`,
-      {
-        hint: "run the same command again; if it stays so, the source has changed or something " +
-          "is in between",
-      },
-    );
-  }
-  await writing(target, async () => {
-    await syncPath(part);
-    await publish(part, target);
-  });
-  return { bytes: transfer.bytes, revision: transfer.revision };
+  if (hex === published?.hex) return transfer;
+  if (older > 0) return await startOver(); // what was there before may be to blame
+  await removeTree(part.path);
+  throw new UserError(
+    `${url}: its checksum differs: ${kind} ${hex}, published ${published?.hex}`,
+    {
+      hint: "run the same command again; if it stays so, the source has changed or something " +
+        "is in between",
+    },
+  );
 }
 
 /** A file that grows, and the requests that make it grow. */
@@ -120,7 +164,7 @@ class Transfer {
   digest?: Digest;
   readonly #hub: Hub;
   readonly #path: string;
-  readonly #part: string;
+  readonly #part: Part;
   readonly #options: FetchOptions;
   #kept: number;
   #total?: number;
@@ -128,7 +172,7 @@ class Transfer {
   /** Of the bytes as they come; not where the first ones were there before. */
   #hash?: Hash;
 
-  constructor(hub: Hub, path: string, part: string, older: number, options: FetchOptions) {
+  constructor(hub: Hub, path: string, part: Part, older: number, options: FetchOptions) {
     this.#hub = hub;
     this.#path = path;
     this.#part = part;
@@ -140,8 +184,7 @@ class Transfer {
 
   /** Appends what is missing; throws whatever interrupts it. */
   async attempt(): Promise<void> {
-    const part = this.#part, { size = Infinity } = this.#options;
-    using file = await writing(part, () => Deno.open(part, { create: true, write: true }));
+    const { file, path: part } = this.#part, { size = Infinity } = this.#options;
     const response = await this.#ask();
     await writing(part, async () => {
       await file.truncate(this.bytes);
@@ -165,7 +208,7 @@ class Transfer {
   async digestOf(kind: Digest["kind"]): Promise<string> {
     // Large files come with a SHA-256: reading them again would cost seconds per gigabyte.
     if (kind === "sha256" && this.#hash) return this.#hash.digest("hex");
-    return await fileDigest(this.#part, kind);
+    return await fileDigest(this.#part.path, kind);
   }
 
   /** Asks for the rest. A server that cannot begin there, or has another file now, sends all of it. */
@@ -212,9 +255,4 @@ function placeOf({ status, headers }: HubResponse): { begin: number; total?: num
 
 async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-}
-
-/** The size of a file; 0 where there is none. */
-async function sizeOf(path: string): Promise<number> {
-  return await exists(path) ? (await Deno.stat(path)).size : 0;
 }

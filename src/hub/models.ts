@@ -7,21 +7,21 @@
  *
  * @module
  */
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import * as z from "npm:zod@^4";
 import {
   exists,
+  lockPlace,
   namesIn,
   publish,
   readJson,
   removeTree,
   syncPath,
-  temporaryPath,
   UserError,
   writing,
 } from "../base/mod.ts";
 import { Hub, type HubOptions } from "./endpoint.ts";
-import { fetchFile, type FetchProgress } from "./file.ts";
+import { fetchFile, type FetchProgress, partialPath } from "./file.ts";
 import { openRepository, type RemoteFile, type Repository, resolvePath } from "./repository.ts";
 
 /** Files that are downloaded at a time. */
@@ -84,13 +84,12 @@ export async function downloadModel(name: string, options: DownloadOptions): Pro
   const record: DownloadRecord = { repository: name, commit: repository.commit, files };
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   if (await isThere(out, record)) return { ...record, bytes, already: true };
-  const staging = temporaryPath(out);
-  using lock = await writing(staging, async () => {
-    await Deno.mkdir(staging, { recursive: true });
-    return await Deno.open(join(staging, ".lock"), { create: true, write: true });
-  });
-  await lock.lock(true); // another download of the same model: wait for it; the lock dies with us
+  await writing(out, () => Deno.mkdir(dirname(out), { recursive: true }));
+  // Another download of the same model: wait for it.
+  using _lock = await lockPlace(out, { name: `the model folder ${out}`, wait: true });
   if (await isThere(out, record)) return { ...record, bytes, already: true };
+  const staging = partialPath(out);
+  await openStaging(staging);
 
   const meter = new Meter(bytes, options.onProgress);
   const queue = [...files].sort((a, b) => b.size - a.size);
@@ -123,6 +122,19 @@ export async function downloadModel(name: string, options: DownloadOptions): Pro
     await publish(staging, out);
   });
   return { ...record, bytes, already: false };
+}
+
+/**
+ * The folder that the files are gathered in, new or of a download that was broken off.
+ *
+ * @throws {UserError} when something else is there: what does not belong to the model is removed from it.
+ */
+async function openStaging(path: string): Promise<void> {
+  if (!await exists(path)) return await writing(path, () => Deno.mkdir(path));
+  if ((await Deno.lstat(path)).isDirectory) return;
+  throw new UserError(`${path} is a link or no folder, and nothing is downloaded through it`, {
+    hint: "move it away",
+  });
 }
 
 /** The files of a repository that make a model here. */
@@ -207,7 +219,7 @@ class Meter {
   }
 }
 
-/** Removes what a download of another commit or the lock left behind. */
+/** Removes what a download of another commit left behind. */
 async function clean(dir: string, keep: ReadonlySet<string>): Promise<void> {
   for (const name of await namesIn(dir)) {
     if (!keep.has(name)) await removeTree(join(dir, name));

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { dirname } from "node:path";
-import { temporaryPath, UserError } from "../../src/base/mod.ts";
+import { UserError } from "../../src/base/mod.ts";
 import {
   digestOfEtag,
   fetchFile,
@@ -9,6 +9,7 @@ import {
   fileDigest,
   Hub,
   type HubOptions,
+  partialPath,
 } from "../../src/hub/mod.ts";
 import { gitBlob, sha256, TestHub } from "./server.ts";
 
@@ -76,7 +77,7 @@ Deno.test("fetchFile: gives up after attempts that bring nothing, and the next c
     hub.behaviour.faults = drops(80_000, 0, 0, 0, 0, 0);
     const error = await assertRejects(() => get({ digest }), UserError, "cannot download");
     assertMatch(error.hint ?? "", /what has arrived is kept/);
-    assertEquals(await names(path), [".a.bin.tmp"]);
+    assertEquals(await names(path), [".a.bin.part"]);
     hub.seen.length = 0;
     hub.behaviour.faults = {};
     let progress: FetchProgress | undefined;
@@ -89,7 +90,7 @@ Deno.test("fetchFile: gives up after attempts that bring nothing, and the next c
 Deno.test("fetchFile: an older part is not trusted without a checksum", () =>
   withHub(async ({ hub, path, get }) => {
     await Deno.mkdir(dirname(path));
-    await Deno.writeFile(temporaryPath(path), new Uint8Array(1000));
+    await Deno.writeFile(partialPath(path), new Uint8Array(1000));
     await get();
     assertEquals(hub.seen[0].range, undefined);
     assertEquals(await Deno.readFile(path), content);
@@ -100,7 +101,7 @@ Deno.test("fetchFile: an older part of another file is found out and thrown away
     await Deno.mkdir(dirname(path));
     for (const size of [1000, content.length, content.length + 5]) {
       for (const known of [{}, { size: content.length }]) {
-        await Deno.writeFile(temporaryPath(path), new Uint8Array(size));
+        await Deno.writeFile(partialPath(path), new Uint8Array(size));
         await get({ digest, ...known });
         assertEquals(await Deno.readFile(path), content, `${size} bytes`);
         assertEquals(await names(path), ["a.bin"]);
@@ -113,7 +114,7 @@ Deno.test("fetchFile: an older part of another file is found out and thrown away
 Deno.test("fetchFile: what is whole already is not asked for, wherever a kill left it", () =>
   withHub(async ({ hub, path, get }) => {
     await Deno.mkdir(dirname(path));
-    for (const place of [temporaryPath(path), path]) {
+    for (const place of [partialPath(path), path]) {
       await Deno.writeFile(place, content);
       let progress: FetchProgress | undefined;
       const got = await get({ digest, onProgress: (state) => progress = state });
@@ -140,7 +141,7 @@ Deno.test("fetchFile: a hub that sends more than it lists is refused", () =>
   withHub(async ({ path, get }) => {
     const size = content.length - 1;
     await assertRejects(() => get({ digest, size }), UserError, `more than the ${size} bytes`);
-    assertEquals(await names(path), [".a.bin.tmp"]);
+    assertEquals(await names(path), [".a.bin.part"]);
   }));
 
 Deno.test("fetchFile: a server without ranges sends all of it again", () =>
@@ -182,6 +183,33 @@ Deno.test("fetchFile: a busy server is asked again, when it says so", () =>
     assert(performance.now() - began >= 1000, "it did not wait as long as it was asked to");
   }));
 
+Deno.test("fetchFile: two at a time bring one file, whole, whether its checksum is known or not", () =>
+  withHub(async ({ hub, path, get }) => {
+    for (const options of [{ digest }, {}]) {
+      hub.sent = 0;
+      const both = await Promise.all([get(options), get(options)]);
+      assertEquals(both.map(({ bytes }) => bytes), [content.length, content.length]);
+      assertEquals(await Deno.readFile(path), content);
+      assertEquals(await names(path), ["a.bin"]);
+      assertEquals(hub.sent, (options.digest ? 1 : 2) * content.length);
+      await Deno.remove(path);
+    }
+  }));
+
+Deno.test("fetchFile: writes through no link that lies where the file grows", () =>
+  withHub(async ({ path, get }) => {
+    await Deno.mkdir(dirname(path));
+    const other = `${dirname(dirname(path))}/other`;
+    for (const plant of [Deno.symlink, Deno.link]) {
+      await Deno.writeTextFile(other, "precious");
+      await plant(other, partialPath(path));
+      await assertRejects(() => get({ digest }), UserError, "a.bin.part is a link or no file");
+      assertEquals(await Deno.readTextFile(other), "precious");
+      assertEquals(await names(path), [".a.bin.part"]);
+      await Deno.remove(partialPath(path));
+    }
+  }));
+
 Deno.test("fetchFile: refusals are final and say what to do", () =>
   withHub(async ({ hub, path, get }) => {
     hub.behaviour.token = "secret";
@@ -205,7 +233,7 @@ Deno.test("fetchFile: can be interrupted while it waits, and keeps what it has",
       Error,
     );
     assertEquals(error, reason);
-    assertEquals((await Deno.stat(temporaryPath(path))).size, 90_000);
+    assertEquals((await Deno.stat(partialPath(path))).size, 90_000);
   }));
 
 Deno.test("digests: as git and sha256sum have them", async () => {

@@ -7,9 +7,8 @@ import {
 } from "@std/assert";
 import { dirname } from "node:path";
 import fc from "npm:fast-check@^4";
-import { temporaryPath } from "../../src/base/files.ts";
 import { UserError } from "../../src/base/errors.ts";
-import { downloadModel, type DownloadOptions, readRecord } from "../../src/hub/mod.ts";
+import { downloadModel, type DownloadOptions, partialPath, readRecord } from "../../src/hub/mod.ts";
 import { filesOf, TempDir } from "../e2e/small.ts";
 import { type HubBehaviour, TestHub } from "./server.ts";
 
@@ -132,7 +131,7 @@ Deno.test("hub: an interrupted download keeps what has arrived and uses it next 
         onProgress: ({ done }) => done > 400_000 && controller.abort(new Error("Ctrl-C")),
       });
     await assertRejects(stop, Error, "Ctrl-C");
-    assertEquals(await beside(out), [".model.tmp"]);
+    assertEquals(await beside(out), [".model.part"]);
     await assertRejects(() => Deno.stat(out), Deno.errors.NotFound);
     let kept = 0;
     await downloadModel(hub.repository, {
@@ -147,11 +146,11 @@ Deno.test("hub: an interrupted download keeps what has arrived and uses it next 
 
 Deno.test("hub: what lay there and does not belong is fetched again", async () => {
   await withHub({}, async (hub, out, options) => {
-    const staging = temporaryPath(out);
+    const staging = partialPath(out);
     await Deno.mkdir(`${staging}/old`, { recursive: true });
     await Deno.writeFile(`${staging}/${weights}`, bytes(200_000, 99)); // of another commit
-    await Deno.writeFile(temporaryPath(`${staging}/${weights}`), bytes(200_000, 98)); // as well
-    await Deno.writeFile(temporaryPath(`${staging}/config.json`), bytes(9000)); // longer than it should be
+    await Deno.writeFile(partialPath(`${staging}/${weights}`), bytes(200_000, 98)); // as well
+    await Deno.writeFile(partialPath(`${staging}/config.json`), bytes(9000)); // longer than it should be
     await Deno.writeFile(`${staging}/tokenizer.json`, files["tokenizer.json"]); // whole already
     let last = { done: 0, kept: 0 };
     await downloadModel(hub.repository, { ...options, onProgress: (p) => last = p });
@@ -160,6 +159,19 @@ Deno.test("hub: what lay there and does not belong is fetched again", async () =
     assert(
       !hub.seen.some(({ path }) => path.includes("resolve") && path.endsWith("tokenizer.json")),
     );
+  });
+});
+
+Deno.test("hub: a link where the model grows leads nowhere: what it points to stays as it is", async () => {
+  await withHub({}, async (hub, out, options) => {
+    const other = `${dirname(out)}/other`;
+    await Deno.mkdir(other);
+    await Deno.writeTextFile(`${other}/thesis`, "precious");
+    await Deno.symlink(other, partialPath(out));
+    const error = await assertRejects(() => downloadModel(hub.repository, options), UserError);
+    assertStringIncludes(error.message, `${partialPath(out)} is a link or no folder`);
+    assertEquals(await filesOf(other), ["thesis"]);
+    assertEquals(await beside(out), [".model.part", "other"]);
   });
 });
 
@@ -173,8 +185,8 @@ Deno.test("hub: a digest that differs is refused, whichever kind it is; nothing 
       );
       assertStringIncludes(error.hint!, "run the same command again");
       await assertRejects(() => Deno.stat(out), Deno.errors.NotFound);
-      const staged = `${temporaryPath(out)}/${name}`;
-      for (const path of [staged, temporaryPath(staged)]) {
+      const staged = `${partialPath(out)}/${name}`;
+      for (const path of [staged, partialPath(staged)]) {
         await assertRejects(() => Deno.stat(path), Deno.errors.NotFound);
       }
     });
