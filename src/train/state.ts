@@ -71,10 +71,12 @@ export function criticFolder(dir: string): string {
   return join(trainerFolder(dir), "critic");
 }
 
+/** The moments of the optimizers that have taken a step: before that they are zeros, and not worth a file. */
 function moments({ trainer }: TrainingModels): [string, Tensor][] {
   const { actorOptimizer: actor, criticOptimizer: critic } = trainer;
-  const tensors: [string, Tensor][] = [["actor.m", actor.m], ["actor.v", actor.v]];
-  return critic ? [...tensors, ["critic.m", critic.m], ["critic.v", critic.v]] : tensors;
+  return Object.entries({ actor, critic }).flatMap(([name, optimizer]): [string, Tensor][] =>
+    optimizer && optimizer.t > 0 ? [[`${name}.m`, optimizer.m], [`${name}.v`, optimizer.v]] : []
+  );
 }
 
 function updatesOf({ t, skipped }: AdamW): z.output<typeof updatesSchema> {
@@ -152,6 +154,9 @@ export async function loadState(dir: string, models: TrainingModels): Promise<Ru
   const { trailing, actor, critic, ...state } = readState(
     `${trainerFolder(dir)}/state.json`,
   );
+  const { actorOptimizer, criticOptimizer } = models.trainer;
+  restoreUpdates(actorOptimizer, actor);
+  if (criticOptimizer && critic) restoreUpdates(criticOptimizer, critic);
   using source = openSafetensors(`${trainerFolder(dir)}/optimizer.safetensors`);
   for (const [name, tensor] of moments(models)) {
     if (source.info(name).shape.join() !== tensor.shape.join()) {
@@ -162,9 +167,6 @@ export async function loadState(dir: string, models: TrainingModels): Promise<Ru
       models.stream.upload(tensor.view(offset / 4, [values.length]), values);
     });
   }
-  const { actorOptimizer, criticOptimizer } = models.trainer;
-  restoreUpdates(actorOptimizer, actor);
-  if (criticOptimizer && critic) restoreUpdates(criticOptimizer, critic);
   models.trailing.restore(trailing);
   await models.stream.sync();
   return state;
