@@ -12,10 +12,12 @@ import {
   adviseChange,
   deviceSchema,
   fittingChanges,
+  formatDisk,
   formatPlan,
   openModelConfig,
   openTasks,
   openTokenizer,
+  planDisk,
   planMemory,
   presetNames,
   presets,
@@ -37,7 +39,9 @@ const optionsSchema = z.object({
 /** The command. */
 export function planCommand() {
   return new Command()
-    .description("Add up the memory that a training run will take, before anything is allocated.")
+    .description(
+      "Add up the memory and the disk that a training run will take, before any is taken.",
+    )
     .option("--preset <name:string>", `Complete set of settings: ${presetNames.join(", ")}.`, {
       default: "tiny",
     })
@@ -72,12 +76,13 @@ async function show(raw: Record<string, unknown>): Promise<void> {
   const { task, stop, maxTokens } = openTasks(config, tokenizer, model.eos);
   const options = { task, stop, maxTokens, backend, deviceBytes } as const;
   const plan = planMemory(config, model, options);
+  const disk = planDisk(config, model);
   const usable = usableBytes(deviceBytes), fits = plan.total <= usable;
   const changes = fits ? [] : fittingChanges(config, model, options);
   if (json) {
     const brief = changes.map(({ settings, plan: { total, host } }) => ({ settings, total, host }));
     console.log(
-      JSON.stringify({ ...plan, deviceBytes, usable, fits, changes: brief, notes }, null, 2),
+      JSON.stringify({ ...plan, deviceBytes, usable, fits, changes: brief, disk, notes }, null, 2),
     );
     return;
   }
@@ -90,6 +95,7 @@ async function show(raw: Record<string, unknown>): Promise<void> {
   const room = `${formatBytes(usable)}, nine tenths of ${formatBytes(deviceBytes)}`;
   console.log(`${fits ? "fits into" : "does not fit into"} ${room}`);
   if (!fits) console.log(adviseChange(changes).join("\n"));
+  console.log(formatDisk(disk));
   if (notes.length > 0) console.log(`\n${notes.join("\n")}`);
 }
 

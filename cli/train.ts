@@ -28,6 +28,7 @@ const optionsSchema = z.object({
   device: z.optional(deviceSchema),
   steps: count.optional(),
   tokens: count.optional(),
+  keep: count.optional(),
   seed: z.int().nonnegative().optional(),
   set: z.array(z.string()).default([]),
   out: z.string().optional(),
@@ -56,6 +57,10 @@ export function trainCommand() {
     .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.")
     .option("--steps <n:integer>", "PPO steps.")
     .option("--tokens <n:integer>", "Stop after n action tokens in the policy loss.")
+    .option(
+      "--keep <n:integer>",
+      "Newest checkpoints that stay; older ones go (default: all stay).",
+    )
     .option("--seed <n:integer>", "Seed of everything random.")
     .option("--set <key=value:string>", "Any setting of config.json, by its dotted path.", {
       collect: true,

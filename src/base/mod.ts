@@ -7,6 +7,7 @@
  */
 export * from "./bytes.ts";
 export * from "./check.ts";
+export * from "./disk.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./hooks.ts";

@@ -104,6 +104,15 @@ export interface TrainConfig {
   readonly evalEvery: number;
   /** Steps from one checkpoint to the next. */
   readonly saveEvery: number;
+  /**
+   * Newest checkpoints that stay as they are; older ones go once a new one is written. null: all stay.
+   */
+  readonly keep: number | null;
+  /**
+   * Older checkpoints than `keep` says stay as models: they can be asked and evaluated, but no run goes
+   * on from them.
+   */
+  readonly keepWeights: boolean;
   /** Held-out problems of an evaluation. */
   readonly evalProblems: number;
   /** Dialogues of each step that go into episodes.jsonl. */
@@ -186,6 +195,8 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   tokens: count.nullable().default(null),
   evalEvery: count,
   saveEvery: count,
+  keep: count.nullable().default(null),
+  keepWeights: z.boolean().default(false),
   evalProblems: count,
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
@@ -294,6 +305,11 @@ export function checkRunnable(config: TrainConfig): void {
       hint: "name a file with --data: JSONL, JSON, CSV, parquet or Arrow; see docs/data.md",
     });
   }
+  if (config.keepWeights && config.keep === null) {
+    throw new UserError("keepWeights is about checkpoints older than keep says, and keep is null", {
+      hint: "say how many stay whole, for example --keep 1",
+    });
+  }
   const difference = firstDifference(oneDevice, parallel, "parallel");
   if (difference) {
     const [setting] = difference.split(" ");
@@ -305,8 +321,8 @@ export function checkRunnable(config: TrainConfig): void {
 }
 
 /**
- * Checks that a run is resumed with the settings it was started with; `steps`, `tokens` and which GPU it
- * is may change.
+ * Checks that a run is resumed with the settings it was started with; `steps`, `tokens`, what is
+ * kept and which GPU it is may change.
  *
  * @param before What the run was started with.
  * @throws {UserError} naming the first setting that differs.
@@ -318,14 +334,15 @@ export function checkResumed(before: TrainConfig, config: TrainConfig): void {
   );
   if (difference) {
     throw new UserError(`the run was started with another ${difference}`, {
-      hint: "on --resume only --steps and --tokens may change",
+      hint: "on --resume only --steps, --tokens, --keep and keepWeights may change",
     });
   }
 }
 
 /** The part of a config that must stay. */
 function comparable(config: TrainConfig): object {
-  return { ...config, steps: 0, tokens: 0, device: backendOf(config.device) };
+  const { steps: _steps, tokens: _tokens, keep: _keep, keepWeights: _weights, ...rest } = config;
+  return { ...rest, device: backendOf(config.device) };
 }
 
 /**

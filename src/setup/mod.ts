@@ -6,6 +6,7 @@
  */
 export * from "./config.ts";
 export * from "./known_models.ts";
+export * from "./disk.ts";
 export * from "./models.ts";
 export * from "./plan.ts";
 export * from "./presets.ts";

@@ -17,6 +17,7 @@ import {
   UserError,
   writeAtomic,
   writeError,
+  writing,
 } from "../base/mod.ts";
 import { parseTrainConfig, type TrainConfig } from "../setup/mod.ts";
 
@@ -155,13 +156,26 @@ export class RunFolder implements Disposable {
       await write(temporary);
       await syncTree(temporary);
       for (const log of [this.warmstart, this.metrics, this.episodes]) await syncLog(log);
-      await removeTree(path);
+      if (await exists(path)) await this.discard(step);
       await publish(temporary, path);
     } catch (cause) {
       await removeTree(temporary);
       throw writeError(path, cause);
     }
     return { step, path };
+  }
+
+  /**
+   * Removes a checkpoint, or a folder in it: at once by a rename, so that a kill leaves no half of one.
+   *
+   * @throws {UserError} when the system refuses.
+   */
+  async discard(step: number, inside = ""): Promise<void> {
+    const path = this.checkpointPath(step), temporary = temporaryPath(path);
+    await writing(path, async () => {
+      await Deno.rename(join(path, inside), temporary);
+      await removeTree(temporary);
+    });
   }
 
   /** All complete checkpoints, oldest first. */

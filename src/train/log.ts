@@ -4,13 +4,16 @@
  * @module
  */
 import { JsonlWriter, type Metrics, orderMetrics } from "../base/mod.ts";
+import type { TrainConfig } from "../setup/mod.ts";
 import type { RunFolder } from "./folder.ts";
+import { keepNewest } from "./keep.ts";
 import { type RunState, saveState, type TrainingModels } from "./state.ts";
 
 /** Logs steps and saves checkpoints of one run. */
 export class RunLog implements Disposable {
   readonly #folder: RunFolder;
   readonly #models: TrainingModels;
+  readonly #config: TrainConfig;
   /** The order of stages in a line. */
   readonly #stages: readonly string[];
   readonly #metrics: JsonlWriter;
@@ -23,11 +26,13 @@ export class RunLog implements Disposable {
   constructor(
     folder: RunFolder,
     models: TrainingModels,
+    config: TrainConfig,
     state: RunState,
     stages: readonly string[],
   ) {
     this.#folder = folder;
     this.#models = models;
+    this.#config = config;
     this.#stages = stages;
     this.#metrics = new JsonlWriter(folder.metrics);
     this.#episodes = new JsonlWriter(folder.episodes);
@@ -49,12 +54,13 @@ export class RunLog implements Disposable {
     return line;
   }
 
-  /** Saves the last whole step, unless that is done. */
+  /** Saves the last whole step, unless that is done; then older checkpoints go as the config says. */
   async save(): Promise<void> {
     const state = this.#whole;
     if (state.step === this.#saved) return;
     await this.#folder.checkpoint(state.step, (dir) => saveState(dir, this.#models, state));
     this.#saved = state.step;
+    await keepNewest(this.#folder, state.step, this.#config);
   }
 
   /** Takes the models as they are for step 0, before it has a line. */

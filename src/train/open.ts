@@ -4,7 +4,7 @@
  * @module
  */
 import { type Device, openDevice, type Stream } from "../../ffi/mod.ts";
-import { firstDifference, type Hooks, UserError } from "../base/mod.ts";
+import { firstDifference, type Hooks, treeBytes, UserError } from "../base/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { GradePool } from "../grade/mod.ts";
 import {
@@ -15,6 +15,7 @@ import {
   type Trained,
 } from "../model/mod.ts";
 import {
+  checkDisk,
   checkMemory,
   checkResumed,
   checkRunnable,
@@ -101,6 +102,10 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   const tasks = openTasks(config, tokenizer, model.eos, options.tasks);
   const backend = device.info.backend === "cpu" ? "cpu" : "cuda";
   checkMemory(config, model, { ...tasks, backend, deviceBytes: device.info.memoryBytes });
+  await checkDisk(config, model, {
+    out: options.out ?? "runs",
+    present: taken ? await treeBytes(taken.path) : undefined,
+  });
   // Before the models: what it takes is free again by then, and no part of the plan.
   const bandwidth = await measureBandwidth(stream);
   const actor = scope.use(openActor(stream, source, tokenizer));

@@ -62,7 +62,7 @@ export interface TrainingModels {
 }
 
 /** Where a checkpoint keeps what only a resumed run needs. */
-function trainerFolder(dir: string): string {
+export function trainerFolder(dir: string): string {
   return join(dir, "trainer");
 }
 
@@ -126,7 +126,7 @@ async function writeJson(path: string, content: unknown): Promise<void> {
 /**
  * Checks that a run can be taken up from a checkpoint, as far as its names tell.
  *
- * @throws {UserError} when it holds no state, or an older version wrote it.
+ * @throws {UserError} when it holds no state, as one that `keepWeights` left, or an older version wrote it.
  */
 export function checkResumable(dir: string): void {
   if (existsSync(`${trainerFolder(dir)}/state.json`)) return;
@@ -134,6 +134,14 @@ export function checkResumable(dir: string): void {
     throw new UserError(`${dir} was written by an older version: its run cannot go on`, {
       hint: `begin another run from its weights with --model ${dir}`,
     });
+  }
+  if (!existsSync(trainerFolder(dir))) {
+    throw new UserError(
+      `${dir} holds a model and no training state: its run cannot go on from it`,
+      {
+        hint: `begin another run from its weights with --model ${dir}`,
+      },
+    );
   }
   throw new UserError(`${dir} has no trainer/state.json: its run cannot go on`, {
     hint: "remove that checkpoint folder and use an older one",

@@ -107,7 +107,7 @@ async function startLearning(run: OpenRun): Promise<Learning> {
   const models = { stream, actor, critic, trainer, trailing, files, trained: run.trained };
   const state = latest ? await loadState(latest.path, models) : { step: -1, tokens: 0 };
   const stages = [...tasks.task.stages, ...tasks.reference.stages].map(({ name }) => name);
-  const log = scope.use(new RunLog(folder, models, state, stages));
+  const log = scope.use(new RunLog(folder, models, config, state, stages));
   const kept = scope.move();
   const random = new Random(seed);
   return { state, trainer, log, random, [Symbol.asyncDispose]: () => kept.disposeAsync() };

@@ -12,11 +12,14 @@ async function plan(...args: string[]): Promise<string> {
 Deno.test("cli: plan prints the table, the verdict and what to change", async () => {
   const roomy = await plan("--memory", "16GB");
   assertMatch(roomy, /^a model made here: \d+ parameters\n\n {2}actor: weights +\d/);
-  assertMatch(roomy, /\n {2}total +\d+ MB\n\nfits into 14\.4 GB, nine tenths of 16\.0 GB\n$/);
+  assertMatch(
+    roomy,
+    /\n {2}total +\d+ MB\n\nfits into 14\.4 GB, nine tenths of 16\.0 GB\non disk: up to .*\n$/,
+  );
   const tight = await plan("--memory", "140MB");
   assertMatch(
     tight,
-    /\ndoes not fit into 126 MB, nine tenths of 140 MB\nthe smallest change .*\n$/,
+    /\ndoes not fit into 126 MB, nine tenths of 140 MB\nthe smallest change .*\non disk: up to .*\n$/,
   );
 });
 
@@ -43,6 +46,11 @@ Deno.test("cli: plan of a config file, as JSON; its change makes the next plan f
   const second = await ask(tight);
   assert(second.fits && second.total <= second.usable);
   assertEquals([second.total, second.changes], [total, []]);
+  // Of the three checkpoints, at steps 0, 2 and 3, one is written before any moments are.
+  const { checkpoint, first: bare } = roomy.disk;
+  assertEquals([roomy.disk.saves, roomy.disk.total], [3, bare + 2 * checkpoint]);
+  await Deno.writeTextFile(file, JSON.stringify({ ...small, keep: 1 }));
+  assertEquals((await ask("1GiB")).disk.total, 2 * checkpoint);
 });
 
 Deno.test("cli: plan refuses an amount of memory that it cannot read", async () => {
@@ -76,7 +84,13 @@ Deno.test("cli: plan knows the presets' models before they are downloaded", asyn
     /\ndoes not fit into 127 GB, nine tenths of 141 GB\nthe smallest change that fits: /,
   );
   assertStringIncludes(large, 'parallel.offload to "optimizer"');
-  assertMatch(large, /\nor: set parallel\.ranks to 4 .* on each of 4 GPUs\)\n.* do not run yet\n$/);
+  assertMatch(
+    large,
+    /\nor: set parallel\.ranks to 4 .* on each of 4 GPUs\)\n.* do not run yet\non disk: /,
+  );
   const small = await plan("--preset", "q1.5b", "--device", "cuda", "--memory", "141GB");
-  assertMatch(small, /\nfits into 127 GB, nine tenths of 141 GB\n$/);
+  assertMatch(
+    small,
+    /\nfits into 127 GB, nine tenths of 141 GB\non disk: up to 753 GB for 21 checkpoints of 37\.0 GB, /,
+  );
 });

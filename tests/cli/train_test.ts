@@ -75,3 +75,16 @@ Deno.test("cli: Ctrl-C during the warm start stops it and exits 130", async () =
   assertMatch(await stderr.all, /\ninterrupted\n$/);
   assertEquals(await stdout.all, "");
 });
+
+Deno.test("cli: train without room for its checkpoints ends before there is a folder", async () => {
+  await using dir = await TempDir.make();
+  const huge = ["--steps", "1000000000", "--set", "saveEvery=1", "--device", "cpu"];
+  const { code, stderr } = await thinker(["train", ...huge], { cwd: dir.path });
+  assertEquals(code, 1);
+  assertMatch(stderr, /^error: the checkpoints of this run take up to .*, and where runs is, /m);
+  assertMatch(
+    stderr,
+    /^hint: keep fewer with --keep \d+, or save less often with --set saveEvery=/m,
+  );
+  assertEquals([...Deno.readDirSync(dir.path)], []);
+});
