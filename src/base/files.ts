@@ -49,7 +49,10 @@ const temporaryName = /^\.(?<of>.+)\.\d+-[0-9a-f]{16}\.(?<kind>tmp|old)$/;
 export async function removeLeftovers(dir: string, of?: string): Promise<void> {
   for (const name of await namesIn(dir)) {
     const found = temporaryName.exec(name)?.groups;
-    if (found && (of ?? found.of) === found.of) await removeTree(join(dir, name));
+    if (!found || (of ?? found.of) !== found.of) continue;
+    // Set aside, and nothing has taken its place: it is all that there is.
+    if (found.kind === "old" && !await exists(join(dir, found.of))) continue;
+    await removeTree(join(dir, name));
   }
 }
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { JsonlWriter, readJsonl, temporaryPath } from "../../src/base/mod.ts";
 import { RunFolder } from "../../src/train/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
@@ -81,12 +81,16 @@ Deno.test("a run killed before its configuration was in place can start again", 
     const path = join(dir, "run");
     await Deno.mkdir(join(path, "checkpoints"), { recursive: true });
     await Deno.writeTextFile(temporaryPath(join(path, "config.json")), '{"se');
+    // A checkpoint that add-tokens was changing: nothing else is left of it.
+    const aside = temporaryPath(join(path, "checkpoints", "step-1")).replace(/tmp$/, "old");
+    await Deno.mkdir(aside);
     await Deno.writeTextFile(join(path, ".lock"), "4711\n");
     {
       using folder = await RunFolder.create(path);
       await Deno.writeTextFile(folder.config, "{}");
     }
     assertEquals(await names(path), ["checkpoints", "config.json"]);
+    assertEquals(await names(join(path, "checkpoints")), [basename(aside)]);
   }));
 
 Deno.test("what this program did not make is never removed, written through or run over", () =>
