@@ -33,6 +33,8 @@ const optionsSchema = z.object({
   model: z.string().optional(),
   memory: z.string().optional(),
   device: z.optional(deviceSchema),
+  keep: z.int().positive().optional(),
+  set: z.array(z.string()).default([]),
   json: z.boolean().default(false),
 });
 
@@ -49,6 +51,13 @@ export function planCommand() {
     .option("--model <dir:string>", "Model folder to start from (default: the preset's model).")
     .option("--memory <amount:string>", "Memory of the device: 16GB, 512MiB (default: this one's).")
     .option("--device <name:string>", "auto, cpu, cuda, or cuda:1 for the second GPU.")
+    .option(
+      "--keep <n:integer>",
+      "Newest checkpoints that stay; older ones go (default: all stay).",
+    )
+    .option("--set <key=value:string>", "Any setting of a run, by its dotted path.", {
+      collect: true,
+    })
     .option("--json", "Print the plan as JSON, all amounts in bytes.")
     .example("does the tiny run fit?", "thinker plan --memory 2GB")
     .example(
@@ -60,11 +69,8 @@ export function planCommand() {
 }
 
 async function show(raw: Record<string, unknown>): Promise<void> {
-  const { preset, config: file, model: dir, memory, device, json } = checkOptions(
-    optionsSchema,
-    raw,
-  );
-  const config = layConfig(presets[preset], file, { model: dir, device });
+  const { preset, config: file, memory, json, set, ...settings } = checkOptions(optionsSchema, raw);
+  const config = layConfig(presets[preset], file, settings, set);
   const gpu = config.device === "auto" ? hasDriver() : config.device !== "cpu";
   const backend = gpu ? "cuda" : "cpu";
   const deviceBytes = memory === undefined

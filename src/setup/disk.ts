@@ -50,8 +50,8 @@ function most(
 
 /** The plan as a line of text. */
 export function formatDisk({ checkpoint, model, saves, total }: DiskPlan): string {
-  return `on disk: up to ${formatBytes(total)} for ${saves} checkpoints of ` +
-    `${formatBytes(checkpoint)}, of that ${formatBytes(model)} for the model`;
+  return `on disk: up to ${formatBytes(total)} at a time, of ${saves} checkpoints of ` +
+    `${formatBytes(checkpoint)} (the model alone ${formatBytes(model)})`;
 }
 
 /** Where a run writes. */

@@ -88,9 +88,12 @@ Deno.test("cli: plan knows the presets' models before they are downloaded", asyn
     large,
     /\nor: set parallel\.ranks to 4 .* on each of 4 GPUs\)\n.* do not run yet\non disk: /,
   );
-  const small = await plan("--preset", "q1.5b", "--device", "cuda", "--memory", "141GB");
+  const qwen = ["--preset", "q1.5b", "--device", "cuda", "--memory", "141GB"];
+  const small = await plan(...qwen);
   assertMatch(
     small,
-    /\nfits into 127 GB, nine tenths of 141 GB\non disk: up to 753 GB for 21 checkpoints of 37\.0 GB, /,
+    /\nfits into 127 GB, nine tenths of 141 GB\non disk: up to 753 GB at a time, of 21 checkpoints of 37\.0 GB /,
   );
+  const few = await plan(...qwen, "--keep", "2", "--set", "saveEvery=100");
+  assertMatch(few, /\non disk: up to 111 GB at a time, of 11 checkpoints of 37\.0 GB /);
 });
