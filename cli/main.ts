@@ -6,6 +6,7 @@
 import { Command } from "@cliffy/command";
 import { CompletionsCommand } from "@cliffy/command/completions";
 import { HelpCommand } from "@cliffy/command/help";
+import { version } from "../src/base/mod.ts";
 import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
@@ -17,7 +18,7 @@ import { trainCommand } from "./train.ts";
 
 const main = new Command()
   .name("thinker")
-  .version("0.1.0")
+  .version(version)
   .description("Trains language models to think fast and slow, and runs them.")
   .throwErrors() // for all commands below; errors are printed in one place, here
   .command("train", trainCommand())

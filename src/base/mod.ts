@@ -8,6 +8,7 @@
 export * from "./bytes.ts";
 export * from "./check.ts";
 export * from "./disk.ts";
+export * from "./digest.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./hooks.ts";
@@ -20,3 +21,4 @@ export * from "./metric_table.ts";
 export * from "./metrics.ts";
 export * from "./random.ts";
 export * from "./schema.ts";
+export * from "./version.ts";

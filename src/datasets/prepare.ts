@@ -5,8 +5,8 @@
  */
 import { basename, join } from "node:path";
 import { loadProblems, type Problem } from "../data/mod.ts";
-import { lockFolder, namesIn, UserError, writeAtomic } from "../base/mod.ts";
-import { type Digest, fetchFile, fileDigest, hasDigest, Hub } from "../hub/mod.ts";
+import { fileDigest, lockFolder, namesIn, UserError, writeAtomic } from "../base/mod.ts";
+import { type Digest, fetchFile, hasDigest, Hub } from "../hub/mod.ts";
 import { formatLock, type Lock, lockKey, readLock } from "./lock.ts";
 import { type DataSource, type Endpoints, publicEndpoints, sourcePath } from "./sources.ts";
 

@@ -3,30 +3,14 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
-import { exists } from "../base/mod.ts";
+import { type DigestKind, exists, fileDigest } from "../base/mod.ts";
 
 /** What a file must be, as its publisher says: SHA-256 of its bytes, or the id of its git blob. */
 export interface Digest {
   /** How it is computed. */
-  readonly kind: "sha256" | "git-blob";
+  readonly kind: DigestKind;
   /** In lower-case hexadecimal digits. */
   readonly hex: string;
-}
-
-/** The digest of a file in hexadecimal digits. That of a git blob is the SHA-1 of its length and its bytes. */
-export async function fileDigest(path: string, kind: Digest["kind"]): Promise<string> {
-  using file = await Deno.open(path);
-  const { size } = await file.stat();
-  const hash = kind === "sha256"
-    ? createHash("sha256")
-    : createHash("sha1").update(`blob ${size}\0`);
-  const buffer = new Uint8Array(Math.min(Math.max(size, 1), 2 ** 20));
-  for (;;) {
-    const got = await file.read(buffer);
-    if (got === null) return hash.digest("hex");
-    hash.update(buffer.subarray(0, got));
-  }
 }
 
 /** Whether a file is there and has the digest. */

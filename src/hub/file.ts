@@ -10,8 +10,16 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import { isSameFile, openPlain, publish, removeTree, UserError, writing } from "../base/mod.ts";
-import { type Digest, digestOfEtag, fileDigest, hasDigest } from "./digest.ts";
+import {
+  fileDigest,
+  isSameFile,
+  openPlain,
+  publish,
+  removeTree,
+  UserError,
+  writing,
+} from "../base/mod.ts";
+import { type Digest, digestOfEtag, hasDigest } from "./digest.ts";
 import { type Hub, type HubResponse, Refusal, Transient } from "./endpoint.ts";
 
 /** What is known of a file beforehand, and who watches. */

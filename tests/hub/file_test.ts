@@ -1,12 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { dirname } from "node:path";
-import { UserError } from "../../src/base/mod.ts";
+import { fileDigest, UserError } from "../../src/base/mod.ts";
 import {
   digestOfEtag,
   fetchFile,
   type FetchOptions,
   type FetchProgress,
-  fileDigest,
   Hub,
   type HubOptions,
   partialPath,
