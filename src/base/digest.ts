@@ -60,15 +60,22 @@ export async function fileMark(path: string, hint: string): Promise<FileMark> {
   throw new UserError(`cannot read ${path}: it is no regular file`, { hint });
 }
 
-/** The marks of all files of a folder and of the folders in it, by their paths in it. */
-export async function markFolder(dir: string): Promise<Record<string, FileMark>> {
+/**
+ * The marks of all files of a folder and of the folders in it, by their paths in it.
+ *
+ * @param known Marks of files directly in it, which are not read again.
+ */
+export async function markFolder(
+  dir: string,
+  known: Readonly<Record<string, FileMark>> = {},
+): Promise<Record<string, FileMark>> {
   const marks: Record<string, FileMark> = {};
   for (const name of (await namesIn(dir)).sort()) {
     const path = join(dir, name);
     if ((await Deno.stat(path)).isDirectory) {
       const inside = await markFolder(path);
       for (const [below, mark] of Object.entries(inside)) marks[`${name}/${below}`] = mark;
-    } else marks[name] = await fileMark(path, "check the folder");
+    } else marks[name] = known[name] ?? await fileMark(path, "check the folder");
   }
   return marks;
 }

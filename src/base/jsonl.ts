@@ -96,8 +96,29 @@ export async function truncateAfter<T extends object>(
     rows++;
     kept = end;
   }
-  if (await exists(path) && (await Deno.stat(path)).size > kept) await Deno.truncate(path, kept);
+  await cutAt(path, kept);
   return rows;
+}
+
+/**
+ * Cuts off all rows but the first `count`; what follows them need not be JSON, as after a power cut. A
+ * missing file stays missing.
+ *
+ * @throws {UserError} when one of the lines to keep is not JSON.
+ */
+export async function keepRows(path: string, count: number): Promise<void> {
+  let rows = 0, kept = 0;
+  if (count > 0) {
+    for await (const { end } of placedRows(path)) {
+      kept = end;
+      if (++rows === count) break;
+    }
+  }
+  await cutAt(path, kept);
+}
+
+async function cutAt(path: string, size: number): Promise<void> {
+  if (await exists(path) && (await Deno.stat(path)).size > size) await Deno.truncate(path, size);
 }
 
 /** The rows with the offset just behind each one's newline. */

@@ -16,6 +16,7 @@ import type { Decoder } from "./decoder.ts";
 import { checkTokenRows } from "./token_rows.ts";
 import { Tokenizer } from "./tokenizer.ts";
 import { readTrained, type Trained } from "./trained.ts";
+import { checkWhole } from "./whole.ts";
 
 /** How to open a model folder. */
 export interface LoadOptions extends DeviceOptions {
@@ -53,10 +54,11 @@ export class Model implements Disposable {
  * Loads a Hugging Face model folder for inference. The kernels are built first if this machine has
  * not built them yet.
  *
- * @throws {UserError} when files are missing, malformed or do not go together, or the kernels cannot be
- *   built.
+ * @throws {UserError} when files are missing, malformed, damaged or do not go together, or the kernels
+ *   cannot be built.
  */
 export async function loadModel(dir: string, options: LoadOptions = {}): Promise<Model> {
+  await checkWhole(dir);
   const tokenizer = Tokenizer.load(dir);
   checkTokenRows(tokenizer, loadModelConfig(dir).vocab, dir);
   const trained = readTrained(dir);

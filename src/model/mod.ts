@@ -29,3 +29,4 @@ export * from "./tokenizer.ts";
 export { readTokenizerConfig, readTokenizerJson, textOfToken } from "./tokenizer_config.ts";
 export * from "./trained.ts";
 export * from "./weights.ts";
+export * from "./whole.ts";

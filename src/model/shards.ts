@@ -65,10 +65,8 @@ export function hasWeights(dir: string): boolean {
  *   lacks a tensor that the index promises, or two have a tensor of the same name.
  */
 export function loadIndex(dir: string): TensorSource {
-  const isSharded = hasWeights(dir) && !existsSync(join(dir, single));
-  if (!isSharded) return openSafetensors(join(dir, single));
-  const indexPath = join(dir, index), hint = "check the model folder";
-  const { weight_map } = check(indexSchema, readJson(indexPath, hint), indexPath, hint);
+  if (!isSharded(dir)) return openSafetensors(join(dir, single));
+  const indexPath = join(dir, index), weight_map = readIndex(indexPath);
   using opened = new DisposableStack();
   const shards = new Map<string, SafetensorsFile>(), owner = new Map<string, SafetensorsFile>();
   for (const file of new Set(Object.values(weight_map))) {
@@ -94,6 +92,27 @@ export function loadIndex(dir: string): TensorSource {
   }
   for (const [name, file] of Object.entries(weight_map)) shards.get(normalize(file))!.info(name);
   return new Shards(indexPath, owner, opened.move());
+}
+
+/**
+ * The names of the files that hold a folder's weights, sorted, an index among them.
+ *
+ * @throws {UserError} when the index is malformed, or weights are of another format.
+ */
+export function weightFiles(dir: string): string[] {
+  if (!isSharded(dir)) return [single];
+  const shards = Object.values(readIndex(join(dir, index)));
+  return [...new Set([index, ...shards.map((file) => normalize(file))])].sort();
+}
+
+function isSharded(dir: string): boolean {
+  return hasWeights(dir) && !existsSync(join(dir, single));
+}
+
+/** Which shard holds which tensor. */
+function readIndex(path: string): Record<string, string> {
+  const hint = "check the model folder";
+  return check(indexSchema, readJson(path, hint), path, hint).weight_map;
 }
 
 const indexSchema = z.looseObject({

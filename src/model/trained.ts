@@ -9,6 +9,7 @@ import { join } from "node:path";
 import * as z from "npm:zod@^4";
 import { type Precision, precisions } from "../../ffi/mod.ts";
 import { check, type Fields, readJson, type Schema, UserError } from "../base/mod.ts";
+import { stateFile } from "./whole.ts";
 
 /** How a model was trained, and so how it is to be asked: `thinker.json` of its folder. */
 export interface Trained {
@@ -52,7 +53,7 @@ export function readTrained(dir: string): Trained | undefined {
   if (existsSync(path)) {
     return check(trainedSchema, readJson(path, hint), path, hint);
   }
-  if (existsSync(join(dir, "trainer", "state.json"))) {
+  if (existsSync(stateFile(dir))) {
     throw new UserError(`${dir} has no thinker.json, which says how to ask it`, { hint });
   }
   if (!existsSync(join(dir, "state.json"))) return undefined;

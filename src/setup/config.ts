@@ -321,28 +321,42 @@ export function checkRunnable(config: TrainConfig): void {
 }
 
 /**
- * Checks that a run is resumed with the settings it was started with; `steps`, `tokens`, what is
- * kept and which GPU it is may change.
+ * Checks that a run is resumed with the settings it was started with; `steps`, `tokens`, what is kept,
+ * which GPU it is and where its files lie may change.
  *
  * @param before What the run was started with.
  * @throws {UserError} naming the first setting that differs.
  */
 export function checkResumed(before: TrainConfig, config: TrainConfig): void {
-  const difference = firstDifference(
-    comparable(before),
-    comparable(config),
-  );
+  const difference = changedSetting(before, config);
   if (difference) {
     throw new UserError(`the run was started with another ${difference}`, {
-      hint: "on --resume only --steps, --tokens, --keep and keepWeights may change",
+      hint:
+        "on --resume only --steps, --tokens, --keep, keepWeights and the place of a file may change",
     });
   }
+}
+
+/** The first setting that two configs of one run may not differ in, with both values. */
+export function changedSetting(before: TrainConfig, config: TrainConfig): string | undefined {
+  const { model, data } = config;
+  const files = {
+    model: model && (before.model ?? model),
+    data: data && (before.data ?? data),
+    prompts: promptsFile(config) && promptsFile(before) ? before.prompts : config.prompts,
+  };
+  return firstDifference(comparable(before), comparable({ ...config, ...files }));
 }
 
 /** The part of a config that must stay. */
 function comparable(config: TrainConfig): object {
   const { steps: _steps, tokens: _tokens, keep: _keep, keepWeights: _weights, ...rest } = config;
   return { ...rest, device: backendOf(config.device) };
+}
+
+/** The file that a config's prompts come from; null where they are a built-in set. */
+export function promptsFile({ prompts }: Pick<TrainConfig, "prompts">): string | null {
+  return prompts === "tiny" || prompts === "default" ? null : prompts;
 }
 
 /**

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   exists,
   type FolderLock,
+  keepRows,
   lockFolder,
   namesIn,
   publish,
@@ -13,7 +14,6 @@ import {
   syncPath,
   TakenError,
   temporaryPath,
-  truncateAfter,
   UserError,
   writeAtomic,
   writeError,
@@ -29,12 +29,24 @@ export interface Checkpoint {
   path: string;
 }
 
+/** How many rows of each log a run goes on with. */
+export interface LogRows {
+  /** Of the warm start. */
+  readonly warmstart: number;
+  /** Of the PPO steps. */
+  readonly metrics: number;
+  /** Of the sampled dialogues. */
+  readonly episodes: number;
+}
+
 /** `runs/<name>/`: one run's configuration, logs, checkpoints and report. */
 export class RunFolder implements Disposable {
   /** The folder itself. */
   readonly path: string;
   /** The resolved configuration; the first file of every run. */
   readonly config: string;
+  /** What the run was begun with: settings, marks of its files, and the programs that took its steps. */
+  readonly origin: string;
   /** One object per supervised step of the warm start. */
   readonly warmstart: string;
   /** One object per PPO step; step 0 is the evaluation before training. */
@@ -55,6 +67,7 @@ export class RunFolder implements Disposable {
     this.path = path;
     this.#lock = lock;
     this.config = join(path, "config.json");
+    this.origin = join(path, "origin.json");
     this.warmstart = join(path, "warmstart.jsonl");
     this.metrics = join(path, "metrics.jsonl");
     this.episodes = join(path, "episodes.jsonl");
@@ -194,20 +207,15 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Takes the logs back to the latest checkpoint, so that a resumed run writes the lines that a run
-   * never killed would have written. Without a checkpoint all logs are emptied, the warm start's too.
+   * Takes the logs back to a checkpoint, so that a resumed run writes the lines that a run never killed
+   * would have written.
    *
-   * @returns The checkpoint to load, or null to start over.
+   * @param rows What belongs to the checkpoint.
    */
-  async rewind(): Promise<Checkpoint | null> {
-    const latest = await this.latestCheckpoint();
-    const last = latest?.step ?? -1;
-    const upToLast = (row: { step: number }) => row.step <= last;
-    await truncateAfter(this.metrics, upToLast);
-    await truncateAfter(this.episodes, upToLast);
-    // The warm start counts its own steps and is over once the first checkpoint exists.
-    await truncateAfter(this.warmstart, () => latest !== null);
-    return latest;
+  async rewind(rows: LogRows): Promise<void> {
+    await keepRows(this.metrics, rows.metrics);
+    await keepRows(this.episodes, rows.episodes);
+    await keepRows(this.warmstart, rows.warmstart);
   }
 
   /** Gives the folder back. */

@@ -4,9 +4,9 @@
  * @module
  */
 import { exists } from "../base/mod.ts";
+import { trainerFolder } from "../model/mod.ts";
 import { refersToStart, type TrainConfig } from "../setup/mod.ts";
 import type { RunFolder } from "./folder.ts";
-import { trainerFolder } from "./state.ts";
 
 /**
  * Removes the checkpoints that are older than `keep` says, now that the one of `step` is on disk. Those of

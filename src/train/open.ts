@@ -7,13 +7,7 @@ import { type Device, openDevice, type Stream } from "../../ffi/mod.ts";
 import { firstDifference, type Hooks, treeBytes, UserError } from "../base/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { GradePool } from "../grade/mod.ts";
-import {
-  type Decoder,
-  hasWeights,
-  type ModelConfig,
-  readTrained,
-  type Trained,
-} from "../model/mod.ts";
+import { type Decoder, type ModelConfig, readTrained, type Trained } from "../model/mod.ts";
 import {
   checkDisk,
   checkMemory,
@@ -33,8 +27,9 @@ import {
 import type { TaskSpec } from "../task/mod.ts";
 import { checkScripts, tinyVocabSize } from "../tiny/mod.ts";
 import { type Checkpoint, RunFolder } from "./folder.ts";
+import { goOn, originOf, programAt, writeOrigin } from "./origin.ts";
 import { openProblems, type ProblemSource } from "./problems.ts";
-import { checkResumable } from "./state.ts";
+import { takeUp } from "./resume.ts";
 
 /** How to run. */
 export interface TrainOptions extends Hooks {
@@ -83,12 +78,11 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   const taken = options.resume
     ? scope.use(await RunFolder.create(resumed(options), { resume: true }))
     : null;
-  const latest = await taken?.latestCheckpoint() ?? null;
-  if (latest) checkResumable(latest.path);
-  const start = taken && latest && startOf(wanted, taken);
+  const before = taken && await takeUp(taken, wanted);
+  const latest = before?.checkpoint ?? null, start = before?.start ?? null;
   // A checkpoint needs nothing of what its run started from.
   const loaded = openTokenizer({ model: latest?.path ?? wanted.model }), { tokenizer } = loaded;
-  const notes: string[] = [];
+  const notes: string[] = [...before?.notes ?? []];
   const device = scope.use(
     await openDevice(wanted.device, {
       onBuild: (text) => options.onNote?.(text),
@@ -111,7 +105,8 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   const actor = scope.use(openActor(stream, source, tokenizer));
   const trained = trainedAs(tasks, actor);
   if (latest) checkAsked(latest.path, trained);
-  const problems = await openProblems(config, tasks.all);
+  const stem = before?.origin?.config.data;
+  const problems = await openProblems(config, tasks.all, stem);
   if (latest === null && config.model === null) tasks.compared.forEach(checkScripts);
   const { maxTokens, stop } = tasks;
   const engine = scope.use(
@@ -122,10 +117,16 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   // never do. On other problems it should fail before the run rather than in the middle of it.
   const pool = scope.use(new GradePool());
   if (config.data !== null) await pool.ready();
+  const program = await programAt(latest?.step ?? 0, device);
+  const { origin, note } = before?.origin
+    ? goOn(before.origin, program)
+    : { origin: await originOf(config, program) };
+  if (note !== undefined) notes.push(note);
   // Only now, so that a run that cannot start leaves no folder in the way of the next one.
   const folder = taken ?? scope.use(await begin(config, options));
-  await taken?.rewind();
+  if (before) await folder.rewind(before.rows);
   await folder.writeJson(folder.config, config);
+  await writeOrigin(folder, origin);
   for (const note of [...notes, ...warnings(config, model, problems)]) options.onNote?.(note);
   const parts = {
     config,
@@ -167,17 +168,6 @@ async function settle(asked: TrainConfig, options: TrainOptions): Promise<TrainC
   if (before) checkResumed(before, wanted);
   checkRunnable(wanted);
   return wanted;
-}
-
-/** @throws {UserError} when a KL term needs the policy before PPO, and it is gone. */
-function startOf({ model, ppo }: TrainConfig, folder: RunFolder): string | null {
-  if (ppo.klCoefficient === 0) return null;
-  const dir = model ?? folder.checkpointPath(0);
-  if (hasWeights(dir)) return dir;
-  throw new UserError(
-    `the run's KL term refers to the model that it started from, and ${dir} holds no weights now`,
-    { hint: "put that folder back in its place" },
-  );
 }
 
 /** The device and precision that were taken: another machine must not choose others on resume. */

@@ -31,11 +31,13 @@ const heldShare = 0.1;
  *
  * @param tasks Every task whose runs are to be compared: a row is used if it fits the prompt limit in
  * all of them, so that they train and are measured on the same problems.
+ * @param named The path whose name stands in ids and reports: the file's first place, where it has moved.
  * @throws {UserError} when the file cannot be read or no row fits the prompt limit.
  */
 export async function openProblems(
   config: TrainConfig,
   tasks: readonly Task[],
+  named: string | null = config.data,
 ): Promise<ProblemSource> {
   const random = new Random(config.seed);
   if (config.data === null) {
@@ -52,7 +54,8 @@ export async function openProblems(
     };
   }
   const { columns, stripInstructions, promptLimit } = config;
-  const loaded = await loadProblems(config.data, { columns, stripInstructions });
+  const stem = dataName(named ?? config.data);
+  const loaded = await loadProblems(config.data, { columns, stripInstructions, stem });
   const rows = loaded.problems;
   const promptTokens = (row: Problem) =>
     Math.max(...tasks.map((task) => task.promptTokens(row.question)));
@@ -82,7 +85,7 @@ export async function openProblems(
     return order;
   };
   return {
-    name: dataName(config.data),
+    name: stem,
     batch: (step, n) =>
       Array.from({ length: n }, (_, i) => {
         const index = (step - 1) * n + i;

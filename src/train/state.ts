@@ -8,21 +8,23 @@
  */
 import type { Stream, Tensor } from "../../ffi/mod.ts";
 import * as z from "npm:zod@^4";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Decoder,
+  digestsFile,
   float32Chunks,
   type ModelFiles,
   openSafetensors,
   saveDecoder,
+  stateFile,
   type Trained,
   trainedFile,
+  trainerFolder,
   writeSafetensors,
 } from "../model/mod.ts";
 import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
 import type { TrailingAccuracy } from "../task/mod.ts";
-import { check, readJson, UserError } from "../base/mod.ts";
+import { check, fileMarkSchema, markFolder, readSealed, sealJson, UserError } from "../base/mod.ts";
 
 /** Optimizer steps taken, and those skipped in a row because the gradient was not finite. */
 const updatesSchema = z.strictObject({
@@ -38,6 +40,8 @@ const stateSchema = z.strictObject({
   actor: updatesSchema,
   /** Without a critic null. */
   critic: updatesSchema.nullable(),
+  /** What the checkpoint's other files are, by their paths in it. */
+  files: z.record(z.string(), fileMarkSchema),
 });
 
 /** How far a run is. */
@@ -59,11 +63,6 @@ export interface TrainingModels {
   readonly files: ModelFiles;
   /** How the policy is asked. */
   readonly trained: Trained;
-}
-
-/** Where a checkpoint keeps what only a resumed run needs. */
-export function trainerFolder(dir: string): string {
-  return join(dir, "trainer");
 }
 
 /** The folder of a checkpoint's critic. */
@@ -88,7 +87,10 @@ function restoreUpdates(optimizer: AdamW, updates: z.output<typeof updatesSchema
   optimizer.skipped = updates.skipped;
 }
 
-/** Writes a checkpoint into an existing folder. */
+/**
+ * Writes a checkpoint into an existing folder. Its files are marked by what can be read back of them, all
+ * that lie there, so that none is forgotten, whoever wrote it.
+ */
 export async function saveState(
   dir: string,
   models: TrainingModels,
@@ -97,6 +99,8 @@ export async function saveState(
   const { stream, actor, critic, files, trained } = models, folder = trainerFolder(dir);
   await saveDecoder(stream, actor, dir, files);
   await writeJson(trainedFile(dir), trained);
+  const model = await markFolder(dir);
+  await Deno.writeTextFile(digestsFile(dir), sealJson({ files: model }));
   await Deno.mkdir(folder);
   if (critic) {
     await Deno.mkdir(criticFolder(dir));
@@ -115,42 +119,25 @@ export async function saveState(
     trailing: trailing.toJSON(),
     actor: updatesOf(trainer.actorOptimizer),
     critic: trainer.criticOptimizer ? updatesOf(trainer.criticOptimizer) : null,
+    files: await markFolder(dir, model),
   };
-  await writeJson(`${folder}/state.json`, numbers);
+  await Deno.writeTextFile(stateFile(dir), sealJson(numbers));
 }
 
 async function writeJson(path: string, content: unknown): Promise<void> {
   await Deno.writeTextFile(path, JSON.stringify(content, null, 2) + "\n");
 }
 
-/**
- * Checks that a run can be taken up from a checkpoint, as far as its names tell.
- *
- * @throws {UserError} when it holds no state, as one that `keepWeights` left, or an older version wrote it.
- */
-export function checkResumable(dir: string): void {
-  if (existsSync(`${trainerFolder(dir)}/state.json`)) return;
-  if (existsSync(`${dir}/state.json`)) {
-    throw new UserError(`${dir} was written by an older version: its run cannot go on`, {
-      hint: `begin another run from its weights with --model ${dir}`,
-    });
-  }
-  if (!existsSync(trainerFolder(dir))) {
-    throw new UserError(
-      `${dir} holds a model and no training state: its run cannot go on from it`,
-      {
-        hint: `begin another run from its weights with --model ${dir}`,
-      },
-    );
-  }
-  throw new UserError(`${dir} has no trainer/state.json: its run cannot go on`, {
-    hint: "remove that checkpoint folder and use an older one",
-  });
-}
+const hint = "remove that checkpoint folder and use an older one";
 
-function readState(path: string): z.output<typeof stateSchema> {
-  const hint = "remove that checkpoint folder and use an older one";
-  return check(stateSchema, readJson(path, hint), path, hint);
+/**
+ * The numbers of a checkpoint.
+ *
+ * @throws {UserError} when they are missing or not as they were written.
+ */
+export function readState(dir: string): z.output<typeof stateSchema> {
+  const path = stateFile(dir);
+  return check(stateSchema, readSealed(path, hint), path, hint);
 }
 
 /**
@@ -159,9 +146,7 @@ function readState(path: string): z.output<typeof stateSchema> {
  * @throws {UserError} when the checkpoint is damaged or belongs to another model.
  */
 export async function loadState(dir: string, models: TrainingModels): Promise<RunState> {
-  const { trailing, actor, critic, ...state } = readState(
-    `${trainerFolder(dir)}/state.json`,
-  );
+  const { trailing, actor, critic, step, tokens } = readState(dir);
   const { actorOptimizer, criticOptimizer } = models.trainer;
   restoreUpdates(actorOptimizer, actor);
   if (criticOptimizer && critic) restoreUpdates(criticOptimizer, critic);
@@ -177,5 +162,5 @@ export async function loadState(dir: string, models: TrainingModels): Promise<Ru
   }
   models.trailing.restore(trailing);
   await models.stream.sync();
-  return state;
+  return { step, tokens };
 }

@@ -76,7 +76,7 @@ Deno.test("checkpoint: of a base model, it ends turns and writes them as trainin
     await assertRejects(
       resume,
       UserError,
-      'another prompts.verify ("check it", now "check it now")',
+      `${path}/prompts.json is another file than the run was begun with (SHA-256 `,
     );
     await Deno.writeTextFile(`${path}/prompts.json`, JSON.stringify(prompts));
     await resume();
@@ -109,8 +109,9 @@ Deno.test("checkpoint: one of an older layout is not resumed, and its run stays 
   const resume = () => train(config, { out, resume: true });
   const { hint } = await assertRejects(resume, UserError, "written by an older version");
   assertStringIncludes(hint!, `--model ${checkpoint}`);
+  await Deno.remove(`${out}/checkpoints/step-0`, { recursive: true });
   await Deno.remove(`${checkpoint}/state.json`);
-  await assertRejects(resume, UserError, "step-1 has no trainer/state.json");
+  await assertRejects(resume, UserError, "step-1 is damaged (trainer/state.json)");
   assertEquals(await Deno.readTextFile(log), before);
 });
 

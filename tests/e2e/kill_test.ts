@@ -203,23 +203,31 @@ Deno.test("--resume takes the run's own settings, more steps, and sound checkpoi
   }
   assertEquals(await digests(run), before);
 
-  const model = ["config.json", "model.safetensors"];
-  const trainer = ["optimizer.safetensors", "state.json", ...model.map((file) => `critic/${file}`)];
-  const asked = ["tokenizer.json", "tokenizer_config.json", "thinker.json"];
-  await Promise.all(
-    [...model, ...asked, ...trainer.map((file) => `trainer/${file}`)].map(async (file) => {
-      const copy = `${place.path}/damaged-${file.replaceAll("/", "-")}`;
-      await cp(run, copy, { recursive: true });
-      const path = `${copy}/checkpoints/step-2/${file}`;
-      await Deno.truncate(path, Math.floor(Deno.statSync(path).size / 2));
-      await refused([...place.resume(copy), "--steps", "3"], path);
-    }),
+  // tests/train/whole_test.ts has every file and every kind of damage.
+  const copy = `${place.path}/copy`,
+    half = (path: string) => Deno.truncate(path, Math.floor(Deno.statSync(path).size / 2));
+  await cp(run, copy, { recursive: true });
+  await half(`${copy}/checkpoints/step-2/trainer/optimizer.safetensors`);
+  await half(`${copy}/checkpoints/step-0/model.safetensors`);
+  const damaged = await digests(copy);
+  await refused(
+    place.resume(copy),
+    "no whole checkpoint: step-2 is damaged (trainer/optimizer.safetensors), step-0 is damaged",
   );
+  assertEquals(await digests(copy), damaged);
+  await cp(`${run}/checkpoints/step-0`, `${copy}/checkpoints/step-0`, { recursive: true });
+  const { code, stderr } = await thinker(place.resume(copy));
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(
+    stderr,
+    "checkpoint step-2 is damaged (trainer/optimizer.safetensors): going on from step-0\n",
+  );
+  assertEquals(await digests(`${copy}/checkpoints`), await digests(`${run}/checkpoints`));
 
   // What a kill may leave behind: half a checkpoint under its temporary name, half a line.
-  const half = temporaryPath(`${run}/checkpoints/step-9`);
-  await Deno.mkdir(half);
-  await Deno.writeTextFile(`${half}/config.json`, '{"step": 9');
+  const unfinished = temporaryPath(`${run}/checkpoints/step-9`);
+  await Deno.mkdir(unfinished);
+  await Deno.writeTextFile(`${unfinished}/config.json`, '{"step": 9');
   await Deno.writeTextFile(`${run}/metrics.jsonl`, '{"step":3,"rew', { append: true });
   const lines = await timeless(run);
   await finish([...place.resume(run), "--steps", "4"]);

@@ -1,7 +1,22 @@
 import { cp } from "node:fs/promises";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
-import { readMetrics, stripClock } from "../../src/base/mod.ts";
+import {
+  exists,
+  readMetrics,
+  readSealed,
+  sealJson,
+  stripClock,
+  version,
+} from "../../src/base/mod.ts";
+import { loadModel } from "../../src/model/mod.ts";
+import type { Origin } from "../../src/train/origin.ts";
 import { train } from "../../src/train/train.ts";
 import { type Rand, seeded } from "../native.ts";
 import { makeStartModel, trainFrom } from "./start_model.ts";
@@ -99,9 +114,108 @@ Deno.test("resume: only a run's own settings go on, and only in its folder", asy
   await assertRejects(() => train(short, { out }), UserError, "is not empty");
   const other = smallConfig({ steps: 1, evalProblems: 2, seed: 7 });
   await assertRejects(() => train(other, { out, resume: true }), UserError, "another seed");
-  await Deno.writeTextFile(`${out}/checkpoints/step-1/trainer/state.json`, "{");
-  const damaged = "state.json is not valid JSON";
-  await assertRejects(() => train(short, { out, resume: true }), UserError, damaged);
+
+  // Settings are the run's own also where its file says others.
+  const file = `${out}/config.json`, settings = await Deno.readTextFile(file);
+  await Deno.writeTextFile(file, settings.replace('"clipHigh": 0.2', '"clipHigh": 0.6'));
+  const changed = JSON.parse(await Deno.readTextFile(file));
+  await assertRejects(
+    () => train(changed, { out, resume: true }),
+    UserError,
+    `${file}: the run was begun with another ppo.clipHigh (0.2, now 0.6)`,
+  );
+  await Deno.writeTextFile(file, settings);
+  const log = await Deno.readTextFile(`${out}/metrics.jsonl`);
+  await Deno.writeTextFile(`${out}/metrics.jsonl`, log.split("\n").slice(1).join("\n"));
+  const missing = "metrics.jsonl:1 is of step 1, not 0";
+  await assertRejects(() => train(short, { out, resume: true }), UserError, missing);
+  await Deno.writeTextFile(`${out}/metrics.jsonl`, log);
+  await Deno.remove(`${out}/origin.json`);
+  const lost = `cannot read ${out}/origin.json`;
+  await assertRejects(() => train(short, { out, resume: true }), UserError, lost);
+});
+
+Deno.test("resume: a damaged checkpoint is passed over, said, and written anew; nothing trains on it", async () => {
+  await using dir = await TempDir.make();
+  const out = `${dir.path}/run`, last = `${out}/checkpoints/step-4`;
+  await train(config, { out });
+  const expected = await remains(out);
+  const weights = await Deno.readFile(`${last}/model.safetensors`);
+  weights[weights.length - 1_000] ^= 1;
+  await Deno.writeFile(`${last}/model.safetensors`, weights);
+
+  const damaged = "model.safetensors is not as it was written";
+  await assertRejects(() => loadModel(last), UserError, damaged);
+  const from = smallConfig({ steps: 1, model: last });
+  await assertRejects(() => train(from, { out: `${dir.path}/from` }), UserError, damaged);
+  assertEquals(await exists(`${dir.path}/from`), false);
+
+  const notes: string[] = [];
+  await train(config, { out, resume: true, onNote: (text) => notes.push(text) });
+  assertEquals(notes, [
+    "checkpoint step-4 is damaged (model.safetensors): going on from step-2",
+  ]);
+  assertEquals(await remains(out), expected);
+
+  // So is what a KL term refers to, of which the model alone was kept.
+  const distant = smallConfig({ steps: 1, evalProblems: 2, keep: 1, ppo: { klCoefficient: 0.1 } });
+  await train(distant, { out: `${dir.path}/kl` });
+  const start = `${dir.path}/kl/checkpoints/step-0/model.safetensors`;
+  await Deno.writeTextFile(start, "!", { append: true });
+  const again = train({ ...distant, steps: 2 }, { out: `${dir.path}/kl`, resume: true });
+  await assertRejects(() => again, UserError, `step-0 is damaged: ${damaged}`);
+});
+
+Deno.test("resume: other rows are another run; a moved file is the same one; other programs are said", async () => {
+  await using dir = await TempDir.make();
+  const { path } = dir, data = `${path}/sums.jsonl`, out = `${path}/run`;
+  const rows = Array.from(
+    { length: 60 },
+    (_, i) => JSON.stringify({ question: `${i}+${i}=`, answer: `${2 * i}` }) + "\n",
+  );
+  await Deno.writeTextFile(data, rows.join(""));
+  const steps = (n: number, place = data) =>
+    smallConfig({ steps: n, data: place, evalProblems: 5, evalEvery: 1 });
+  await train(steps(1), { out });
+  await cp(out, `${path}/twin`, { recursive: true });
+  await train(steps(2), { out: `${path}/twin`, resume: true });
+
+  const before = await digests(out);
+  await Deno.writeTextFile(data, '{"question":"1+1=","answer":"2"}\n', { append: true });
+  const appended = await assertRejects(
+    () => train(steps(2), { out, resume: true }),
+    UserError,
+    `${data} is another file than the run was begun with (SHA-256 `,
+  );
+  assertMatch(appended.message, /SHA-256 [0-9a-f]{12}…, now SHA-256 [0-9a-f]{12}…\)$/);
+  await Deno.remove(data);
+  const gone = await assertRejects(() => train(steps(2), { out, resume: true }), UserError, data);
+  assertStringIncludes(gone.hint ?? "", "--data");
+  assertEquals(await digests(out), before);
+
+  const elsewhere = `${path}/elsewhere.jsonl`;
+  await Deno.writeTextFile(elsewhere, rows.join(""));
+  const origin = readSealed(`${out}/origin.json`, "") as Origin;
+  const [program] = origin.programs;
+  const older = { ...program, version: "0.0.9", kernels: "0123456789ab" };
+  await Deno.writeTextFile(`${out}/origin.json`, sealJson({ ...origin, programs: [older] }));
+  const notes: string[] = [];
+  await train(steps(2, elsewhere), { out, resume: true, onNote: (text) => notes.push(text) });
+  assertEquals(notes, [
+    `from step 1 on the run is taken up with version ${version} (before: 0.0.9), kernels ` +
+    `${program.kernels} (before: 0123456789ab): that its bits stay those of one program cannot be ` +
+    "promised",
+  ]);
+  const { data: now } = JSON.parse(await Deno.readTextFile(`${out}/config.json`));
+  const { programs } = readSealed(`${out}/origin.json`, "") as Origin;
+  assertEquals([now, programs], [elsewhere, [older, { ...program, step: 1 }]]);
+  // Ids and all: as a run whose file stayed in its place.
+  const saved = async (run: string) => ({
+    metrics: await timeless(run),
+    episodes: await Deno.readTextFile(`${run}/episodes.jsonl`),
+    last: await digests(`${run}/checkpoints/step-2`),
+  });
+  assertEquals(await saved(out), await saved(`${path}/twin`));
 });
 
 Deno.test("resume: the model that a run started from may be gone, unless a KL term refers to it", async () => {
@@ -127,6 +241,19 @@ Deno.test("resume: the model that a run started from may be gone, unless a KL te
   const { hint } = await assertRejects(() => again, UserError, `${model} holds no weights now`);
   assert(hint?.includes("put that folder back"));
   assertEquals(await digests(`${path}/kl`), before);
-  await Deno.rename(`${path}/elsewhere`, model);
-  await train({ ...distant, steps: 2 }, { out: `${path}/kl`, resume: true });
+  // It may come back elsewhere, but not as another.
+  const moved = { ...distant, steps: 2, model: `${path}/elsewhere` };
+  const weights = `${path}/elsewhere/model.safetensors`, good = await Deno.readFile(weights);
+  await Deno.writeFile(weights, good.with(good.length - 3, 1));
+  for (
+    const [folder, asked] of [["kl", moved], ["run", { ...longer, model: moved.model }]] as const
+  ) {
+    await assertRejects(
+      () => train(asked, { out: `${path}/${folder}`, resume: true }),
+      UserError,
+      `${weights} is another file than the run was begun with`,
+    );
+  }
+  await Deno.writeFile(weights, good);
+  await train(moved, { out: `${path}/kl`, resume: true });
 });

@@ -136,6 +136,18 @@ Deno.test("own task: a calculator's text is read, masked from the loss, and its 
   );
   assertEquals(await timeless(`${dir.path}/slow`), await timeless(out));
 
+  // The same folder with a task of the same name that says something else: another run.
+  const other: TaskSpec = { ...calculator, stages: [ask, { ...tell, prompt: "is {result}" }] };
+  const { budgets, taskSettings, warmstart } = JSON.parse(
+    await Deno.readTextFile(`${out}/config.json`),
+  );
+  const asked = smallConfig({ task: "calculator", budgets, taskSettings, warmstart, steps: 2 });
+  await assertRejects(
+    () => train(asked, { out, resume: true, tasks: [...builtinTasks, other] }),
+    UserError,
+    'another prompts.tell ("={result}", now "is {result}")',
+  );
+
   const { sets: [sums], task } = await evaluated(dir, out);
   assertEquals(Object.keys(sums.stages), ["ask", "tell"]);
   assertNotEquals(sums.accuracy, undefined);

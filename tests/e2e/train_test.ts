@@ -18,6 +18,7 @@ const checkpoint = [
   "trainer/critic/config.json",
   "trainer/critic/model.safetensors",
   "trainer/optimizer.safetensors",
+  "digests.json",
   "trainer/state.json",
 ];
 
@@ -74,7 +75,13 @@ Deno.test("train: one small run and its repetitions", async (t) => {
     const checkpoints = [0, 2, 3].flatMap((step) =>
       checkpoint.map((file) => `checkpoints/step-${step}/${file}`)
     );
-    const logs = ["config.json", "episodes.jsonl", "metrics.jsonl", "warmstart.jsonl"];
+    const logs = [
+      "config.json",
+      "episodes.jsonl",
+      "metrics.jsonl",
+      "origin.json",
+      "warmstart.jsonl",
+    ];
     const reports = ["report.html", "report.md", "report.svg"];
     assertEquals(await filesOf(run), [...checkpoints, ...logs, ...reports].sort());
     assertEquals(JSON.parse(await Deno.readTextFile(`${run}/config.json`)), {

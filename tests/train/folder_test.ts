@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { basename, join } from "node:path";
-import { JsonlWriter, readJsonl, temporaryPath } from "../../src/base/mod.ts";
+import { temporaryPath } from "../../src/base/mod.ts";
 import { RunFolder } from "../../src/train/mod.ts";
 import { UserError } from "../../src/base/errors.ts";
 
@@ -182,35 +182,4 @@ Deno.test("checkpoints appear whole, and the highest step is the latest", () =>
     using resumed = await RunFolder.create(folder.path, { resume: true });
     await resumed.checkpoint(10, save("again"));
     assertEquals(await Deno.readTextFile(join(resumed.checkpointPath(10), "weights")), "again");
-  }));
-
-Deno.test("rewind takes the logs back to the latest checkpoint", () =>
-  inTempDir(async (dir) => {
-    using folder = await RunFolder.create(join(dir, "run"));
-    const log = (path: string, steps: number[]) => {
-      using writer = new JsonlWriter(path);
-      for (const step of steps) writer.write({ step });
-    };
-    log(folder.warmstart, [1, 2, 3, 300]);
-    log(folder.metrics, [0, 1, 2, 3, 4, 5, 6, 7]);
-    log(folder.episodes, [2, 2, 5, 5, 6]);
-    await folder.checkpoint(0, save("zero"));
-    await folder.checkpoint(5, save("five"));
-    await Deno.writeTextFile(folder.metrics, '{"step":8,"rew', { append: true });
-
-    assertEquals((await folder.rewind())?.step, 5);
-    const steps = async (path: string) =>
-      (await readJsonl<{ step: number }>(path)).map(({ step }) => step);
-    assertEquals(await steps(folder.warmstart), [1, 2, 3, 300]);
-    assertEquals(await steps(folder.metrics), [0, 1, 2, 3, 4, 5]);
-    assertEquals(await steps(folder.episodes), [2, 2, 5, 5]);
-    assert((await Deno.readTextFile(folder.metrics)).endsWith('{"step":5}\n'));
-  }));
-
-Deno.test("rewind without a checkpoint starts over", () =>
-  inTempDir(async (dir) => {
-    using folder = await RunFolder.create(join(dir, "run"));
-    await Deno.writeTextFile(folder.warmstart, '{"step":1}\n{"step":2}\n');
-    assertEquals(await folder.rewind(), null);
-    assertEquals(await Deno.readTextFile(folder.warmstart), "");
   }));

@@ -1,9 +1,9 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { UserError } from "../../src/base/mod.ts";
 import { keepNewest } from "../../src/train/keep.ts";
 import { RunFolder } from "../../src/train/mod.ts";
-import { checkResumable } from "../../src/train/state.ts";
+import { chooseCheckpoint } from "../../src/train/whole.ts";
 import { filesOf, smallConfig, TempDir } from "../e2e/small.ts";
 
 /** What is left of a run that saved these steps and was told to keep some. */
@@ -52,6 +52,15 @@ Deno.test("keep: checkpoints after the one just saved neither go nor count", asy
 
 Deno.test("keep: no run goes on from a model alone, and it says what can be done with it", async () => {
   await using dir = await TempDir.make();
-  const error = assertThrows(() => checkResumable(dir.path), UserError, "holds a model and no");
-  assertEquals(error.hint, `begin another run from its weights with --model ${dir.path}`);
+  using folder = await RunFolder.create(join(dir.path, "run"));
+  const { path } = await folder.checkpoint(
+    2,
+    (path) => Deno.writeTextFile(join(path, "model"), ""),
+  );
+  const error = await assertRejects(
+    () => chooseCheckpoint(folder),
+    UserError,
+    "step-2 holds a model and no training state",
+  );
+  assertEquals(error.hint?.includes(`--model ${path}`), true);
 });
