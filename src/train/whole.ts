@@ -52,9 +52,12 @@ export async function chooseCheckpoint(folder: RunFolder): Promise<Choice> {
  * @throws {UserError} when an older version wrote it.
  */
 async function faultOf({ path, step }: Checkpoint): Promise<string | undefined> {
-  if (existsSync(`${path}/state.json`) || hasOldState(path)) {
+  const older = existsSync(`${path}/state.json`), old = older || hasOldState(path);
+  if (old) {
     throw new UserError(`${path} was written by an older version: its run cannot go on`, {
-      hint: `begin another run from its weights with --model ${path}`,
+      hint:
+        `${older ? "" : "remove its trainer folder, then "}begin another run from its weights ` +
+        `with --model ${path}`,
     });
   }
   if (!existsSync(trainerFolder(path))) return modelAlone;
