@@ -104,6 +104,16 @@ export function firstNonFinite(
   return index < 0 ? undefined : { index, value: values[index] };
 }
 
+/** A tensor's element as messages name it, e.g. `lm_head.weight[7, 3]`; `index` counts in row-major order. */
+export function elementName(name: string, shape: readonly number[], index: number): string {
+  const place = shape.toReversed().map((size) => {
+    const at = index % size;
+    index = Math.floor(index / size);
+    return at;
+  }).toReversed();
+  return `${name}[${place.join(", ")}]`;
+}
+
 /**
  * Convert float32 values to raw little-endian elements, rounding to nearest, ties to even.
  *

@@ -16,7 +16,7 @@ import {
   writing,
 } from "../base/mod.ts";
 import { type ModelConfig, parseModelConfig, toHfConfig } from "./config.ts";
-import { fromF32 } from "./dtype.ts";
+import { elementName, firstNonFinite, fromF32 } from "./dtype.ts";
 import { type GgufFile, type GgufTensor, openGguf } from "./gguf.ts";
 import { dequantise, formatOf, isPlain } from "./gguf_blocks.ts";
 import { ggufModelConfig } from "./gguf_config.ts";
@@ -45,8 +45,8 @@ export interface GgufImport {
  *
  * @param path The GGUF file.
  * @param dir The folder: it must not exist, or be empty.
- * @throws {UserError} when the file is malformed, its model, tokenizer or quantisation is not supported,
- *   or the folder is in use or cannot be written.
+ * @throws {UserError} when the file is malformed or an element is no finite number, its model, tokenizer or
+ *   quantisation is not supported, or the folder is in use or cannot be written.
  */
 export async function importGguf(path: string, dir: string): Promise<GgufImport> {
   using file = openGguf(path);
@@ -196,8 +196,27 @@ function* convert(
     const part = new Uint8Array(Math.min(piece, bytes - offset));
     file.read(tensor, offset, part);
     const ordered = head ? halves(part, head, rowBytes) : part;
-    yield isPlain(type) ? ordered : fromF32(dequantise(ordered, type), "F32");
+    const values = isPlain(type) ? ordered : fromF32(dequantise(ordered, type), "F32");
+    if (firstNonFinite(values, isPlain(type) ? type : "F32")) {
+      refuseNumber(file, tensor, part, offset);
+    }
+    yield values;
   }
+}
+
+/** Names the first element of a piece that is no finite number, by its place in the file. */
+function refuseNumber(
+  { path }: GgufFile,
+  { name, shape, bytes, type }: GgufTensor,
+  piece: Uint8Array<ArrayBuffer>,
+  offset: number,
+): never {
+  const values = isPlain(type) ? piece : fromF32(dequantise(piece, type), "F32");
+  const { index, value } = firstNonFinite(values, isPlain(type) ? type : "F32")!;
+  const before = offset / bytes * shape.reduce((a, b) => a * b, 1);
+  throw new UserError(`${path}: ${elementName(name, shape, before + index)} is ${value}`, {
+    hint: "the file is damaged: get it again",
+  });
 }
 
 /** Rows 0, 2, 4, … of a head, then rows 1, 3, 5, … */

@@ -6,7 +6,14 @@
  */
 import { UserError } from "../base/mod.ts";
 import { loadModelConfig, type ModelConfig } from "./config.ts";
-import { dtypeBytes, firstNonFinite, type FloatDtype, isFloatDtype, toF32 } from "./dtype.ts";
+import {
+  dtypeBytes,
+  elementName,
+  firstNonFinite,
+  type FloatDtype,
+  isFloatDtype,
+  toF32,
+} from "./dtype.ts";
 import {
   embeddingName,
   type HeadKind,
@@ -155,13 +162,8 @@ export class FolderWeights implements TensorSource {
   ): void {
     const found = firstNonFinite(bytes, dtype);
     if (found === undefined) return;
-    let index = offset / dtypeBytes[dtype] + found.index;
-    const place = shape.toReversed().map((size) => {
-      const at = index % size;
-      index = Math.floor(index / size);
-      return at;
-    }).toReversed();
-    throw new UserError(`${this.#dir}: ${name}[${place.join(", ")}] is ${found.value}`, {
+    const place = elementName(name, shape, offset / dtypeBytes[dtype] + found.index);
+    throw new UserError(`${this.#dir}: ${place} is ${found.value}`, {
       hint: "the weights are damaged: get them again, or use an earlier checkpoint",
     });
   }

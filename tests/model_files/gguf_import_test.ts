@@ -188,3 +188,36 @@ Deno.test("import: what is not supported is one line, and leaves nothing", () =>
       await refuses("stored as type 77", {}, [{ ...first, type: 77 }, ...rest]);
     })
   ));
+
+Deno.test("import: a number that is none is refused by its place in the file, in every format", () =>
+  inFolder((dir) =>
+    seeded(async (rand) => {
+      const config = configOf({});
+      // In rows of 32: row 5, column 3. Quantised, the scale of a block is every element of it.
+      const damages: [Format, place: number, bits: number[], said: string][] = [
+        ["F32", 4 * (5 * 32 + 3), [0, 0, 0x80, 0xff], "[5, 3] is -Infinity"],
+        ["F16", 2 * (5 * 32 + 3), [0, 0x7e], "[5, 3] is NaN"],
+        ["BF16", 2 * (5 * 32 + 3), [0x80, 0x7f], "[5, 3] is Infinity"],
+        ["Q8_0", 34 * 5, [0, 0x7e], "[5, 0] is NaN"],
+        ["Q4_1", 20 * 5 + 2, [0, 0x7c], "[5, 0] is Infinity"],
+      ];
+      for (const [format, place, bits, said] of damages) {
+        const { entries } = tensors(rand, config, () => format);
+        // The rows of attn_q are put in another order on the way, those of ffn_gate are not.
+        for (const name of ["blk.1.attn_q.weight", "blk.0.ffn_gate.weight"]) {
+          const damaged = entries.map((entry) => {
+            if (entry.name !== name) return entry;
+            const data = entry.data.slice();
+            data.set(bits, place);
+            return { ...entry, data };
+          });
+          const parts = { metadata: metadata("llama"), tensors: damaged };
+          Deno.writeFileSync(`${dir}/m.gguf`, ggufBytes(parts));
+          const importing = () => importGguf(`${dir}/m.gguf`, `${dir}/no`);
+          const error = await assertRejects(importing, UserError);
+          assertEquals(error.message, `${dir}/m.gguf: ${name}${said}`);
+          assertThrows(() => Deno.statSync(`${dir}/no`), Deno.errors.NotFound);
+        }
+      }
+    })
+  ));
