@@ -7,5 +7,6 @@
 export * from "./abort.ts";
 export * from "./ask.ts";
 export * from "./evaluate.ts";
+export * from "./finite.ts";
 export * from "./play.ts";
 export * from "./solve.ts";

@@ -7,6 +7,7 @@
 import type { Continuation, Engine, RunOptions, RunStats, Turn } from "../engine/mod.ts";
 import type { Grader } from "../grade/mod.ts";
 import { untilAborted } from "./abort.ts";
+import { checkLogprobs } from "./finite.ts";
 import {
   callTool,
   type Episode,
@@ -61,7 +62,11 @@ interface Tally {
   readonly tools: ToolCounts;
 }
 
-/** Plays every episode of the groups to its end, grades included. */
+/**
+ * Plays every episode of the groups to its end, grades included.
+ *
+ * @throws {UserError} where the model gives no numbers: at the first turn with a log-prob that is none.
+ */
 export async function playEpisodes(
   engine: Engine,
   groups: readonly EpisodeGroup[],
@@ -138,6 +143,8 @@ class Player {
   }
 
   onTurn(turn: Turn): Continuation | null | Promise<Continuation | null> {
+    const { episode } = this, at = { turn: episode.segments.length, stage: this.#stage! };
+    checkLogprobs(turn.logprobs, episode, { ...at, whose: "the sampled log-prob" });
     const next = this.#step({ kind: "turn", turn });
     if (next !== undefined) return next;
     this.#reply = Promise.withResolvers();

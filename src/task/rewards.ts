@@ -86,7 +86,8 @@ export function rereads(task: Task, episode: Episode, trailing: number): Reread[
  * One reward per segment of a finished episode.
  *
  * @param logprobs By segment: log-probs of the turns that {@linkcode rereads} named.
- * @throws {Error} when the episode is not over, has no gold answer, or a reward is no finite number.
+ * @throws {UserError} when a reward is no number that float32 can hold.
+ * @throws {Error} when the episode is not over or has no gold answer.
  */
 export async function scoreEpisode(
   task: Task,
@@ -104,8 +105,15 @@ export async function scoreEpisode(
   return await Promise.all(episode.segments.map(async (turn, i) => {
     const context: RewardContext = { episode, trailing, settings, logprobs: logprobs?.get(i) };
     const reward = await stageOf(task, turn).reward(turn, context);
-    if (Number.isFinite(reward)) return reward;
-    throw new Error(`the reward of stage "${turn.stage}" in episode ${episode.id} is ${reward}`);
+    // A number beyond float32, in which it is trained on, would be infinite there.
+    if (typeof reward === "number" && Number.isFinite(Math.fround(reward))) return reward;
+    const place = `turn ${i + 1} (${turn.stage}) of question ${JSON.stringify(episode.problem.id)}`;
+    throw new UserError(
+      `task ${task.name}: the reward of ${place}, episode ${episode.id}, is ${reward}`,
+      {
+        hint: `the reward of stage "${turn.stage}" must be a finite number: log what it gets there`,
+      },
+    );
   }));
 }
 

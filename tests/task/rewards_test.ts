@@ -1,4 +1,4 @@
-import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "npm:fast-check@^4";
 import { UserError } from "../../src/base/mod.ts";
 import {
@@ -140,6 +140,24 @@ Deno.test("scoring refuses what it cannot score", async () => {
     mode: "train",
   });
   await refuses(() => scoreEpisode(task, open, { trailing }), "before it is over");
+});
+
+Deno.test("a reward that is no number of float32 is refused by stage, turn and question", async () => {
+  const episode = all([right, yes]);
+  for (const bad of [NaN, Infinity, -Infinity, 1e39, undefined, null, "1", 1n]) {
+    const stages = thinkerSpec.stages.map((stage) =>
+      stage.name === "verify" ? { ...stage, reward: () => bad as number } : stage
+    ) as [StageSpec, ...StageSpec[]];
+    const paid = taskOf({ ...thinkerSpec, name: "mine", stages });
+    const error = await assertRejects(
+      () => scoreEpisode(paid, episode, { trailing: 0.5 }),
+      UserError,
+    );
+    const { id, problem } = episode;
+    const place = `turn 2 (verify) of question "${problem.id}", episode ${id}`;
+    assertEquals(error.message, `task mine: the reward of ${place}, is ${bad}`);
+    assert(error.hint?.includes('"verify"'));
+  }
 });
 
 Deno.test("trailing accuracy is the previous batch's mean, clamped, and survives a checkpoint", () => {
