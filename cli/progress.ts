@@ -260,9 +260,17 @@ function policyValues(values: Metrics): [string, number][] {
     !key.includes("/") && key !== "step" && key !== "seconds" && !key.endsWith("_per_second")
   );
   const ppo = ["ppo/entropy", "ppo/kl", "ppo/grad_norm", "rollout/logprob_gap_max"]
-    .filter((key) => values[key] !== undefined)
+    .filter((key) => values[key] !== undefined);
+  // Only where there were any: they are not to be overlooked.
+  const faults = [
+    "ppo/skipped_updates",
+    "ppo/critic_skipped_updates",
+    "ppo/spikes",
+    "ppo/critic_spikes",
+  ].filter((key) => values[key] > 0);
+  const titled = [...ppo, ...faults]
     .map((key): [string, number] => [key.split("/")[1].replaceAll("_", " "), values[key]]);
-  return [...plain, ...ppo];
+  return [...plain, ...titled];
 }
 
 function speeds(values: Metrics): Span[] {

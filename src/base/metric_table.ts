@@ -41,7 +41,9 @@ const progress: MetricEntry[] = [{
   key: "tokens/trained",
   unit: "tokens",
   range: natural,
-  meaning: "Action tokens that went through the policy loss since the beginning of the run.",
+  meaning:
+    "Action tokens that the policy was updated from since the beginning of the run; those of skipped " +
+    "updates do not count.",
   blind: "Cost: prompts and what tools say are read too, but not counted.",
 }];
 
@@ -153,7 +155,8 @@ const learning: MetricEntry[] = [{
   key: "ppo/grad_norm",
   unit: "L2 norm",
   range: nonNegative,
-  meaning: "Norm of the policy's gradient before clipping, mean over the step's updates.",
+  meaning:
+    "Norm of the policy's gradient before clipping, mean over the step's updates that were taken.",
   blind: "The size of the change: Adam divides by its own estimate of that size.",
 }, {
   key: "ppo/skipped_updates",
@@ -163,12 +166,21 @@ const learning: MetricEntry[] = [{
     "Policy updates left out because their gradient was not finite; three in a row end the run.",
   blind: "Why it was not finite.",
 }, {
+  key: "ppo/spikes",
+  unit: "updates",
+  range: natural,
+  meaning:
+    "Policy updates whose gradient norm was over `ppo.spikeFactor` times its median of the last 32 " +
+    "steps: scaled down to that bound.",
+  blind:
+    "Spikes before there are 8 steps to compare with; and whether the data or the policy is why.",
+}, {
   key: "ppo/value_loss",
   unit: "reward²",
   range: nonNegative,
   meaning:
     "Half the squared error of the critic, clipped, mean over action tokens. With a critic only, " +
-    "as the three below.",
+    "as the four below.",
   blind: "Use: it is low, too, where rewards hardly vary.",
 }, {
   key: "ppo/value_clip_fraction",
@@ -188,6 +200,12 @@ const learning: MetricEntry[] = [{
   range: natural,
   meaning: "As `ppo/skipped_updates`, of the critic.",
   blind: "Why.",
+}, {
+  key: "ppo/critic_spikes",
+  unit: "updates",
+  range: natural,
+  meaning: "As `ppo/spikes`, of the critic.",
+  blind: "The same.",
 }];
 
 const engine: MetricEntry[] = [{
@@ -205,6 +223,15 @@ const engine: MetricEntry[] = [{
   meaning:
     "Mean truncated importance weight; with a `ppo.importanceCap` only. 1 where the gap is 0.",
   blind: "Spread: weights above and below 1 cancel.",
+}, {
+  key: "rollout/reward_spread",
+  unit: "reward",
+  range: nonNegative,
+  meaning:
+    "Standard deviation of the turns' rewards around the mean of their stage. At 0 there is nothing to " +
+    "learn from.",
+  blind:
+    "Spread inside a group, which is all that `grpo` learns from: questions that differ spread too.",
 }, {
   key: "rollout/trailing_accuracy",
   unit: "share",
@@ -365,10 +392,16 @@ const warmstart: MetricEntry[] = [{
   meaning: "Norm of the gradient before clipping.",
   blind: "The size of the change.",
 }, {
+  key: "skipped_updates",
+  unit: "updates",
+  range: "0 or 1",
+  meaning: "1 where the update was left out because its gradient was not finite.",
+  blind: "Why.",
+}, {
   key: "tokens",
   unit: "tokens",
   range: natural,
-  meaning: "Action tokens trained on so far.",
+  meaning: "Action tokens trained on so far; those of skipped updates do not count.",
   blind: "New text: dialogues may repeat.",
 }, {
   key: "seconds",

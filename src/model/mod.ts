@@ -6,6 +6,7 @@
  */
 export * from "./add_tokens.ts";
 export { byteChars } from "./alphabet.ts";
+export * from "./broken.ts";
 export * from "./chat_template.ts";
 export * from "./checkpoint.ts";
 export * from "./config.ts";

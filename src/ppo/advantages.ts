@@ -31,7 +31,8 @@ export type RolloutTensor =
   | "link"
   | "refLogprobs"
   | "oldLogprobs"
-  | "importanceWeights";
+  | "importanceWeights"
+  | "norms";
 
 /** What N actions in S segments take on the device, as far as the config needs it. */
 export function rolloutSpecs(
@@ -62,6 +63,8 @@ export function rolloutSpecs(
     oldLogprobs: ["f32", weighted],
     /** The weights: how much likelier an action is to the training pass than to the sampler. */
     importanceWeights: ["f32", weighted],
+    /** Of values and advantages: finite if all of them are. */
+    norms: ["f32", 2],
   };
 }
 

@@ -42,6 +42,11 @@ export interface PpoConfig {
   readonly weightDecay: number;
   /** Gradients are scaled down to this L2 norm over all parameters. */
   readonly gradNorm: number;
+  /**
+   * A gradient norm over so many times its median of the last 32 steps is a spike: it is scaled down to that
+   * bound, counted, and said; null: none is.
+   */
+  readonly spikeFactor: number | null;
   /** The probability ratio is clipped to [1 - clipLow, 1 + clipHigh]. */
   readonly clipLow: number;
   /** The upper bound of the same clip, apart as in DAPO (arXiv 2503.14476). */
@@ -92,6 +97,7 @@ export const ppoSchema: Schema<PpoConfig> = z.strictObject<Fields<PpoConfig>>({
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
   weightDecay: z.number().nonnegative().default(0),
   gradNorm: positive.default(1),
+  spikeFactor: z.number().min(1).nullable().default(10),
   clipLow: z.number().positive().max(1).default(0.2),
   clipHigh: positive.default(0.2),
   valueClip: positive.default(0.2),

@@ -12,7 +12,7 @@ import {
   type TensorSpecs,
 } from "../../ffi/mod.ts";
 import { UserError } from "../base/mod.ts";
-import { type Decoder, valueHeadName } from "../model/mod.ts";
+import { type Decoder, valueHeadName, worstWeight } from "../model/mod.ts";
 
 /** Hyper-parameters that stay the same over a run. */
 export interface AdamWOptions {
@@ -29,9 +29,15 @@ export interface AdamWOptions {
 /** Updates in a row whose gradients are not finite after which training stops. */
 const mostSkipped = 3;
 
-/** What an optimizer keeps of so many parameters: both moments, and the norm of the last gradients. */
-export function adamSpecs(parameters: number): TensorSpecs<"m" | "v" | "norm"> {
-  return { m: ["f32", parameters], v: ["f32", parameters], norm: ["f32", 1] };
+/** What helps against training that diverges. */
+const hint = "start again with a lower learning rate; --model takes an earlier checkpoint";
+
+/**
+ * What an optimizer keeps of so many parameters: both moments, and the norms of the last gradients and of the
+ * weights that they led to.
+ */
+export function adamSpecs(parameters: number): TensorSpecs<"m" | "v" | "norms"> {
+  return { m: ["f32", parameters], v: ["f32", parameters], norms: ["f32", 2] };
 }
 
 /** First and second moments of one model, and its step count. */
@@ -42,7 +48,7 @@ export class AdamW implements Disposable {
   readonly v: Tensor;
   readonly #decoder: Decoder;
   readonly #options: AdamWOptions;
-  readonly #norm: Tensor;
+  readonly #norms: Tensor;
   readonly #memory: Disposable;
   /** Steps taken; skipped ones do not count. */
   t = 0;
@@ -55,7 +61,7 @@ export class AdamW implements Disposable {
     this.#options = options;
     const memory = new TensorSet(stream.device, adamSpecs(decoder.params.layout.size));
     this.#memory = memory;
-    ({ m: this.m, v: this.v, norm: this.#norm } = memory.t);
+    ({ m: this.m, v: this.v, norms: this.#norms } = memory.t);
     for (const tensor of Object.values(memory.t)) stream.fill(tensor, 0);
   }
 
@@ -63,14 +69,18 @@ export class AdamW implements Disposable {
    * One step from the accumulated gradients, which are cleared; packed weights are refreshed. Resolves
    * to the gradient norm before clipping. A norm that is not finite leaves the model as it was.
    *
-   * @throws {UserError} when the norm was not finite three times in a row.
+   * @param limit Gradients are scaled down to this norm too, where it is below `maxNorm`.
+   * @throws {UserError} when the norm was not finite three times in a row, or the step left weights that are
+   *   not finite.
    */
-  async step(stream: Stream, lr: number): Promise<number> {
+  async step(stream: Stream, lr: number, limit = Infinity): Promise<number> {
     const { params } = this.#decoder;
     const { layout, master, grads } = params;
     if (!grads) throw new Error("an optimizer step on a model without gradients");
-    gradNorm(stream, { norm: this.#norm, grads: grads.flat });
-    const { betas: [beta1, beta2], eps, weightDecay, maxNorm } = this.#options;
+    const [norm, length] = [0, 1].map((i) => this.#norms.view(i, [1]));
+    gradNorm(stream, { norm, grads: grads.flat });
+    const { betas: [beta1, beta2], eps, weightDecay } = this.#options;
+    const maxNorm = Math.min(this.#options.maxNorm, limit);
     const t = ++this.t;
     const update = (start: number, size: number, decay: number) => {
       const part = (tensor: Tensor) => tensor.view(start, [size]);
@@ -79,7 +89,7 @@ export class AdamW implements Disposable {
         grads: part(grads.flat),
         m: part(this.m),
         v: part(this.v),
-        norm: this.#norm,
+        norm,
       };
       adamw(stream, { ...tensors, lr, beta1, beta2, eps, weightDecay: decay, maxNorm, t });
     };
@@ -87,20 +97,35 @@ export class AdamW implements Disposable {
     update(layout.matrices, layout.size - layout.matrices, 0);
     stream.fill(grads.flat, 0);
     params.refresh(stream);
-    const [norm] = await stream.download(this.#norm, new Float32Array(1));
-    if (Number.isFinite(norm)) this.skipped = 0;
+    // The norm of the weights is finite only if all of them are.
+    gradNorm(stream, { norm: length, grads: master.flat });
+    const [gradient, weights] = await stream.download(this.#norms, new Float32Array(2));
+    if (!Number.isFinite(weights)) await this.#refuseWeights(stream);
+    if (Number.isFinite(gradient)) this.skipped = 0;
     else this.#skip();
-    return norm;
+    return gradient;
   }
 
   #skip(): void {
     this.t--;
     if (++this.skipped < mostSkipped) return;
-    const model = this.#decoder.params.layout.slots.has(valueHeadName) ? "critic" : "policy";
     throw new UserError(
-      `training diverged: gradients of the ${model} were not finite ${mostSkipped} times in a row`,
-      { hint: "start again with a lower learning rate; --model takes an earlier checkpoint" },
+      `training diverged: gradients of the ${this.#model} were not finite ${mostSkipped} times in ` +
+        "a row",
+      { hint },
     );
+  }
+
+  async #refuseWeights(stream: Stream): Promise<never> {
+    const weight = await worstWeight(stream, this.#decoder);
+    throw new UserError(
+      `training diverged: after update ${this.t} of the ${this.#model} its ${weight}`,
+      { hint },
+    );
+  }
+
+  get #model(): "critic" | "policy" {
+    return this.#decoder.params.layout.slots.has(valueHeadName) ? "critic" : "policy";
   }
 
   /** Frees the moments. */

@@ -8,12 +8,18 @@
  * @module
  */
 import type { Stream, Tensors } from "../../ffi/mod.ts";
-import { mean, type Random } from "../base/mod.ts";
+import { mean, type Random, UserError } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";
 import type { Grader } from "../grade/mod.ts";
-import { type EpisodeGroup, type Played, playEpisodes, untilAborted } from "../rollout/mod.ts";
+import {
+  checkLogprobs,
+  type EpisodeGroup,
+  type Played,
+  playEpisodes,
+  untilAborted,
+} from "../rollout/mod.ts";
 import {
   type Episode,
   rereads,
@@ -24,10 +30,12 @@ import {
 import { idsPerStep, type PpoConfig } from "./config.ts";
 import { estimateAdvantages, type RolloutTensor, uploadRollout } from "./advantages.ts";
 import { flatten, scored, type ScoredEpisode } from "./experience.ts";
+import { checkActions, checkEstimates } from "./finite.ts";
 import { Passes, type PolicyTargets } from "./passes.ts";
 import { rolloutMetrics } from "./metrics.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, split } from "./packing.ts";
+import { Updates } from "./updates.ts";
 
 /** The kernel's numbers of the estimators. */
 const klNumbers = { k1: 1, k2: 2, k3: 3 } as const;
@@ -64,8 +72,18 @@ export interface StepInput {
   readonly seed: bigint;
   /** Source of the shuffle. */
   readonly random: Random;
+  /** The median gradient norms of late, where there are enough: what a spike is measured by. */
+  readonly usual?: UsualNorms;
   /** Aborting makes the step reject up to its first update; from there on it is finished. */
   readonly signal?: AbortSignal;
+}
+
+/** Usual gradient norms of the models, before clipping. */
+export interface UsualNorms {
+  /** Of the policy. */
+  readonly actor?: number;
+  /** Of the critic. */
+  readonly critic?: number;
 }
 
 /** What a step did. */
@@ -74,6 +92,8 @@ export interface StepResult {
   readonly metrics: Record<string, number>;
   /** The rollout with its rewards. */
   readonly episodes: readonly ScoredEpisode[];
+  /** Action tokens of the policy updates that were taken: those of skipped ones do not count. */
+  readonly trained: number;
 }
 
 /** Trains an actor and a critic. */
@@ -104,8 +124,23 @@ export class PpoTrainer implements Disposable {
     this.#passes = new Passes(stream, trained, config.packTokens);
   }
 
-  /** Plays and learns one rollout. */
+  /**
+   * Plays and learns one rollout.
+   *
+   * @throws {UserError} that names the step, where a reward, a log-prob, a value, an advantage or a weight is no
+   *   finite number, or gradients were not for too long.
+   */
   async step(input: StepInput): Promise<StepResult> {
+    try {
+      return await this.#step(input);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const { message, hint, cause } = error;
+      throw new UserError(`step ${input.step}: ${message}`, { hint, cause });
+    }
+  }
+
+  async #step(input: StepInput): Promise<StepResult> {
     const config = this.#config;
     const clock = new Stopwatch();
     const played = await this.#rollOut(input);
@@ -128,19 +163,25 @@ export class PpoTrainer implements Disposable {
     }
     estimateAdvantages(stream, batch, samples, config);
     await stream.sync();
+    await checkEstimates(stream, batch, samples);
     clock.lap("forward");
     // The last moment at which nothing has changed, so that the step can be taken again as it was.
     input.signal?.throwIfAborted();
     trailing.update(played.episodes);
     const learningRate = (base: number) =>
       base * Math.min(1, input.step / (config.warmupSteps || 1));
-    const critic = await this.#updateCritic(samples, batch, learningRate(config.criticLr));
+    const { usual } = input, { spikeFactor } = config;
+    const criticUpdates = new Updates(usual?.critic, spikeFactor);
+    const lr = learningRate(config.criticLr);
+    const critic = await this.#updateCritic(samples, batch, lr, criticUpdates);
     clock.lap("critic");
+    const updates = new Updates(usual?.actor, spikeFactor);
     const actor = await this.#updateActor(
       samples,
       experience.logprobs,
       batch,
       learningRate(config.actorLr),
+      updates,
     );
     clock.lap("actor");
 
@@ -155,7 +196,7 @@ export class PpoTrainer implements Disposable {
       "time/update": times["time/critic"] + times["time/actor"],
       ...this.#generation(played),
     };
-    return { metrics, episodes: samples };
+    return { metrics, episodes: samples, trained: updates.trained };
   }
 
   /** What the engine, the grader and the tools did in a rollout. */
@@ -214,8 +255,11 @@ export class PpoTrainer implements Disposable {
       const logprobs = await this.#passes.logprobs(actor, each, temperature);
       let at = 0;
       for (const sample of each.samples) {
-        const end = at + actionsOf(sample), known = read.get(sample.episode) ?? new Map();
-        read.set(sample.episode, known.set(sample.segment, [...logprobs.subarray(at, end)]));
+        const end = at + actionsOf(sample), { episode, segment: turn } = sample;
+        const known = read.get(episode) ?? new Map(), part = logprobs.subarray(at, end);
+        const { stage } = episode.segments[turn], whose = "the log-prob, read once more,";
+        checkLogprobs(part, episode, { turn, stage, whose });
+        read.set(episode, known.set(turn, [...part]));
         at = end;
       }
     }
@@ -231,13 +275,13 @@ export class PpoTrainer implements Disposable {
     samples: readonly ScoredEpisode[],
     batch: Tensors<RolloutTensor>,
     lr: number,
+    updates: Updates,
   ): Promise<Record<string, number>> {
     const { stream, critic } = this.#parts;
     const optimizer = this.criticOptimizer;
     if (!critic || !optimizer) return {};
     const { criticMiniBatches, packTokens, valueClip } = this.#config;
     const all = { oldValues: batch.values, returns: batch.returns };
-    const norms: number[] = [];
     let offset = 0;
     for (const part of split(samples, criticMiniBatches)) {
       const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
@@ -245,14 +289,13 @@ export class PpoTrainer implements Disposable {
         this.#passes.valueLoss(critic, each, 1 / n, all, valueClip);
       }
       offset += n;
-      norms.push(await optimizer.step(stream, lr));
+      updates.add(await optimizer.step(stream, lr, updates.limit), n);
     }
     const stats = await this.#passes.takeStats();
     return {
-      "ppo/value_loss": stats.value / norms.length,
-      "ppo/value_clip_fraction": stats.valueClipped / norms.length,
-      "ppo/critic_grad_norm": mean(norms),
-      "ppo/critic_skipped_updates": skipped(norms),
+      "ppo/value_loss": stats.value / updates.count,
+      "ppo/value_clip_fraction": stats.valueClipped / updates.count,
+      ...updates.metrics("ppo/critic_"),
     };
   }
 
@@ -261,6 +304,7 @@ export class PpoTrainer implements Disposable {
     rollout: Float32Array,
     batch: Tensors<RolloutTensor>,
     lr: number,
+    updates: Updates,
   ): Promise<Record<string, number>> {
     const { stream, actor } = this.#parts;
     const { actorMiniBatches, packTokens, klCoefficient, importanceCap } = this.#config;
@@ -278,16 +322,15 @@ export class PpoTrainer implements Disposable {
     let all: PolicyTargets = { advantages: batch.advantages, oldLogprobs: batch.logprobs };
     if (reference && klCoefficient > 0) {
       const { refLogprobs } = batch;
-      stream.upload(refLogprobs, await this.#logprobs(reference, samples));
+      stream.upload(refLogprobs, await this.#logprobs(reference, samples, "the reference's"));
       all = { ...all, refLogprobs };
     }
-    const norms: number[] = [];
     // With one update the loss itself compares every log-prob with the sampler's. With several, later
     // ones see changed weights, so the comparison needs a pass of its own before the first.
     let gap: number | undefined;
     const weighting: Record<string, number> = {};
     if (actorMiniBatches > 1 || importanceCap !== null) {
-      const before = await this.#logprobs(actor, samples);
+      const before = await this.#logprobs(actor, samples, "the policy's");
       const change = before.map((logprob, i) => logprob - rollout[i]);
       gap = change.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
       if (importanceCap !== null) {
@@ -307,21 +350,20 @@ export class PpoTrainer implements Disposable {
         this.#passes.policyLoss(actor, each, 1 / n, all, options);
       }
       offset += n;
-      norms.push(await this.actorOptimizer.step(stream, lr));
+      updates.add(await this.actorOptimizer.step(stream, lr, updates.limit), n);
     }
     const stats = await this.#passes.takeStats();
     gap ??= stats.gapMax;
-    const updates = norms.length;
+    const { count } = updates;
     return {
       "rollout/logprob_gap_max": gap,
-      "ppo/policy_loss": stats.policy / updates,
-      "ppo/entropy": stats.entropy / updates,
-      "ppo/kl": stats.kl / updates,
-      ...(klCoefficient > 0 && { "ppo/kl_ref": stats.klRef / updates }),
+      "ppo/policy_loss": stats.policy / count,
+      "ppo/entropy": stats.entropy / count,
+      "ppo/kl": stats.kl / count,
+      ...(klCoefficient > 0 && { "ppo/kl_ref": stats.klRef / count }),
       ...weighting,
-      "ppo/clip_fraction": stats.clipped / updates,
-      "ppo/grad_norm": mean(norms),
-      "ppo/skipped_updates": skipped(norms),
+      "ppo/clip_fraction": stats.clipped / count,
+      ...updates.metrics("ppo/"),
     };
   }
 
@@ -329,6 +371,7 @@ export class PpoTrainer implements Disposable {
   async #logprobs(
     policy: Decoder,
     samples: readonly ScoredEpisode[],
+    whose: string,
   ): Promise<Float32Array<ArrayBuffer>> {
     const { packTokens, temperature } = this.#config;
     const parts: Float32Array[] = [];
@@ -341,6 +384,7 @@ export class PpoTrainer implements Disposable {
       all.set(part, at);
       at += part.length;
     }
+    checkActions(all, samples, `${whose} log-prob`);
     return all;
   }
 
@@ -367,9 +411,4 @@ class Stopwatch {
   metrics(): Record<string, number> {
     return { ...this.#laps, seconds: (this.#last - this.#begin) / 1000 };
   }
-}
-
-/** Updates that changed nothing because their gradient was not finite. */
-function skipped(norms: readonly number[]): number {
-  return norms.filter((norm) => !Number.isFinite(norm)).length;
 }

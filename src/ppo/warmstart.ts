@@ -41,6 +41,8 @@ export interface WarmstartStep {
   readonly loss: number;
   /** L2 norm of the gradient before clipping. */
   readonly grad_norm: number;
+  /** 1 where this update was skipped, as its gradient was not finite; else 0. */
+  readonly skipped_updates: number;
   /** Action tokens trained on so far. */
   readonly tokens: number;
   /** Wall-clock time of this update. */
@@ -73,10 +75,17 @@ export async function warmstart(
       passes.crossEntropy(decoder, each, 1 / n);
     }
     const norm = await optimizer.step(stream, config.lr * schedule(step, config.steps));
-    const { loss } = await passes.takeStats();
-    tokens += n;
+    const { loss } = await passes.takeStats(), skipped = Number.isFinite(norm) ? 0 : 1;
+    if (!skipped) tokens += n;
     const seconds = (performance.now() - began) / 1000;
-    options.onStep?.({ step, loss, grad_norm: norm, tokens, seconds });
+    options.onStep?.({
+      step,
+      loss,
+      grad_norm: norm,
+      skipped_updates: skipped,
+      tokens,
+      seconds,
+    });
   }
 }
 

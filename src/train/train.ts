@@ -4,7 +4,7 @@
  * @module
  */
 import { JsonlWriter, type Metrics, Random, readMetrics } from "../base/mod.ts";
-import { actionsOf, PpoTrainer, warmstart } from "../ppo/mod.ts";
+import { PpoTrainer, warmstart } from "../ppo/mod.ts";
 import { evaluate } from "../rollout/mod.ts";
 import { checkpointFiles, openCritic, openReference, type TrainConfig } from "../setup/mod.ts";
 import { type Task, TrailingAccuracy } from "../task/mod.ts";
@@ -14,6 +14,7 @@ import { type OpenRun, openRun, type TrainOptions } from "./open.ts";
 import { type ReportRow, writeReport } from "./report.ts";
 import { episodeSample, evalMetrics, gradeMetrics, reportNotes, reportRows } from "./results.ts";
 import { criticFolder, loadState, type RunState } from "./state.ts";
+import { sightingLine, Watch, watchNotes } from "./watch.ts";
 
 /** What came of a run. */
 export interface TrainResults {
@@ -65,7 +66,7 @@ async function warmStart(run: OpenRun, options: TrainOptions): Promise<void> {
   const { seed, warmstart: { skill, batch: count, steps } } = config;
   options.onPhase?.("warm start", steps, 0);
   using log = new JsonlWriter(folder.warmstart);
-  const codec = tokenizer.tokenizer;
+  const codec = tokenizer.tokenizer, watch = new Watch("warm start", config.ppo.spikeFactor);
   await warmstart({ stream, decoder }, config.warmstart, {
     signal: options.signal,
     packTokens: config.ppo.packTokens,
@@ -73,6 +74,7 @@ async function warmStart(run: OpenRun, options: TrainOptions): Promise<void> {
     onStep: (step) => {
       log.write({ ...step });
       options.onStep?.(step.step, { loss: step.loss });
+      for (const each of watch.see({ ...step })) options.onNote?.(sightingLine(each));
     },
   });
 }
@@ -83,6 +85,7 @@ interface Learning extends AsyncDisposable {
   readonly trainer: PpoTrainer;
   readonly log: RunLog;
   readonly random: Random;
+  readonly watch: Watch;
 }
 
 /** Opens critic, reference and trainer beside the policy, as the latest checkpoint has them. */
@@ -108,9 +111,11 @@ async function startLearning(run: OpenRun): Promise<Learning> {
   const state = latest ? await loadState(latest.path, models) : { step: -1, tokens: 0 };
   const stages = [...tasks.task.stages, ...tasks.reference.stages].map(({ name }) => name);
   const log = scope.use(new RunLog(folder, models, config, state, stages));
+  const random = new Random(seed), watch = new Watch("run", ppo.spikeFactor);
+  // What was said before a run was resumed is not said again.
+  for (const line of await readMetrics(folder.metrics)) watch.see(line);
   const kept = scope.move();
-  const random = new Random(seed);
-  return { state, trainer, log, random, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { state, trainer, log, random, watch, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Accuracy on the held-out problems; nothing where there are none. */
@@ -149,15 +154,26 @@ async function firstEvaluation(
 async function trainStep(
   run: OpenRun,
   learning: Learning,
-  { signal, onStep }: TrainOptions,
+  { signal, onStep, onNote }: TrainOptions,
 ): Promise<void> {
   signal?.throwIfAborted();
-  const { config, problems, pool, tasks, tokenizer } = run, { trainer, log, random } = learning;
+  const { config, problems, pool, tasks, tokenizer } = run;
+  const { trainer, log, random, watch } = learning;
   const step = learning.state.step + 1, seed = BigInt(config.seed), graded = pool.counts;
   const batch = problems.batch(step, config.ppo.questions);
-  const { metrics, episodes } = await trainer.step({ step, problems: batch, seed, random, signal });
-  const actions = episodes.reduce((total, episode) => total + actionsOf(episode), 0);
-  const state = learning.state = { step, tokens: learning.state.tokens + actions };
+  const usual = {
+    actor: watch.usual("ppo/grad_norm"),
+    critic: watch.usual("ppo/critic_grad_norm"),
+  };
+  const { metrics, episodes, trained } = await trainer.step({
+    step,
+    problems: batch,
+    seed,
+    random,
+    usual,
+    signal,
+  });
+  const state = learning.state = { step, tokens: learning.state.tokens + trained };
   const last = isDone(config, state);
   const line: Metrics = {
     ...metrics,
@@ -174,6 +190,7 @@ async function trainStep(
     .map((episode) => episodeSample(step, episode, tokenizer.tokenizer));
   const logged = log.finish(state, line, samples);
   onStep?.(step, logged);
+  for (const each of watch.see(logged)) onNote?.(sightingLine(each));
   if (last || step % config.saveEvery === 0) await log.save();
 }
 
@@ -184,7 +201,12 @@ async function report({ config, folder, problems, tasks }: OpenRun): Promise<Tra
   const measured = lines.findLast((line) => `eval/${first.name}` in line) ?? lines[0];
   const title = `${tasks.task.spec.title} on ${problems.name}`;
   const rows = reportRows(tasks, problems, lines[0], measured);
-  const notes = reportNotes(config, tasks, problems);
+  const { spikeFactor } = config.ppo, warmed = await readMetrics(folder.warmstart);
+  const notes = [
+    ...reportNotes(config, tasks, problems),
+    ...watchNotes("warm start", warmed, spikeFactor),
+    ...watchNotes("run", lines, spikeFactor),
+  ];
   const summary = await writeReport(folder, { title, rows, notes });
   return { out: folder.path, title, rows, summary };
 }

@@ -1,5 +1,11 @@
 /** Training that diverges is skipped over, counted, and ended. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { UserError } from "../../src/base/errors.ts";
 import type { Decoder } from "../../src/model/mod.ts";
 import { AdamW } from "../../src/ppo/mod.ts";
@@ -61,19 +67,43 @@ async function fails(changes: Changes) {
   return { message: error.message, lines, last: last?.step };
 }
 
-Deno.test("diverge: a policy that is no more finite ends the run; skipped updates are counted", async () => {
-  const { message, lines, last } = await fails({ ppo: { actorLr: 1e30, warmupSteps: 0 } });
-  assertStringIncludes(message, "gradients of the policy were not finite 3 times in a row");
-  const skipped = lines.slice(1).map((line) => line["ppo/skipped_updates"]);
-  assertEquals(skipped, [0, 1, 1]);
+/** An entropy bonus beyond what gradients can hold. */
+const overflow = { ppo: { entropyCoefficient: 1e38 } };
+
+Deno.test("diverge: gradients that stay infinite end the run; skipped updates are counted", async () => {
+  const { message, lines, last } = await fails(overflow);
+  const diverged = "gradients of the policy were not finite 3 times in a row";
+  assertEquals(message, `step 3: training diverged: ${diverged}`);
+  assertEquals(lines.slice(1).map((line) => line["ppo/skipped_updates"]), [1, 1]);
   assert(lines.slice(1).every((line) => line["ppo/critic_skipped_updates"] === 0));
-  assertEquals(last, 3);
+  assertEquals(last, 2);
 });
 
-Deno.test("diverge: so does a critic, and a warm start", async () => {
+Deno.test("diverge: what was skipped is no trained token, and is said, in the report too", async () => {
+  await using dir = await TempDir.make();
+  const out = `${dir.path}/run`, notes: string[] = [];
+  const config = smallConfig({ steps: 2, evalEvery: 9, evalProblems: 4, ...overflow });
+  const { summary } = await train(config, { out, onNote: (text) => notes.push(text) });
+  const lines = await readMetrics(RunFolder.at(out).metrics);
+  assertEquals(lines.map((line) => line["tokens/trained"]), [0, 0, 0]);
+  assert(lines.slice(1).every((line) => line["rollout/sampled_tokens"] > 0));
+  const said = "the gradient of the policy was not finite: 1 update skipped, its tokens are not " +
+    "counted as trained";
+  assertEquals(notes, [`step 1: ${said}`, `step 2: ${said}`]);
+  assertStringIncludes(summary, `step 1: ${said} (and 1 more in the log).`);
+});
+
+Deno.test("diverge: weights that an update left infinite end the run, and are in no checkpoint", async () => {
+  const update = (model: string) => `training diverged: after update 1 of the ${model} its`;
+  const policy = await fails({ ppo: { actorLr: 1e30, warmupSteps: 0 } });
+  assertMatch(
+    policy.message,
+    new RegExp(`^step 1: ${update("policy")} .*\\.weight\\[\\d+, \\d+\\] is `),
+  );
   const critic = await fails({ ppo: { criticLr: 1e30, warmupSteps: 0 } });
-  assertStringIncludes(critic.message, "gradients of the critic");
+  assertStringIncludes(critic.message, `step 1: ${update("critic")} `);
+  for (const { lines, last } of [policy, critic]) assertEquals([lines.length, last], [1, 0]);
   const warm = await fails({ warmstart: { lr: 1e30 } });
-  assertStringIncludes(warm.message, "gradients of the policy");
+  assertStringIncludes(warm.message, update("policy"));
   assertEquals([warm.lines, warm.last], [[], undefined]);
 });

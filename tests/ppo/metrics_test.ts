@@ -67,6 +67,8 @@ Deno.test("rollout metrics: per stage, among the episodes that reached it", () =
     "accuracy/verify": 0.5,
     "accuracy/final": 0.5,
     "reward/episode": (1.5 + 1 + 1.5 + 1) / 4,
+    // Half away from 0.5 four times, a quarter from 0.25 four times, twice the mean itself.
+    "rollout/reward_spread": Math.sqrt((4 / 4 + 4 / 16) / 10),
   });
 });
 
@@ -86,6 +88,7 @@ Deno.test("rollout metrics: a task of one stage has that stage's numbers alone",
     "truncated/answer": 1,
     "accuracy/final": 0,
     "reward/episode": 0,
+    "rollout/reward_spread": 0,
   });
 });
 
