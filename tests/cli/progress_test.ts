@@ -49,6 +49,22 @@ Deno.test("the block tells phase, progress, stages in order, speed and time", ()
   ]);
 });
 
+Deno.test("skipped updates and spikes are shown where there are any", () => {
+  const learning = (values: Record<string, number>) => {
+    const state = { ...STATE, values: { ...STATE.values, ...values } };
+    const shown = renderBlock(state, 100, NOW).find((line) => line.startsWith("learning"));
+    assertStringIncludes(renderLine(state, NOW), shown!.slice("learning".length).trim());
+    return shown!.trimEnd();
+  };
+  const none = { "ppo/skipped_updates": 0, "ppo/critic_spikes": 0 };
+  assertEquals(learning(none), "learning  entropy 0.412  logprob gap max 0");
+  const some = { "ppo/skipped_updates": 1, "ppo/critic_spikes": 2 };
+  assertEquals(
+    learning(some),
+    "learning  entropy 0.412  logprob gap max 0  skipped updates 1  critic spikes 2",
+  );
+});
+
 Deno.test("no line is ever wider than the terminal, with and without colours", () => {
   const wide = { ...STATE, values: { ...STATE.values }, history: Array(500).fill(0.5) };
   for (let i = 0; i < 40; i++) wide.values[`reward/stage${i}`] = i;
