@@ -7,6 +7,7 @@
  * @module
  */
 
+import { formatBytes, isOutOfMemory, OutOfMemory } from "../src/base/mod.ts";
 import { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 import { Library, NativeError, type Symbols } from "./library.ts";
 import { Allocation, Arena, leaks } from "./memory.ts";
@@ -117,19 +118,25 @@ export class Device implements Disposable {
    */
   check(op: string, status: number, args: object = {}): void {
     if (status === 0) return;
-    const message = `${describeCall(op, args)}: ${this.library.lastError()}`;
+    const reason = this.library.lastError(), message = `${describeCall(op, args)}: ${reason}`;
+    if (isOutOfMemory(reason)) throw new OutOfMemory(message);
     if (status !== tkStatus.lost || this.info?.sync) throw new NativeError(message);
     throw new NativeError(`${message}; ${this.trail}`, {
       hint: "with THINKER_CUDA_SYNC=1 in the environment the kernel that fails is named",
     });
   }
 
-  /** One allocation, freed by its owner; `tensor` views it. Contents are undefined. */
+  /**
+   * One allocation, freed by its owner; `tensor` views it. Contents are undefined.
+   *
+   * @throws {OutOfMemory} with what is allocated already; {@linkcode memoryFor} says what to lower.
+   */
   alloc(dtype: DType, shape: readonly number[]): Allocation {
-    const bytes = tensorBytes(dtype, shape);
-    const address = readHandle((out) =>
-      this.check("memory_alloc", this.symbols.tk_memory_alloc(this.handle, BigInt(bytes), out))
-    );
+    const bytes = tensorBytes(dtype, shape), allocated = formatBytes(this.#allocated);
+    const address = readHandle((out) => {
+      const status = this.symbols.tk_memory_alloc(this.handle, BigInt(bytes), out);
+      this.check("memory_alloc", status, { allocated });
+    });
     this.#allocated += bytes;
     return new Allocation(address, dtype, shape, () => {
       this.#allocated -= bytes;

@@ -19,6 +19,7 @@ export * from "./lock.ts";
 export * from "./mean.ts";
 export * from "./metric_table.ts";
 export * from "./metrics.ts";
+export * from "./out_of_memory.ts";
 export * from "./random.ts";
 export * from "./schema.ts";
 export * from "./version.ts";

@@ -5,7 +5,7 @@
  */
 import type { Problem } from "../data/mod.ts";
 import { Engine, type EngineOptions } from "../engine/mod.ts";
-import { type Hooks, JsonlWriter, type Metrics, orderMetrics } from "../base/mod.ts";
+import { type Hooks, JsonlWriter, memoryFor, type Metrics, orderMetrics } from "../base/mod.ts";
 import { type AnswerFacts, answerOf, factsOf, problemKey, sequenceId } from "./answers.ts";
 import { isRight, tokensOf } from "./scores.ts";
 import { playEpisodes } from "../rollout/mod.ts";
@@ -58,7 +58,11 @@ export async function answerMissing(
   if (open === 0) return;
   // What symbolic grading needs should be missing now rather than at a question hours from here.
   await pool.ready();
-  using engine = new Engine(model.stream, model.decoder, engineOptions);
+  using engine = memoryFor(
+    "KV cache and buffers of the engine",
+    "lower --parallel or the token budgets",
+    () => new Engine(model.stream, model.decoder, engineOptions),
+  );
   const progress = new RunningScores(total - open, task, onStep), grade = pool.grader();
   using log = new JsonlWriter(folder.answers);
   for (const chunk of chunksOf(missing, Math.max(chunkEpisodes, 8 * parallel))) {

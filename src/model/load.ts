@@ -10,6 +10,7 @@ import {
   type Precision,
   type Stream,
 } from "../../ffi/mod.ts";
+import { memoryFor } from "../base/mod.ts";
 import { loadDecoder } from "./checkpoint.ts";
 import { loadModelConfig } from "./config.ts";
 import type { Decoder } from "./decoder.ts";
@@ -65,11 +66,10 @@ export async function loadModel(dir: string, options: LoadOptions = {}): Promise
   using stack = new DisposableStack();
   const device = stack.use(await openDevice(options.backend ?? "cpu", options));
   const stream = stack.use(device.stream());
-  const decoder = stack.use(loadDecoder(stream, dir, {
-    head: "lm",
-    train: false,
-    weights: options.weights ?? trained?.weightDtype,
-  }));
+  const weights = options.weights ?? trained?.weightDtype;
+  const load = () => loadDecoder(stream, dir, { head: "lm", train: false, weights });
+  const hint = "take a smaller model, or bf16 as the type of its weights";
+  const decoder = stack.use(memoryFor(`the model in ${dir}`, hint, load));
   await stream.sync();
   stack.move();
   return new Model(stream, decoder, tokenizer, trained);

@@ -17,6 +17,7 @@ import {
   type TensorSpecs,
   whiten,
 } from "../../ffi/mod.ts";
+import { memoryFor } from "../base/mod.ts";
 import type { PpoConfig } from "./config.ts";
 import type { Experience, ScoredEpisode } from "./experience.ts";
 
@@ -74,7 +75,12 @@ export function uploadRollout(
   { logprobs, rewards, segments, link }: Experience,
   config: PpoConfig,
 ): TensorSet<RolloutTensor> {
-  const rollout = new TensorSet(stream.device, rolloutSpecs(logprobs.length, link.length, config));
+  const specs = rolloutSpecs(logprobs.length, link.length, config);
+  const rollout = memoryFor(
+    "the arrays over a rollout",
+    "lower ppo.questions, ppo.samples or the budgets",
+    () => new TensorSet(stream.device, specs),
+  );
   const { t } = rollout;
   stream.upload(t.logprobs, logprobs);
   stream.upload(t.rewards, rewards);

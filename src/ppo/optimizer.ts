@@ -11,7 +11,7 @@ import {
   TensorSet,
   type TensorSpecs,
 } from "../../ffi/mod.ts";
-import { UserError } from "../base/mod.ts";
+import { memoryFor, UserError } from "../base/mod.ts";
 import { type Decoder, valueHeadName, worstWeight } from "../model/mod.ts";
 
 /** Hyper-parameters that stay the same over a run. */
@@ -59,7 +59,9 @@ export class AdamW implements Disposable {
   constructor(stream: Stream, decoder: Decoder, options: AdamWOptions) {
     this.#decoder = decoder;
     this.#options = options;
-    const memory = new TensorSet(stream.device, adamSpecs(decoder.params.layout.size));
+    const { device } = stream, { size } = decoder.params.layout;
+    const lower = "lower engine.cacheTokens or ppo.packTokens, or take a smaller model";
+    const memory = memoryFor("Adam's moments", lower, () => new TensorSet(device, adamSpecs(size)));
     this.#memory = memory;
     ({ m: this.m, v: this.v, norms: this.#norms } = memory.t);
     for (const tensor of Object.values(memory.t)) stream.fill(tensor, 0);

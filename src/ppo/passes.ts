@@ -29,7 +29,7 @@ import {
   valueLoss,
 } from "../../ffi/mod.ts";
 import { activationBytes, type Decoder, type ForwardPass, packBatch } from "../model/mod.ts";
-import { UserError } from "../base/mod.ts";
+import { memoryFor, UserError } from "../base/mod.ts";
 import type { Pack } from "./packing.ts";
 
 /** Per-action inputs of the PPO loss, over the whole batch: `(N)` float32 each. */
@@ -54,6 +54,9 @@ export interface ValueTargets {
 
 /** Sums that the losses accumulated since they were last read. */
 export type LossStats = Readonly<Record<Exclude<keyof typeof stat, "count">, number>>;
+
+/** What to lower where a training pass does not fit. */
+export const lowerPacks: string = "lower ppo.packTokens, or set recompute to true";
 
 /** Most bytes of logits that exist at a time. */
 const workspaceBytes = 256 * 2 ** 20;
@@ -139,9 +142,10 @@ export class Passes implements Disposable {
     this.#packTokens = packTokens;
     const { arena, ...specs } = passSpecs(decoders, packTokens);
     using stack = new DisposableStack();
-    this.#arena = stack.use(stream.device.arena(specBytes({ arena })));
+    const { device } = stream, what = "the activations of a pack";
+    this.#arena = memoryFor(what, lowerPacks, () => stack.use(device.arena(specBytes({ arena }))));
     ({ workspace: this.#workspace, stats: this.#stats } =
-      stack.use(new TensorSet(stream.device, specs)).t);
+      memoryFor(what, lowerPacks, () => stack.use(new TensorSet(device, specs))).t);
     this.#memory = stack.move();
     stream.fill(this.#stats, 0);
   }

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Stream, Tensors } from "../../ffi/mod.ts";
-import { mean, type Random, UserError } from "../base/mod.ts";
+import { mean, memoryFor, type Random, UserError } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";
@@ -31,7 +31,7 @@ import { idsPerStep, type PpoConfig } from "./config.ts";
 import { estimateAdvantages, type RolloutTensor, uploadRollout } from "./advantages.ts";
 import { flatten, scored, type ScoredEpisode } from "./experience.ts";
 import { checkActions, checkEstimates } from "./finite.ts";
-import { Passes, type PolicyTargets } from "./passes.ts";
+import { lowerPacks, Passes, type PolicyTargets } from "./passes.ts";
 import { rolloutMetrics } from "./metrics.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, split } from "./packing.ts";
@@ -105,6 +105,7 @@ export class PpoTrainer implements Disposable {
   readonly #parts: TrainerParts;
   readonly #config: PpoConfig;
   readonly #passes: Passes;
+  readonly #memory: Disposable;
 
   /** Allocates optimizer state and scratch memory; clears the models' gradients. */
   constructor(parts: TrainerParts, config: PpoConfig) {
@@ -119,9 +120,11 @@ export class PpoTrainer implements Disposable {
     }
     const trained = critic ? [actor, critic] : [actor];
     for (const model of trained) stream.fill(model.params.grads!.flat, 0);
-    this.actorOptimizer = new AdamW(stream, actor, options);
-    if (critic) this.criticOptimizer = new AdamW(stream, critic, options);
-    this.#passes = new Passes(stream, trained, config.packTokens);
+    using stack = new DisposableStack();
+    this.actorOptimizer = stack.use(new AdamW(stream, actor, options));
+    if (critic) this.criticOptimizer = stack.use(new AdamW(stream, critic, options));
+    this.#passes = stack.use(new Passes(stream, trained, config.packTokens));
+    this.#memory = stack.move();
   }
 
   /**
@@ -132,7 +135,7 @@ export class PpoTrainer implements Disposable {
    */
   async step(input: StepInput): Promise<StepResult> {
     try {
-      return await this.#step(input);
+      return await memoryFor("a training pass", lowerPacks, () => this.#step(input));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       const { message, hint, cause } = error;
@@ -143,7 +146,8 @@ export class PpoTrainer implements Disposable {
   async #step(input: StepInput): Promise<StepResult> {
     const config = this.#config;
     const clock = new Stopwatch();
-    const played = await this.#rollOut(input);
+    const lower = "lower engine.maxSequences or engine.cacheTokens";
+    const played = await memoryFor("the rollout", lower, () => this.#rollOut(input));
     clock.lap("generate");
 
     const { trailing } = this.#parts, { p } = trailing;
@@ -390,9 +394,7 @@ export class PpoTrainer implements Disposable {
 
   /** Frees optimizer state and scratch memory; the models stay. */
   [Symbol.dispose](): void {
-    this.#passes[Symbol.dispose]();
-    this.actorOptimizer[Symbol.dispose]();
-    this.criticOptimizer?.[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 }
 

@@ -6,7 +6,7 @@
 import { Engine, type SamplingOptions } from "../engine/mod.ts";
 import type { Model, StreamDecoder } from "../model/mod.ts";
 import { type Episode, type Segment, Task, turnEnds } from "../task/mod.ts";
-import { UserError } from "../base/mod.ts";
+import { memoryFor, UserError } from "../base/mod.ts";
 import { type AskChoices, howToAsk, noteOnTask } from "./ask.ts";
 import { playEpisodes } from "./play.ts";
 
@@ -103,12 +103,12 @@ export async function solve(
   const [positions] = decoder.cosSin.shape;
   const task = fitting(taskWith, { question, positions, budgets });
   const maxTokens = task.maxTokens(task.promptTokens(question));
-  using engine = new Engine(stream, decoder, {
-    maxSequences: 1,
-    cacheTokens: maxTokens + stream.device.info.kvTile,
-    maxTokens,
-    stop,
-  });
+  const sizes = { maxTokens, cacheTokens: maxTokens + stream.device.info.kvTile, stop };
+  using engine = memoryFor(
+    "KV cache and buffers of the engine",
+    "ask with lower budgets, or take a smaller model",
+    () => new Engine(stream, decoder, { maxSequences: 1, ...sizes }),
+  );
   let turn: Speech | undefined;
   const say = ({ stage, index }: Speech, text: string) =>
     text && options.onText?.(stage, text, index);

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Stream } from "../../ffi/mod.ts";
-import { Random, UserError } from "../base/mod.ts";
+import { memoryFor, Random, UserError } from "../base/mod.ts";
 import {
   checkTokenRows,
   Decoder,
@@ -117,6 +117,11 @@ export function openModelConfig(
   });
 }
 
+/** What to lower where a model of a run does not fit. */
+const smaller =
+  "lower engine.cacheTokens or ppo.packTokens (`thinker plan` shows what takes how much), or " +
+  "take a smaller model";
+
 /** The policy before training: loaded, or freshly initialised for a warm start. */
 export function openActor(
   stream: Stream,
@@ -125,10 +130,13 @@ export function openActor(
 ): Decoder {
   const { recompute, weightDtype } = config, weights = weightDtype ?? undefined;
   const options = { head: "lm", train: true, recompute, weights } as const;
-  if (config.model !== null) return loadDecoder(stream, config.model, options);
-  const actor = new Decoder(stream, tinyModelConfig(config.shape, tokenizer), options);
-  initialise(stream, actor, new Random(config.seed).fork("actor"));
-  return actor;
+  const { model, shape, seed } = config;
+  return memoryFor("the policy with its gradients", smaller, () => {
+    if (model !== null) return loadDecoder(stream, model, options);
+    const actor = new Decoder(stream, tinyModelConfig(shape, tokenizer), options);
+    initialise(stream, actor, new Random(seed).fork("actor"));
+    return actor;
+  });
 }
 
 /**
@@ -141,8 +149,11 @@ export function openCritic(
 ): Decoder {
   const { recompute, weights } = actor;
   const kind = { head: "value", train: true, recompute, weights } as const;
-  if (options.dir !== null) return loadDecoder(stream, options.dir, kind);
-  const critic = new Decoder(stream, actor.config, kind);
+  const { dir } = options, hint = `${smaller}; ppo.estimator "grpo" needs no critic`;
+  const open = () =>
+    dir === null ? new Decoder(stream, actor.config, kind) : loadDecoder(stream, dir, kind);
+  const critic = memoryFor("the critic with its gradients", hint, open);
+  if (dir !== null) return critic;
   const source = actor.params, target = critic.params;
   for (const { name, shape, offset } of target.layout.slots.values()) {
     const view = target.master.flat.view(offset, shape);
@@ -165,8 +176,11 @@ export function openReference(
   dir: string | null,
 ): Decoder {
   const kind = { head: "lm", train: false, weights: actor.weights } as const;
-  if (dir !== null) return loadDecoder(stream, dir, kind);
-  const copy = new Decoder(stream, actor.config, kind);
+  const hint = `${smaller}; with ppo.klCoefficient 0 there is no reference`;
+  const open = () =>
+    dir === null ? new Decoder(stream, actor.config, kind) : loadDecoder(stream, dir, kind);
+  const copy = memoryFor("the reference policy", hint, open);
+  if (dir !== null) return copy;
   stream.copy(copy.params.master.flat, actor.params.master.flat);
   copy.params.refresh(stream);
   return copy;

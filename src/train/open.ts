@@ -4,7 +4,7 @@
  * @module
  */
 import { type Device, openDevice, type Stream } from "../../ffi/mod.ts";
-import { firstDifference, type Hooks, treeBytes, UserError } from "../base/mod.ts";
+import { firstDifference, type Hooks, memoryFor, treeBytes, UserError } from "../base/mod.ts";
 import { Engine, measureBandwidth } from "../engine/mod.ts";
 import { GradePool } from "../grade/mod.ts";
 import { type Decoder, type ModelConfig, readTrained, type Trained } from "../model/mod.ts";
@@ -110,7 +110,11 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   if (latest === null && config.model === null) tasks.compared.forEach(checkScripts);
   const { maxTokens, stop } = tasks;
   const engine = scope.use(
-    new Engine(stream, actor, { ...config.engine, maxTokens, stop }),
+    memoryFor(
+      "KV cache and buffers of the engine",
+      "lower engine.cacheTokens or engine.maxSequences",
+      () => new Engine(stream, actor, { ...config.engine, maxTokens, stop }),
+    ),
   );
   checkPacks(config, tasks);
   // Nearly every grade is there at once; a worker starts when one needs symbolic mathematics, which sums

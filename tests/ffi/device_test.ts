@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, Library, libraryPath, NativeError, rmsnormForward } from "../../ffi/mod.ts";
 import { ABI_VERSION, symbols } from "../../ffi/generated/symbols.ts";
-import { UserError } from "../../src/base/errors.ts";
+import { OutOfMemory, UserError } from "../../src/base/mod.ts";
 import { Lab, testBackends } from "../native.ts";
 
 /** Compiles a library whose functions all return 0, except for `bodies`. */
@@ -119,7 +119,7 @@ testBackends(
   "memory: what cannot be allocated is an error, and nothing is counted",
   async (backend) => {
     using lab = await Lab.open({ backend });
-    assertThrows(() => lab.device.alloc("f32", [2 ** 50]), NativeError, "out of memory");
+    assertThrows(() => lab.device.alloc("f32", [2 ** 50]), OutOfMemory, "out of memory");
     assertEquals(lab.device.allocatedBytes, 0);
     using nothing = lab.device.alloc("f32", [0]);
     lab.stream.upload(nothing.tensor, new Float32Array(0));

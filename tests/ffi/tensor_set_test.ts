@@ -2,12 +2,12 @@ import { assertEquals, assertThrows } from "@std/assert";
 import {
   arenaBytes,
   arenaTensors,
-  NativeError,
   rowsOf,
   specBytes,
   TensorSet,
   type TensorSpecs,
 } from "../../ffi/mod.ts";
+import { OutOfMemory } from "../../src/base/mod.ts";
 import { Lab } from "../native.ts";
 
 const specs = {
@@ -43,7 +43,7 @@ Deno.test("tensor set: the first rows of each are views of it", async () => {
 Deno.test("tensor set: where one does not fit, none stays", async () => {
   using lab = await Lab.open();
   const large = { ...specs, huge: ["f32", 2 ** 50] } satisfies TensorSpecs;
-  assertThrows(() => new TensorSet(lab.device, large), NativeError, "out of memory");
+  assertThrows(() => new TensorSet(lab.device, large), OutOfMemory, "out of memory");
   assertEquals(lab.device.allocatedBytes, 0);
 });
 
