@@ -83,11 +83,56 @@ function canonical({ kind, terms }: ArithmeticProblem): string {
 
 /**
  * Whether a problem belongs to the held-out side. Decided by a hash of the problem alone, with
- * commuting operands sorted, so that `47+85` and `85+47` are on the same side in every run.
+ * commuting operands sorted, so that `47+85` and `85+47` are on the same side in every run. Facts are
+ * for training: a worked solution cannot do without them.
  */
 export function isHeldOut(problem: ArithmeticProblem): boolean {
-  return hash64(canonical(problem)) % HELD_OUT_ONE_IN === 0n;
+  return !isFact(problem) && hash64(canonical(problem)) % HELD_OUT_ONE_IN === 0n;
 }
+
+/** Whether a problem is a step of other worked solutions that nothing but memory gives. */
+function isFact({ kind, terms }: ArithmeticProblem): boolean {
+  const digits = terms.every((term) => term < 10);
+  // A column with its carry (`4+8+1`), and a product by tens (`3*40`).
+  return digits && (kind !== "add3" || terms.includes(1)) ||
+    kind === "mul" && terms.some((term) => term >= 10 && term % 10 === 0);
+}
+
+/**
+ * Whether a text asks a held-out sum, be it in a step of a solution or as the end of a longer sum
+ * (`41+12+25=` ends with `12+25=`).
+ */
+function asksHeldOut(text: string): boolean {
+  for (const [, sum] of text.matchAll(/([\d+*-]+)=/g)) {
+    for (let start = 0; start < sum.length; start++) {
+      const problem = parseSum(sum.slice(start));
+      if (problem && isHeldOut(problem)) return true;
+    }
+  }
+  return false;
+}
+
+/** The problem that a sum spells, where it is one of the data set's. */
+function parseSum(sum: string): ArithmeticProblem | undefined {
+  if (!/^(0|[1-9]\d?)([+*-](0|[1-9]\d?)){1,2}$/.test(sum)) return;
+  const terms = sum.split(/[+*-]/).map(Number), signs = new Set(sum.match(/[+*-]/g));
+  const small = terms.filter((term) => term < 10).length;
+  const kind = KINDS_OF_SUM[`${[...signs].join("")} ${terms.length} ${small}`];
+  return kind && arithmeticProblem(kind, terms);
+}
+
+/** Kinds by sign, number of terms, and how many of these have one digit. */
+const KINDS_OF_SUM: Readonly<Record<string, Kind>> = {
+  "+ 2 2": "add1",
+  "+ 2 0": "add2",
+  "- 2 0": "sub2",
+  "* 2 2": "mul",
+  "* 2 1": "mul",
+  "+ 3 0": "add3",
+  "+ 3 1": "add3",
+  "+ 3 2": "add3",
+  "+ 3 3": "add3",
+};
 
 function drawLevel(random: Random, mix: LevelMix): Level {
   const weights = LEVELS.map((level) => mix[level]);
@@ -120,32 +165,36 @@ function drawTerms(random: Random, kind: Kind, level: Level): number[] {
   }
 }
 
-function draw(random: Random, mix: LevelMix): ArithmeticProblem {
+/** Draws level and kind, then operands until they fit both and the problem is accepted. */
+function draw(
+  random: Random,
+  mix: LevelMix,
+  accept: (problem: ArithmeticProblem) => boolean = () => true,
+): ArithmeticProblem {
   const level = drawLevel(random, mix);
   const kind = random.pick(KINDS[level]);
   while (true) {
     const terms = drawTerms(random, kind, level);
-    if (levelOf(kind, terms) === level) return arithmeticProblem(kind, terms);
+    if (levelOf(kind, terms) !== level) continue;
+    const problem = arithmeticProblem(kind, terms);
+    if (accept(problem)) return problem;
   }
 }
 
 /**
- * Draws a training problem; it is never one of the held-out side.
+ * Draws a training problem: neither it nor a step of its worked solution is on the held-out side.
  *
  * @param random The source of randomness; equal states give equal problems.
  * @param mix How often each level is drawn.
  * @throws {UserError} When the mix is not a set of weights.
  */
 export function trainProblem(random: Random, mix: LevelMix = DEFAULT_MIX): ArithmeticProblem {
-  while (true) {
-    const problem = draw(random, mix);
-    if (!isHeldOut(problem)) return problem;
-  }
+  return draw(random, mix, ({ question, work }) => !asksHeldOut(`${question} ${work}`));
 }
 
 /**
- * Draws distinct held-out problems; `a+b` and `b+a` count as the same. Where a level runs out (there
- * are only about twenty held-out problems of level 1), the other levels fill its place.
+ * Draws distinct held-out problems; `a+b` and `b+a` count as the same. Where a level runs out (level
+ * 1 is all facts, and has none), the other levels fill its place.
  *
  * @param n How many.
  * @param seed Equal seeds give equal lists.
@@ -176,10 +225,14 @@ export function heldOut(
 
 /**
  * A worked solution with one plausible slip (off by one or ten, forgotten carry, neighbour in the
- * multiplication table) and the wrong answer it leads to; never the right answer, never negative.
+ * multiplication table) and the wrong answer it leads to; never the right answer, never negative. Of a
+ * training problem no step asks a held-out sum.
  */
 export function wrongAttempt(problem: ArithmeticProblem, random: Random): Attempt {
-  return random.pick(wrongAttempts(problem.kind, problem.terms));
+  const attempts = wrongAttempts(problem.kind, problem.terms);
+  // A slip may lead to a step that is held out, but not one in the last step, whose left side is right.
+  const clean = attempts.filter(({ work }) => !asksHeldOut(work));
+  return random.pick(isHeldOut(problem) ? attempts : clean);
 }
 
 /** The answer of a {@linkcode wrongAttempt}. */
