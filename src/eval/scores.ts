@@ -4,12 +4,13 @@
  * @module
  */
 import type { Problem } from "../data/mod.ts";
-import { judgedTurn, type StageSpec } from "../task/mod.ts";
+import { afterAnswer, judgedTurn, type StageSpec } from "../task/mod.ts";
 import type { AnswerFacts } from "./answers.ts";
 import type { Grader } from "../grade/mod.ts";
 import { reflectionWords } from "./reflection.ts";
 import { mean } from "../base/mod.ts";
-import { clusteredMean, type Estimate, passAtK, powersUpTo } from "./statistics.ts";
+import { passAtK, powersUpTo } from "../rollout/mod.ts";
+import { clusteredMean, type Estimate } from "./statistics.ts";
 
 /** One stage over all answers that reached it. */
 export interface StageScores {
@@ -23,6 +24,10 @@ export interface StageScores {
   readonly truncated: number;
   /** Share of right responses; none for a stage that judges. */
   readonly accuracy?: number;
+  /** The same of responses after a verdict on a right answer, where there are any: what a false No costs. */
+  readonly afterRight?: number;
+  /** The same on a wrong answer: what the second try is worth. */
+  readonly afterWrong?: number;
   /** Mean occurrences of each reflection phrase per response. */
   readonly reflections: Readonly<Record<string, number>>;
 }
@@ -145,12 +150,24 @@ function scoreStages(
     const reached = all.map(({ turns }) => turns.filter((turn) => turn.stage === name));
     const turns = reached.flat();
     if (turns.length === 0) continue;
+    const isRight = (turn: AnswerFacts["turns"][number]) => turn.correct === true;
+    const after = (answer: "right" | "wrong") =>
+      shareOf(
+        all.flatMap(({ turns }) =>
+          turns.filter(({ stage }, i) =>
+            stage === name && afterAnswer(turns, i, taskStages) === answer
+          )
+        ),
+        isRight,
+      ) ?? undefined;
     stages[name] = {
       reached: shareOf(reached, (each) => each.length > 0)!,
       responses: turns.length,
       tokens: mean(turns.map((turn) => turn.tokens)),
       truncated: shareOf(turns, (turn) => turn.truncated)!,
-      accuracy: judges ? undefined : shareOf(turns, (turn) => turn.correct === true)!,
+      accuracy: judges ? undefined : shareOf(turns, isRight)!,
+      afterRight: after("right"),
+      afterWrong: after("wrong"),
       reflections: Object.fromEntries(
         reflectionWords.map((word, i) => [word, mean(turns.map((turn) => turn.reflections[i]))]),
       ),

@@ -37,22 +37,3 @@ export function averageOf(estimates: readonly Estimate[]): Estimate {
     standardError: known ? Math.sqrt(squares) / estimates.length : null,
   };
 }
-
-/**
- * The unbiased estimate of the probability that at least one of k samples is right, from n samples of
- * which c were: 1 - C(n - c, k) / C(n, k) (Chen et al., arXiv 2107.03374).
- *
- * @throws RangeError when there are fewer than k samples.
- */
-export function passAtK(n: number, c: number, k: number): number {
-  if (k > n) throw new RangeError(`pass@${k} needs ${k} samples, there are ${n}`);
-  if (n - c < k) return 1;
-  let miss = 1;
-  for (let i = n - c + 1; i <= n; i++) miss *= 1 - k / i;
-  return 1 - miss;
-}
-
-/** 1, 2, 4, 8, … as far as n samples allow. */
-export function powersUpTo(n: number): number[] {
-  return Array.from({ length: Math.floor(Math.log2(n)) + 1 }, (_, i) => 2 ** i);
-}

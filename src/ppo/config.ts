@@ -34,8 +34,11 @@ export interface PpoConfig {
   readonly actorLr: number;
   /** The critic's learning rate after warm-up. */
   readonly criticLr: number;
-  /** Steps over which both learning rates rise linearly, constant afterwards. */
-  readonly warmupSteps: number;
+  /**
+   * Updates over which a learning rate rises linearly, constant afterwards. Each model counts its own:
+   * the critic, with many in a step, has risen sooner.
+   */
+  readonly warmupUpdates: number;
   /** AdamW's decay rates of the two moments. */
   readonly betas: readonly [number, number];
   /** AdamW's decoupled weight decay, of matrices only. */
@@ -93,7 +96,7 @@ export const ppoSchema: Schema<PpoConfig> = z.strictObject<Fields<PpoConfig>>({
   estimator: z.enum(estimators).default("gae"),
   actorLr: positive.default(1e-6),
   criticLr: positive.default(5e-6),
-  warmupSteps: z.int().nonnegative().default(50),
+  warmupUpdates: z.int().nonnegative().default(50),
   betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.95]),
   weightDecay: z.number().nonnegative().default(0),
   gradNorm: positive.default(1),
@@ -114,4 +117,7 @@ export const ppoSchema: Schema<PpoConfig> = z.strictObject<Fields<PpoConfig>>({
   packTokens: count.default(16384),
 }).refine(({ questions, samples }) => questions * samples <= idsPerStep, {
   message: `questions × samples must not exceed ${idsPerStep}, the sequence ids of a step`,
+}).refine(({ estimator, samples }) => estimator !== "grpo" || samples > 1, {
+  path: ["samples"],
+  message: "grpo compares the samples of a question with each other, so it needs at least 2",
 });

@@ -7,10 +7,10 @@
  *
  * @module
  */
-import type { Stream, Tensors } from "../../ffi/mod.ts";
+import type { Stream, Tensor, Tensors } from "../../ffi/mod.ts";
 import { mean, memoryFor, type Random, UserError } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
-import type { Engine } from "../engine/mod.ts";
+import type { Bandwidth, Engine } from "../engine/mod.ts";
 import type { Decoder } from "../model/mod.ts";
 import type { Grader } from "../grade/mod.ts";
 import {
@@ -32,7 +32,7 @@ import { estimateAdvantages, type RolloutTensor, uploadRollout } from "./advanta
 import { flatten, scored, type ScoredEpisode } from "./experience.ts";
 import { checkActions, checkEstimates } from "./finite.ts";
 import { lowerPacks, Passes, type PolicyTargets } from "./passes.ts";
-import { rolloutMetrics } from "./metrics.ts";
+import { advantageMetrics, rolloutMetrics } from "./metrics.ts";
 import { AdamW } from "./optimizer.ts";
 import { actionsOf, pack, split } from "./packing.ts";
 import { Updates } from "./updates.ts";
@@ -58,8 +58,8 @@ export interface TrainerParts {
   readonly grade: Grader;
   /** Accuracy of the first answers in past rollouts, which rewards may need; updated by each step. */
   readonly trailing: TrailingAccuracy;
-  /** Bytes per second that the device reads; with it a step tells how near decoding is to its bound. */
-  readonly bandwidth?: number;
+  /** How fast the device reads; with it a step tells how near decoding is to its bound. */
+  readonly bandwidth?: Bandwidth;
 }
 
 /** What a step needs to know. */
@@ -168,32 +168,27 @@ export class PpoTrainer implements Disposable {
     estimateAdvantages(stream, batch, samples, config);
     await stream.sync();
     await checkEstimates(stream, batch, samples);
+    const advantage = await this.#advantages(batch);
     clock.lap("forward");
     // The last moment at which nothing has changed, so that the step can be taken again as it was.
     input.signal?.throwIfAborted();
     trailing.update(played.episodes);
-    const learningRate = (base: number) =>
-      base * Math.min(1, input.step / (config.warmupSteps || 1));
     const { usual } = input, { spikeFactor } = config;
     const criticUpdates = new Updates(usual?.critic, spikeFactor);
-    const lr = learningRate(config.criticLr);
-    const critic = await this.#updateCritic(samples, batch, lr, criticUpdates);
+    const critic = await this.#updateCritic(samples, batch, criticUpdates);
     clock.lap("critic");
     const updates = new Updates(usual?.actor, spikeFactor);
-    const actor = await this.#updateActor(
-      samples,
-      experience.logprobs,
-      batch,
-      learningRate(config.actorLr),
-      updates,
-    );
+    const actor = await this.#updateActor(samples, experience.logprobs, batch, updates);
     clock.lap("actor");
 
+    // Between steps, when nothing else runs; the policy's gradients, all 0 now, are memory to read.
+    await this.#parts.bandwidth?.measure(this.#parts.actor.params.grads!.flat);
     const times = clock.metrics(), { stages } = this.#parts.task;
     const metrics = {
       step: input.step,
       ...rolloutMetrics(samples, stages),
       ...(stages.some(({ judges }) => judges) && { "rollout/trailing_accuracy": p }),
+      ...advantage,
       ...critic,
       ...actor,
       ...times,
@@ -217,8 +212,18 @@ export class PpoTrainer implements Disposable {
       }),
       "generate/tokens_per_second": stats.sampled / stats.seconds,
       "generate/bytes_per_second": bytesPerSecond,
-      ...(bandwidth && { "generate/bound_share": bytesPerSecond / bandwidth }),
+      ...(bandwidth && { "generate/bound_share": bytesPerSecond / bandwidth.best }),
     };
+  }
+
+  /** What is known of the advantages before anything learns from them. */
+  async #advantages(batch: Tensors<RolloutTensor>): Promise<Record<string, number>> {
+    const { stream, critic } = this.#parts;
+    const read = (tensor: Tensor) => stream.download(tensor, new Float32Array(tensor.size));
+    const advantages = await read(batch.advantages);
+    if (!critic) return advantageMetrics({ advantages });
+    const [values, returns] = [await read(batch.values), await read(batch.returns)];
+    return advantageMetrics({ advantages, critic: { values, returns } });
   }
 
   #rollOut(input: StepInput) {
@@ -278,21 +283,21 @@ export class PpoTrainer implements Disposable {
   async #updateCritic(
     samples: readonly ScoredEpisode[],
     batch: Tensors<RolloutTensor>,
-    lr: number,
     updates: Updates,
   ): Promise<Record<string, number>> {
     const { stream, critic } = this.#parts;
     const optimizer = this.criticOptimizer;
     if (!critic || !optimizer) return {};
-    const { criticMiniBatches, packTokens, valueClip } = this.#config;
+    const { criticMiniBatches, criticLr, packTokens, valueClip } = this.#config;
     const all = { oldValues: batch.values, returns: batch.returns };
-    let offset = 0;
+    let offset = 0, lr = 0;
     for (const part of split(samples, criticMiniBatches)) {
       const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
       for (const each of pack(part, packTokens, offset)) {
         this.#passes.valueLoss(critic, each, 1 / n, all, valueClip);
       }
       offset += n;
+      lr = this.#learningRate(criticLr, optimizer);
       updates.add(await optimizer.step(stream, lr, updates.limit), n);
     }
     const stats = await this.#passes.takeStats();
@@ -300,6 +305,7 @@ export class PpoTrainer implements Disposable {
       "ppo/value_loss": stats.value / updates.count,
       "ppo/value_clip_fraction": stats.valueClipped / updates.count,
       ...updates.metrics("ppo/critic_"),
+      "ppo/critic_lr": lr,
     };
   }
 
@@ -307,11 +313,10 @@ export class PpoTrainer implements Disposable {
     samples: readonly ScoredEpisode[],
     rollout: Float32Array,
     batch: Tensors<RolloutTensor>,
-    lr: number,
     updates: Updates,
   ): Promise<Record<string, number>> {
     const { stream, actor } = this.#parts;
-    const { actorMiniBatches, packTokens, klCoefficient, importanceCap } = this.#config;
+    const { actorMiniBatches, actorLr, packTokens, klCoefficient, importanceCap } = this.#config;
     const { temperature, clipLow, clipHigh, entropyCoefficient } = this.#config;
     const klEstimator = klNumbers[this.#config.klEstimator];
     const options = {
@@ -347,13 +352,14 @@ export class PpoTrainer implements Disposable {
         all = { ...all, oldLogprobs, importanceWeights };
       }
     }
-    let offset = 0;
+    let offset = 0, lr = 0;
     for (const part of split(samples, actorMiniBatches)) {
       const n = part.reduce((total, sample) => total + actionsOf(sample), 0);
       for (const each of pack(part, packTokens, offset)) {
         this.#passes.policyLoss(actor, each, 1 / n, all, options);
       }
       offset += n;
+      lr = this.#learningRate(actorLr, this.actorOptimizer);
       updates.add(await this.actorOptimizer.step(stream, lr, updates.limit), n);
     }
     const stats = await this.#passes.takeStats();
@@ -368,7 +374,13 @@ export class PpoTrainer implements Disposable {
       ...weighting,
       "ppo/clip_fraction": stats.clipped / count,
       ...updates.metrics("ppo/"),
+      "ppo/actor_lr": lr,
     };
+  }
+
+  /** Of a model's next update: it rises with the updates that the model has taken. */
+  #learningRate(base: number, { t }: AdamW): number {
+    return base * Math.min(1, (t + 1) / (this.#config.warmupUpdates || 1));
   }
 
   /** Log-probs `(N)` of all actions under a policy, without gradient. */

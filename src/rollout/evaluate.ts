@@ -68,8 +68,3 @@ export async function evaluate(engine: Engine, options: EvaluateOptions): Promis
     stats,
   };
 }
-
-/** Standard error of a share that was measured on n samples. */
-export function standardError(share: number, n: number): number {
-  return Math.sqrt(share * (1 - share) / n);
-}

@@ -10,3 +10,4 @@ export * from "./evaluate.ts";
 export * from "./finite.ts";
 export * from "./play.ts";
 export * from "./solve.ts";
+export * from "./statistics.ts";

@@ -113,8 +113,15 @@ export interface TrainConfig {
    * on from them.
    */
   readonly keepWeights: boolean;
-  /** Held-out problems of an evaluation. */
+  /** Held-out problems of an evaluation, at most. */
   readonly evalProblems: number;
+  /** Share of the problems in `data` that may be held out, at most; 0: none are, and none measured. */
+  readonly evalShare: number;
+  /**
+   * Samples of each held-out problem at step 0 and at the end, for pass@k; evaluations between them take
+   * one. All ask once more greedily.
+   */
+  readonly evalSamples: number;
   /** Dialogues of each step that go into episodes.jsonl. */
   readonly keepEpisodes: number;
   /** Keep only each layer's input for the backward pass and compute the rest anew: less memory. */
@@ -198,6 +205,8 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   keep: count.nullable().default(null),
   keepWeights: z.boolean().default(false),
   evalProblems: count,
+  evalShare: z.number().min(0).max(0.5).default(0.1),
+  evalSamples: count.default(4),
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
   weightDtype: z.enum(precisions).nullable().default(null),
@@ -220,6 +229,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
 const renamed = {
   weights: "weightDtype",
   "ppo.prompts": "ppo.questions",
+  "ppo.warmupSteps": "ppo.warmupUpdates, which each model counts by its own updates",
   "ppo.clip": "ppo.clipLow and ppo.clipHigh",
   "ppo.summaryCoefficient": "taskSettings.summaryCoefficient",
   "ppo.summaryReduce": "taskSettings.summaryReduce",

@@ -39,6 +39,45 @@ export function accuracies(
   return result;
 }
 
+/**
+ * Whether a turn comes after a verdict on a right answer, or on a wrong one; undefined where nothing was
+ * judged before it, and for a verdict itself.
+ */
+export function afterAnswer<T extends Pick<Segment, "stage" | "correct">>(
+  turns: readonly T[],
+  index: number,
+  stages: readonly Pick<StageSpec, "name" | "judges">[],
+): "right" | "wrong" | undefined {
+  const judges = (turn: T) => stages.find(({ name }) => name === turn.stage)?.judges;
+  if (judges(turns[index]) !== undefined) return;
+  const verdict = turns.slice(0, index).findLastIndex((turn) => judges(turn) !== undefined);
+  if (verdict < 0) return;
+  return judgedTurn(turns, verdict, judges(turns[verdict])!)?.correct === true ? "right" : "wrong";
+}
+
+/**
+ * Accuracy of the stages that follow a verdict, apart by the answer that was judged: `slow_after_right`
+ * and `slow_after_wrong`, those that occurred. After a right one a stage has nothing to gain.
+ */
+export function accuraciesAfter(
+  episodes: readonly Pick<Episode, "segments">[],
+  stages: readonly Pick<StageSpec, "name" | "judges">[],
+): Record<string, number> {
+  const result: Record<string, number> = {};
+  for (const { name } of stages) {
+    for (const answer of ["right", "wrong"] as const) {
+      const turns = episodes.flatMap(({ segments }) =>
+        segments.filter(({ stage }, i) =>
+          stage === name && afterAnswer(segments, i, stages) === answer
+        )
+      );
+      const value = meanOf(turns.map(({ correct }) => Number(correct === true)));
+      if (value !== undefined) result[`${name}_after_${answer}`] = value;
+    }
+  }
+  return result;
+}
+
 function balancedAccuracy(
   episodes: readonly Pick<Episode, "segments">[],
   name: string,

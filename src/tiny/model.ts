@@ -69,7 +69,7 @@ export const tinySettings = {
     samples: 4,
     actorLr: 3e-4,
     criticLr: 1e-3,
-    warmupSteps: 3,
+    warmupUpdates: 3,
     criticMiniBatches: 4,
     actorMiniBatches: 1,
     packTokens: 4096,

@@ -5,7 +5,7 @@
  */
 import { type Device, openDevice, type Stream } from "../../ffi/mod.ts";
 import { firstDifference, type Hooks, memoryFor, treeBytes, UserError } from "../base/mod.ts";
-import { Engine, measureBandwidth } from "../engine/mod.ts";
+import { Bandwidth, Engine } from "../engine/mod.ts";
 import { GradePool } from "../grade/mod.ts";
 import { type Decoder, type ModelConfig, readTrained, type Trained } from "../model/mod.ts";
 import {
@@ -62,8 +62,8 @@ export interface OpenRun extends AsyncDisposable {
   readonly actor: Decoder;
   readonly engine: Engine;
   readonly pool: GradePool;
-  /** Bytes per second that the device reads. */
-  readonly bandwidth: number;
+  /** How fast the device reads. */
+  readonly bandwidth: Bandwidth;
 }
 
 /**
@@ -101,7 +101,8 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
     present: taken ? await treeBytes(taken.path) : undefined,
   });
   // Before the models: what it takes is free again by then, and no part of the plan.
-  const bandwidth = await measureBandwidth(stream);
+  const bandwidth = new Bandwidth(stream);
+  await bandwidth.measure();
   const actor = scope.use(openActor(stream, source, tokenizer));
   const trained = trainedAs(tasks, actor);
   if (latest) checkAsked(latest.path, trained);

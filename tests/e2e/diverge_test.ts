@@ -95,12 +95,12 @@ Deno.test("diverge: what was skipped is no trained token, and is said, in the re
 
 Deno.test("diverge: weights that an update left infinite end the run, and are in no checkpoint", async () => {
   const update = (model: string) => `training diverged: after update 1 of the ${model} its`;
-  const policy = await fails({ ppo: { actorLr: 1e30, warmupSteps: 0 } });
+  const policy = await fails({ ppo: { actorLr: 1e30, warmupUpdates: 0 } });
   assertMatch(
     policy.message,
     new RegExp(`^step 1: ${update("policy")} .*\\.weight\\[\\d+, \\d+\\] is `),
   );
-  const critic = await fails({ ppo: { criticLr: 1e30, warmupSteps: 0 } });
+  const critic = await fails({ ppo: { criticLr: 1e30, warmupUpdates: 0 } });
   assertStringIncludes(critic.message, `step 1: ${update("critic")} `);
   for (const { lines, last } of [policy, critic]) assertEquals([lines.length, last], [1, 0]);
   const warm = await fails({ warmstart: { lr: 1e30 } });

@@ -93,6 +93,12 @@ Deno.test("scoreSet: four stages, counted by hand", async () => {
     "however,": 2,
   });
   assertEquals([slow?.reached, slow?.accuracy, slow?.truncated], [5 / 8, 1 / 5, 1 / 5]);
+  // After the right fast answer that got a No: 7; after wrong ones: 1, 4, none, 4.
+  assertEquals([slow?.afterRight, slow?.afterWrong], [0, 1 / 4]);
+  assertEquals([fast, verify].map((stage) => [stage?.afterRight, stage?.afterWrong]), [
+    [undefined, undefined],
+    [undefined, undefined],
+  ]);
   assertEquals([fast?.responses, verify?.responses, slow?.responses], [8, 8, 5]);
   assertEquals(summary, undefined);
   assertEquals(scores.verification, {

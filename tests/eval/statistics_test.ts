@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { Random } from "../../src/base/random.ts";
-import { averageOf, clusteredMean, passAtK, powersUpTo } from "../../src/eval/statistics.ts";
+import { averageOf, clusteredMean } from "../../src/eval/statistics.ts";
+import { passAtK, powersUpTo, standardError } from "../../src/rollout/mod.ts";
 
 /** Share of the k-subsets of n samples that hold one of the first c. */
 function enumerate(n: number, c: number, k: number): number {
@@ -77,4 +78,25 @@ Deno.test("powersUpTo", () => {
     [1, 2, 4, 8, 16],
     [1, 2, 4, 8, 16],
   ]);
+});
+
+Deno.test("standardError: of several samples that of the problems' means, of one the binomial one", () => {
+  const random = new Random(5);
+  for (const samples of [1, 2, 4, 8]) {
+    // Problems of every difficulty, so that samples of one hang together.
+    const counts = Array.from(
+      { length: 200 },
+      (_, i) =>
+        Array.from({ length: samples }, () => Number(random.next() < i / 200))
+          .reduce((a, b) => a + b),
+    );
+    const n = counts.length, mean = counts.reduce((a, b) => a + b) / samples / n;
+    const squares = counts.reduce((sum, c) => sum + (c / samples - mean) ** 2, 0);
+    const direct = Math.sqrt(squares / n / n);
+    const several = samples === 1 ? undefined : {
+      samples,
+      passAt2: counts.reduce((sum, c) => sum + passAtK(samples, c, 2), 0) / n,
+    };
+    assertAlmostEquals(standardError(mean, n, several), direct, 1e-12);
+  }
 });

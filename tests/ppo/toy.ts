@@ -114,7 +114,7 @@ export function toyConfig(changes: Partial<PpoConfig> = {}): PpoConfig {
     samples: 8,
     actorLr: 3e-3,
     criticLr: 3e-3,
-    warmupSteps: 0,
+    warmupUpdates: 0,
     criticMiniBatches: 3,
     packTokens: 200,
     ...changes,

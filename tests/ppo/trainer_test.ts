@@ -105,6 +105,29 @@ function assertFinite(results: readonly StepResult[]): void {
   }
 }
 
+Deno.test("trainer: every model warms up by its own updates", async () => {
+  using lab = await Lab.open();
+  const rates = { actorLr: 1e-3, criticLr: 2e-3, warmupUpdates: 10 };
+  using bench = new Bench(lab, toyConfig({ ...rates, criticMiniBatches: 4 }));
+  const results = await bench.steps(4);
+  const of = (key: string) => results.map(({ metrics }) => metrics[key]);
+  // Four updates of the critic in a step: its tenth is in the third.
+  assertEquals(of("ppo/critic_lr").map((lr) => lr / 2e-3), [0.4, 0.8, 1, 1]);
+  assertEquals(of("ppo/actor_lr").map((lr) => lr / 1e-3), [0.1, 0.2, 0.3, 0.4]);
+  for (const explained of of("ppo/explained_variance")) assert(explained <= 1, `${explained}`);
+  assert(of("ppo/zero_advantages").every((share) => share < 0.1), "advantages of gae are whitened");
+});
+
+Deno.test("trainer: a step whose samples are all paid the same says that there is nothing to learn", async () => {
+  using lab = await Lab.open();
+  for (const estimator of ["grpo", "reinforce++"] as const) {
+    using bench = new Bench(lab, toyConfig({ estimator }), { task: baseline, grade: () => false });
+    const [{ metrics }] = await bench.steps(1);
+    assertEquals(metrics["ppo/zero_advantages"], 1, estimator);
+    assertEquals("ppo/explained_variance" in metrics, false, "no critic");
+  }
+});
+
 const gaps = (results: readonly StepResult[]) =>
   results.map(({ metrics }) => metrics["rollout/logprob_gap_max"]);
 

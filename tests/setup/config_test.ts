@@ -123,6 +123,18 @@ Deno.test("a key with another name now is one line that names it", () => {
   assertEquals(error.hint, "write ppo.clipLow and ppo.clipHigh");
 });
 
+Deno.test("grpo with one sample of a question is refused, other estimators take it", () => {
+  const lay = (estimator: string) =>
+    parseTrainConfig({ ...presets.tiny, ppo: { estimator, samples: 1 } }, "my.json").ppo.samples;
+  const { message } = assertThrows(() => lay("grpo"), UserError);
+  assertEquals(
+    message,
+    "my.json: ppo.samples: grpo compares the samples of a question with each other, so it needs at " +
+      "least 2",
+  );
+  assertEquals([lay("gae"), lay("reinforce++")], [1, 1]);
+});
+
 Deno.test("presets: real models have the paper's budgets and Open-Reasoner-Zero's hyper-parameters", () => {
   assertEquals(Object.keys(presets), [...presetNames]);
   for (const name of ["q1.5b", "r1.5b", "r7b"] as const) {
@@ -139,7 +151,7 @@ Deno.test("presets: real models have the paper's budgets and Open-Reasoner-Zero'
     const { packTokens, ...others } = ppoSchema.parse({});
     assertEquals(ppo, { ...others, packTokens: ppo.packTokens });
     assertEquals([ppo.questions, ppo.samples, ppo.actorLr, ppo.criticLr], [128, 64, 1e-6, 5e-6]);
-    assertEquals([ppo.warmupSteps, ppo.criticMiniBatches, ppo.actorMiniBatches], [50, 12, 1]);
+    assertEquals([ppo.warmupUpdates, ppo.criticMiniBatches, ppo.actorMiniBatches], [50, 12, 1]);
     const longest = promptLimit + 14_000 + 1_000; // and the turns between
     assert(ppo.packTokens >= longest && packTokens > 0);
   }
