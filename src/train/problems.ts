@@ -17,14 +17,13 @@ export interface ProblemSource {
   batch(step: number, count: number): Problem[];
   /** Fixed held-out problems. */
   readonly held: readonly Problem[];
+  /** How many these are of how many, and how they were drawn: a sentence or two for the report. */
+  readonly split: string;
   /** Rows left out: of no use, or with a prompt longer than the limit. */
   readonly skipped: number;
   /** What users should know of the rows, each on one line. */
   readonly notes: readonly string[];
 }
-
-/** Share of a file's rows that is kept out of training, at most. */
-const heldShare = 0.1;
 
 /**
  * Opens the source that the config names.
@@ -49,6 +48,10 @@ export async function openProblems(
       },
       // The same problems whatever the seed: runs can be compared.
       held: heldOut(config.evalProblems, 0),
+      split:
+        `Held out: ${config.evalProblems} sums, drawn by a fixed seed from the fifth of all sums ` +
+        "that a hash keeps out of training questions and the steps of worked solutions; facts such " +
+        "as 7+5, which every solution needs, are not among them.",
       skipped: 0,
       notes: [],
     };
@@ -61,14 +64,7 @@ export async function openProblems(
     Math.max(...tasks.map((task) => task.promptTokens(row.question)));
   const fitting = rows.filter((row) => promptTokens(row) <= promptLimit);
   const long = rows.length - fitting.length;
-  const shuffled = new Random(0).fork("held out").shuffle(fitting);
-  const held = shuffled.slice(
-    0,
-    Math.min(config.evalProblems, Math.floor(shuffled.length * heldShare)),
-  );
-  // Published files repeat some questions: none may be trained on that is measured.
-  const measured = new Set(held.map((row) => row.question));
-  const train = shuffled.slice(held.length).filter((row) => !measured.has(row.question));
+  const { held, train, split } = splitRows(fitting, config);
   if (train.length === 0) {
     throw new UserError(
       `${config.data}: no row has a prompt of at most ${promptLimit} tokens`,
@@ -92,10 +88,41 @@ export async function openProblems(
         return epoch(Math.floor(index / train.length))[index % train.length];
       }),
     held,
+    split,
     skipped: long + loaded.skipped.length,
     notes: [
       ...dataNotes(config.data, loaded),
       ...(long > 0 ? [`${long} rows left out: their prompt is over ${promptLimit} tokens`] : []),
     ],
   };
+}
+
+/**
+ * Rows to measure with and rows to train on, in an order that no seed changes. Published files repeat
+ * questions, some with other white space or capitals: a question is on one side with all its rows, and
+ * measured once.
+ */
+function splitRows(
+  rows: readonly Problem[],
+  { evalProblems, evalShare }: Pick<TrainConfig, "evalProblems" | "evalShare">,
+): { held: Problem[]; train: Problem[]; split: string } {
+  const shuffled = new Random(0).fork("held out").shuffle(rows);
+  const questions = Map.groupBy(shuffled, ({ question }) => questionKey(question));
+  const count = Math.min(evalProblems, Math.floor(questions.size * evalShare));
+  const measured = new Set([...questions.keys()].slice(0, count));
+  const held = [...measured].map((key) => questions.get(key)![0]);
+  const train = shuffled.filter(({ question }) => !measured.has(questionKey(question)));
+  const repeated = rows.length - train.length - held.length;
+  const split = count === 0
+    ? `No problem is held out of ${questions.size}: accuracy was not measured.`
+    : `Held out: ${count} of ${questions.size} problems, drawn by a fixed shuffle of the rows that no ` +
+      `seed changes${
+        repeated > 0 ? `; ${repeated} more rows that ask the same are not trained on` : ""
+      }.`;
+  return { held, train, split };
+}
+
+/** Questions that differ in white space, capitals or compatible characters are one. */
+function questionKey(question: string): string {
+  return question.normalize("NFKC").toLowerCase().replace(/\s+/g, "");
 }

@@ -106,6 +106,41 @@ Deno.test("problems: a question that stands in a file twice is not trained on an
     assertEquals(measured.size + trained.size, 30);
   }));
 
+Deno.test("problems: a question's rows are on one side, whatever their white space and capitals", () => {
+  const spaced = numbered(30).map((question) => ` ${question.replace(" ", "\n  ")}\t`);
+  const loud = numbered(30).map((question) => question.toUpperCase());
+  return withRows([...numbered(30), ...spaced, ...loud], async (data) => {
+    const { held, split, batch } = await openProblems(config({ data }), tasks);
+    const bare = ({ question }: { question: string }) => question.toLowerCase().replace(/\s/g, "");
+    const measured = new Set(held.map(bare));
+    assertEquals([held.length, measured.size], [3, 3], "each is measured once");
+    assertEquals(batch(1, 81).filter((row) => measured.has(bare(row))), []);
+    assertEquals(new Set(batch(1, 81).map(({ question }) => question)).size, 81);
+    assertEquals(
+      split,
+      "Held out: 3 of 30 problems, drawn by a fixed shuffle of the rows that no seed changes; " +
+        "6 more rows that ask the same are not trained on.",
+    );
+  });
+});
+
+Deno.test("problems: how many are held out is the config's to say, and said", () =>
+  withRows(numbered(40), async (data) => {
+    const open = (changes: Partial<TrainConfig>) =>
+      openProblems(config({ data, ...changes }), tasks);
+    const shares = [[0.1, 4], [0.125, 5], [0.5, 5], [0, 0]] as const;
+    for (const [evalShare, count] of shares) {
+      const { held, split } = await open({ evalShare });
+      assertEquals(held.length, count);
+      const said = count === 0
+        ? "No problem is held out of 40"
+        : `Held out: ${count} of 40 problems`;
+      assert(split.startsWith(said), split);
+    }
+    const sums = await openProblems(config({ evalProblems: 7 }), tasks);
+    assert(sums.split.startsWith("Held out: 7 sums, drawn by a fixed seed"), sums.split);
+  }));
+
 Deno.test("problems: a row is used if it fits the limit in every task, whatever task trains", () =>
   withRows([...numbered(40), "x1".repeat(80), "y2".repeat(80)], async (data) => {
     const longest = Math.max(...tasks.map((task) => task.promptTokens("question 39")));
