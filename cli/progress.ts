@@ -55,6 +55,7 @@ type Span = [text: string, style?: Style];
 const SGR: Record<Style, string> = { bold: "1", dim: "2", green: "32", cyan: "36" };
 const BARS = "▁▂▃▄▅▆▇█";
 const LABEL_WIDTH = 10;
+const finalAtLeast = "rollout/final_at_least";
 const REFRESH_MS = 1000;
 const CLEAR_LINE_END = "\x1b[K";
 const CLEAR_BELOW = "\x1b[J";
@@ -112,13 +113,15 @@ export class Progress implements Disposable {
     const state = this.#state;
     if (state === null) return;
     state.step = step;
-    const isEval = (key: string) => key.startsWith("eval/");
+    const isEval = (key: string) => /^(eval|greedy|pass@\d+)\//.test(key);
     if (Object.keys(values).some(isEval)) {
       state.evalStep = step;
       for (const key of Object.keys(state.values).filter(isEval)) delete state.values[key];
     }
     Object.assign(state.values, values);
-    const accuracy = values["accuracy/final"];
+    // In training the truth decides what follows: of the final answer there is a lower bound alone.
+    const accuracy = values["accuracy/final"] ?? values[finalAtLeast] ??
+      groupOf(values, "accuracy")[0]?.[1];
     if (accuracy !== undefined) state.history.push(accuracy);
     if (this.#tty) this.#draw();
     else if (step === state.evalStep || step % linesEvery(state) === 0 || step === state.total) {
@@ -177,10 +180,13 @@ export function renderBlock(state: ProgressState, width: number, now: number): s
     rows.push([[label.padEnd(LABEL_WIDTH), "dim"], ...spans, ...tail]);
   };
   add("accuracy", named(groupOf(values, "accuracy"), inPercent));
-  const spark = sparkline(state.history, Math.min(40, width - LABEL_WIDTH - 1));
-  if (state.history.length > 1) add("", [[spark, "green"]]);
-  add("held out", named(evalAccuracies(values), inPercent), `(step ${state.evalStep})`);
-  add("reward", named(groupOf(values, "reward"), (value) => value.toFixed(3)));
+  const spark = sparkline(state.history, Math.min(40, width - LABEL_WIDTH - 16));
+  const curve: Span[] = state.history.length > 1 ? [[`${spark}  `, "green"]] : [];
+  const bound = values[finalAtLeast];
+  add("", [...curve, ...(bound === undefined ? [] : lowerBound(bound))]);
+  add("held out", named(accuraciesOf(values, "eval"), inPercent), `(step ${state.evalStep})`);
+  add("greedy", named(accuraciesOf(values, "greedy"), inPercent));
+  add("reward", named(stageRewards(values), (value) => value.toFixed(3)));
   add("tokens", named(groupOf(values, "length"), (value) => value.toFixed(0)));
   add("learning", named(policyValues(values), significant));
   add("speed", speeds(values));
@@ -196,8 +202,11 @@ export function renderLine(state: ProgressState, now: number): string {
     if (spans.length > 0) parts.push(`${label} ${spans.map(([text]) => text).join("").trim()}`);
   };
   add("accuracy", named(groupOf(values, "accuracy"), inPercent));
-  add("held out", named(evalAccuracies(values), inPercent));
-  add("reward", named(groupOf(values, "reward"), (value) => value.toFixed(3)));
+  const bound = values[finalAtLeast];
+  if (bound !== undefined) parts.push(lowerBound(bound).map(([text]) => text).join(""));
+  add("held out", named(accuraciesOf(values, "eval"), inPercent));
+  add("greedy", named(accuraciesOf(values, "greedy"), inPercent));
+  add("reward", named(stageRewards(values), (value) => value.toFixed(3)));
   add("learning", named(policyValues(values), significant));
   add("speed", speeds(values));
   parts.push(timing(state, now));
@@ -250,8 +259,19 @@ export function sparkline(values: number[], width: number): string {
   }).join("");
 }
 
-function evalAccuracies(values: Metrics): [string, number][] {
-  return groupOf(values, "eval").filter(([name]) => !isEvalCount(name));
+/** Of stages and final; what comes after which answer is for the report. */
+function accuraciesOf(values: Metrics, group: string): [string, number][] {
+  return groupOf(values, group)
+    .filter(([name]) => !isEvalCount(name) && !/_after_(right|wrong)$/.test(name));
+}
+
+/** Without their sum, which falls where a better policy ends its episodes sooner. */
+function stageRewards(values: Metrics): [string, number][] {
+  return groupOf(values, "reward").filter(([name]) => name !== "episode");
+}
+
+function lowerBound(value: number): Span[] {
+  return [["final at least "], [inPercent(value), "bold"]];
 }
 
 /** What tells that PPO is healthy; the warm start has its own names, without a group. */
@@ -259,18 +279,26 @@ function policyValues(values: Metrics): [string, number][] {
   const plain = Object.entries(values).filter(([key]) =>
     !key.includes("/") && key !== "step" && key !== "seconds" && !key.endsWith("_per_second")
   );
-  const ppo = ["ppo/entropy", "ppo/kl", "ppo/grad_norm", "rollout/logprob_gap_max"]
-    .filter((key) => values[key] !== undefined);
-  // Only where there were any: they are not to be overlooked.
-  const faults = [
-    "ppo/skipped_updates",
-    "ppo/critic_skipped_updates",
-    "ppo/spikes",
-    "ppo/critic_spikes",
-  ].filter((key) => values[key] > 0);
-  const titled = [...ppo, ...faults]
-    .map((key): [string, number] => [key.split("/")[1].replaceAll("_", " "), values[key]]);
-  return [...plain, ...titled];
+  // Towards the sampling policy KL is 0 by construction where a rollout has one update; towards the policy
+  // before PPO it is what a KL coefficient works against.
+  const shown: [string, string][] = [
+    ["ppo/entropy", "entropy"],
+    ["ppo/kl_ref", "kl to start"],
+    ...(values["ppo/kl"] ? [["ppo/kl", "kl in step"] satisfies [string, string]] : []),
+    ["ppo/grad_norm", "grad norm"],
+    ["rollout/logprob_gap_max", "logprob gap max"],
+    // Only where there were any: they are not to be overlooked.
+    ...[
+      "ppo/skipped_updates",
+      "ppo/critic_skipped_updates",
+      "ppo/spikes",
+      "ppo/critic_spikes",
+    ].filter((key) => values[key] > 0)
+      .map((key): [string, string] => [key, key.split("/")[1].replaceAll("_", " ")]),
+  ];
+  const ppo = shown.filter(([key]) => values[key] !== undefined)
+    .map(([key, name]): [string, number] => [name, values[key]]);
+  return [...plain, ...ppo];
 }
 
 function speeds(values: Metrics): Span[] {

@@ -58,27 +58,62 @@ const quality: MetricEntry[] = [{
     "Progress from one step to the next, whose questions differ; and of a later stage: it is " +
     "asked only where earlier ones failed, so it may fall because they got better.",
 }, {
-  key: "accuracy/final",
-  unit: "share",
-  range: share,
-  meaning: "Episodes of the rollout whose counting turn, by the model's own verdict, is right.",
-  blind:
-    "Accuracy when used: in training the truth decides what follows, so a right answer that is " +
-    "called wrong gets no second try. It is a lower bound.",
-}, {
   key: "eval/<stage>",
   unit: "share",
   range: share,
   meaning:
-    "As `accuracy/<stage>`, on the fixed held-out problems, under the model's own verdicts, at " +
-    "step 0, every `evalEvery` steps and at the end. Step 0 has the reference task's stages too.",
-  blind: "Differences below its standard error, √(a(1−a)/n) for n answers: one sample a problem.",
+    "As `accuracy/<stage>`, on the fixed held-out problems, under the model's own verdicts, " +
+    "sampled at temperature 1 at step 0, every `evalEvery` steps and at the end. Step 0 has the " +
+    "reference task's stages too.",
+  blind:
+    "Differences below its standard error, at most √(a(1−a)/n) for n problems; and knowledge: a " +
+    "policy that only samples less at random rises too. Compare `greedy/<stage>`.",
+}, {
+  key: "eval/<stage>_after_right",
+  unit: "share",
+  range: share,
+  meaning:
+    "Right answers of the stage where a verdict stands before it and what was judged was right: " +
+    "what a false No costs. There only if it occurred.",
+  blind: "How often it occurred.",
+}, {
+  key: "eval/<stage>_after_wrong",
+  unit: "share",
+  range: share,
+  meaning: "The same where what was judged was wrong: what the second try is worth.",
+  blind: "Progress: the better the first stage, the harder the questions that are left.",
 }, {
   key: "eval/final",
   unit: "share",
   range: share,
   meaning: "Held-out problems whose final answer is right; for tasks of more than one stage.",
   blind: "The same; and whether an answer was found or guessed.",
+}, {
+  key: "greedy/<stage>",
+  unit: "share",
+  range: share,
+  meaning: "As `eval/<stage>`, with the likeliest token each time: one answer to each problem.",
+  blind: "What sampling finds, and training learns from.",
+}, {
+  key: "greedy/final",
+  unit: "share",
+  range: share,
+  meaning: "As `eval/final`, likewise.",
+  blind: "The same.",
+}, {
+  key: "pass@<k>/<stage>",
+  unit: "share",
+  range: share,
+  meaning:
+    "Unbiased estimate (arXiv 2107.03374) of how often one of k sampled answers of the first stage " +
+    "is right; k = 2, 4, … up to `evalSamples`, at step 0 and at the end.",
+  blind: "Use, where nothing tells which of the k it is.",
+}, {
+  key: "pass@<k>/final",
+  unit: "share",
+  range: share,
+  meaning: "The same of the final answer; for tasks of more than one stage.",
+  blind: "The same.",
 }, {
   key: "eval/tokens",
   unit: "tokens",
@@ -105,7 +140,9 @@ const rollout: MetricEntry[] = [{
   unit: "reward",
   range: "the task's",
   meaning: "Mean sum of an episode's rewards.",
-  blind: "Quality: an episode that goes wrong reaches more stages, and each of them can be paid.",
+  blind:
+    "Quality: an episode that goes wrong reaches more stages, each of which can be paid, so it falls " +
+    "as the policy gets better. It is on no screen and in no chart.",
 }, {
   key: "length/<stage>",
   unit: "tokens",
@@ -133,12 +170,43 @@ const learning: MetricEntry[] = [{
   meaning: "Mean entropy of the policy where it acted.",
   blind: "Variety of whole answers: a low mean may hide a few open choices, and the reverse.",
 }, {
+  key: "ppo/zero_advantages",
+  unit: "share",
+  range: share,
+  meaning:
+    "Action tokens whose advantage is 0: with `grpo` those of questions whose samples were all paid " +
+    "the same. At 1 the step teaches nothing, which the screen and the report say.",
+  blind: "Size: advantages next to 0 teach little.",
+}, {
+  key: "ppo/explained_variance",
+  unit: "share",
+  range: "up to 1",
+  meaning:
+    "1 − Var(return − value) / Var(return) over the rollout's actions, with the critic's values from " +
+    "before its updates; with a critic only, and only if returns differ.",
+  blind:
+    "Bias: a critic that is too high by the same everywhere explains all. See `ppo/value_loss`.",
+}, {
+  key: "ppo/actor_lr",
+  unit: "per update",
+  range: nonNegative,
+  meaning: "Learning rate of the policy's last update in the step.",
+  blind: "The size of the change.",
+}, {
+  key: "ppo/critic_lr",
+  unit: "per update",
+  range: nonNegative,
+  meaning: "The same of the critic, which counts its own updates for its warm-up.",
+  blind: "The same.",
+}, {
   key: "ppo/kl",
   unit: "nats",
   range: nonNegative,
   meaning:
     "Estimate (k3) of how far the policy moved from that of the rollout while it learned from it.",
-  blind: "Drift over the run; and with one update a rollout it is 0, measured before that update.",
+  blind:
+    "Drift over the run, and what a `ppo.klCoefficient` works on: that is `ppo/kl_ref`. With one " +
+    "update a rollout it is 0 by construction, measured before that update, and not on the screen.",
 }, {
   key: "ppo/kl_ref",
   unit: "nats",
@@ -240,6 +308,24 @@ const engine: MetricEntry[] = [{
     "Share of right first answers in the rollout before, by which this step's verifications were " +
     "paid; for tasks with a stage that judges.",
   blind: "This step's accuracy: it is one step behind.",
+}, {
+  key: "rollout/final_at_least",
+  unit: "share",
+  range: share,
+  meaning:
+    "Episodes of the rollout whose counting turn, by the model's own verdict, is right; for tasks of " +
+    "more than one stage.",
+  blind:
+    "Accuracy when used, of which it is a lower bound: in training the truth decides what follows, so " +
+    "a right answer that is called wrong gets no second try. Do not compare it with `eval/final`.",
+}, {
+  key: "rollout/check_cost",
+  unit: "ratio",
+  range: nonNegative,
+  meaning:
+    "Mean tokens of an answer with its verdict over mean tokens of the stage after a No: Thinker's " +
+    "(fast + verify) / slow. Below 1, trying and checking is cheaper than thinking at once.",
+  blind: "Cost of the whole: that depends on how often the verdict is No.",
 }, {
   key: "rollout/sampled_tokens",
   unit: "tokens",
@@ -367,7 +453,9 @@ const clock: MetricEntry[] = [{
   key: "generate/bound_share",
   unit: "share",
   range: nonNegative,
-  meaning: "The same as a share of the read bandwidth measured when the run began.",
+  meaning:
+    "The same as a share of the read bandwidth, the best of measurements before the run and between " +
+    "its steps, so that load while one is taken does not count.",
   blind:
     "Room for more speed where compute is the bound: large batches, small models. Weights that lie " +
     "in a cache may push it above 1.",

@@ -14,6 +14,8 @@ const GROUP_ORDER = [
   "tokens",
   "accuracy",
   "eval",
+  "greedy",
+  "pass",
   "reward",
   "length",
   "truncated",
@@ -44,7 +46,7 @@ export function orderMetrics(metrics: Metrics, stages: readonly string[]): Metri
   const compare = (a: string, b: string) => {
     const [groupA, nameA] = split(a), [groupB, nameB] = split(b);
     return Number(clockKeys(a)) - Number(clockKeys(b)) ||
-      rank(GROUP_ORDER, groupA) - rank(GROUP_ORDER, groupB) ||
+      rank(GROUP_ORDER, family(groupA)) - rank(GROUP_ORDER, family(groupB)) ||
       compareText(groupA, groupB) ||
       rank(order, nameA) - rank(order, nameB) || compareText(nameA, nameB);
   };
@@ -91,6 +93,11 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
 function rank(order: readonly string[], name: string): number {
   const index = order.indexOf(name);
   return index < 0 ? order.length : index;
+}
+
+/** `pass@4` is of the family `pass`. */
+function family(group: string): string {
+  return group.replace(/@\d+$/, "");
 }
 
 function compareText(a: string, b: string): number {

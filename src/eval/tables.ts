@@ -7,7 +7,7 @@ import { averageOf, type Estimate } from "./statistics.ts";
 import { benchmarks, titleOf } from "./benchmarks.ts";
 import { paperLengths, paperResults } from "./paper.ts";
 import { reflectionWords } from "./reflection.ts";
-import type { SetScores } from "./scores.ts";
+import type { SetScores, StageScores } from "./scores.ts";
 import { type Block, heading, percent } from "../report/mod.ts";
 import type { EvalResults, TaskWords } from "./types.ts";
 
@@ -31,12 +31,13 @@ export function modelName(folder: string, separator = ", "): string {
 
 /** The rows of one evaluation: a task may tell about its first stage alone, too. */
 export function resultRows({ config, sets, task }: EvalResults): ResultRow[] {
+  const greedy = config.method.sampling.temperature === 0;
   const row = (
     name: string,
     pick: (set: SetScores) => Estimate,
     tokens: (set: SetScores) => number,
   ) => ({
-    name: `${name} (${modelName(config.method.model)})`,
+    name: `${name} (${modelName(config.method.model)}${greedy ? ", greedy" : ""})`,
     accuracy: new Map(sets.map((set) => [set.set, pick(set)])),
     tokens: new Map(sets.map((set) => [set.set, tokens(set)])),
   });
@@ -185,7 +186,43 @@ export function stageSections({ sets, task }: EvalResults): Block[] {
     },
     stageTable,
     ...verificationSection(sets),
+    ...secondTrySection(task, sets),
   ];
+}
+
+/** What the stages after a verdict are worth, and what a try with its check costs beside them. */
+function secondTrySection({ stages }: TaskWords, sets: readonly SetScores[]): Block[] {
+  const isAfter = ({ afterRight, afterWrong }: Partial<StageScores>) =>
+    afterRight !== undefined || afterWrong !== undefined;
+  const later = stages.filter(({ name }) => sets.some((set) => isAfter(set.stages[name] ?? {})));
+  const verdict = stages.find(({ judges }) => judges !== undefined);
+  if (later.length === 0 || verdict?.judges === undefined) return [];
+  const [first, check, { name: next }] = [verdict.judges, verdict.name, later[0]];
+  const cost = (set: SetScores) => {
+    const [a, b, c] = [first, check, next].map((name) => set.stages[name]?.tokens);
+    return a === undefined || b === undefined || c === undefined ? undefined : (a + b) / c;
+  };
+  return [heading("After a verdict"), {
+    kind: "text",
+    text:
+      `Right responses apart by the ${first} answer that was judged: after a right one there was ` +
+      "nothing to gain, after a wrong one all. Below 1 of tokens, a checked try is cheaper.",
+  }, {
+    kind: "table",
+    header: [
+      "",
+      ...later.flatMap(({ name }) => ["right", "wrong"].map((is) => `${name} after ${is}, %`)),
+      `(${first} + ${check}) / ${next} tokens`,
+    ],
+    rows: sets.map((set) => [
+      titleOf(set.set),
+      ...later.flatMap(({ name }) => {
+        const { afterRight, afterWrong } = set.stages[name] ?? {};
+        return [optional(afterRight, share), optional(afterWrong, share)];
+      }),
+      optional(cost(set), (value) => value.toFixed(2)),
+    ]),
+  }];
 }
 
 function verificationSection(sets: readonly SetScores[]): Block[] {

@@ -15,9 +15,10 @@ export function metricCharts(rows: readonly Metrics[]): Markup[] {
     return lineChart({ title, yTitle, xTitle: "PPO step", domain: [0, lastStep], share }, lines);
   };
   return [
-    chart("Accuracy on held-out problems", "accuracy", evalLines(rows), true),
+    chart("Accuracy on held-out problems", "accuracy", linesOf(rows, "eval", held), true),
+    chart("Greedy accuracy on held-out problems", "accuracy", linesOf(rows, "greedy", held), true),
     chart("Accuracy on training rollouts", "accuracy", linesOf(rows, "accuracy"), true),
-    chart("Mean reward", "reward", linesOf(rows, "reward")),
+    chart("Mean reward", "reward", linesOf(rows, "reward", { skip: (name) => name === "episode" })),
     chart("Mean response length", "tokens", linesOf(rows, "length")),
   ].filter((each) => each !== null);
 }
@@ -32,9 +33,10 @@ export function renderChart(title: string, rows: readonly Metrics[]): string | n
   return charts.length === 0 ? null : svgDocument(title, subtitleOf(rows), charts);
 }
 
-function evalLines(rows: readonly Metrics[]): Line[] {
-  return linesOf(rows, "eval", { skip: isEvalCount, exact: true });
-}
+const held = {
+  skip: (name: string) => isEvalCount(name) || /_after_(right|wrong)$/.test(name),
+  exact: true,
+};
 
 /** The values of one metric group, one curve per stage. */
 function linesOf(

@@ -24,11 +24,15 @@ export interface ReportRow {
   name: string;
   /** The set of problems, such as `arithmetic` or `MATH500`. */
   set: string;
-  /** Share of right final answers, 0 to 1. */
+  /** Share of right final answers, sampled as in training; 0 to 1. */
   accuracy: number;
   /** Standard error of `accuracy`, 0 to 1. */
   standardError: number;
-  /** Mean number of generated tokens per problem, all stages together. */
+  /** The same of one answer to each problem, of the likeliest tokens. */
+  greedy?: { accuracy: number; standardError: number };
+  /** Probability that one of k sampled answers is right. */
+  passAt?: { k: number; share: number };
+  /** Mean number of sampled tokens per problem, all stages together. */
   tokens: number;
 }
 
@@ -84,6 +88,7 @@ export async function writeReport(folder: RunFolder, options: ReportOptions): Pr
       metrics,
       "eval",
     ),
+    ...stageSection("The same, greedy", "The likeliest token each time.", metrics, "greedy"),
     ...stageSection(
       "Accuracy on training rollouts",
       "Ground truth decides what comes next; a later stage is measured among the dialogues that " +
@@ -122,13 +127,7 @@ function summary(metrics: Metrics[]): string {
 /** Rows by name; one set gives accuracy and length, several give one column each and the average. */
 function resultTable(rows: readonly ReportRow[]): Block {
   const sets = setsOf(rows);
-  if (sets.length === 1) {
-    return {
-      kind: "table",
-      header: ["", `${sets[0]}: accuracy, %`, "mean tokens"],
-      rows: byName(rows).map(([name, [row]]) => [name, withError(row), row.tokens.toFixed(1)]),
-    };
-  }
+  if (sets.length === 1) return oneSetTable(rows, sets[0]);
   return {
     kind: "table",
     header: ["accuracy, %", ...sets, "average", "mean tokens"],
@@ -140,6 +139,29 @@ function resultTable(rows: readonly ReportRow[]): Block {
       }),
       averageOf(results, sets),
       mean(results.map((row) => row.tokens)).toFixed(1),
+    ]),
+  };
+}
+
+/** Sampled beside greedy: what looks learned may be a policy that only samples less. */
+function oneSetTable(rows: readonly ReportRow[], set: string): Block {
+  const k = rows.find(({ passAt }) => passAt)?.passAt?.k;
+  const hasGreedy = rows.some(({ greedy }) => greedy);
+  return {
+    kind: "table",
+    header: [
+      `accuracy on ${set}, %`,
+      "sampled",
+      ...(hasGreedy ? ["greedy"] : []),
+      ...(k === undefined ? [] : [`pass@${k}`]),
+      "mean tokens",
+    ],
+    rows: rows.map((row) => [
+      row.name,
+      withError(row),
+      ...(hasGreedy ? [row.greedy ? withError(row.greedy) : ""] : []),
+      ...(k === undefined ? [] : [row.passAt ? percent(row.passAt.share, 2) : ""]),
+      row.tokens.toFixed(1),
     ]),
   };
 }
@@ -164,7 +186,7 @@ function stageSection(title: string, text: string, metrics: Metrics[], group: st
       kind: "table",
       header: [
         "step",
-        ...shares.map((name) => `${name}, %`),
+        ...shares.map((name) => `${name.replaceAll("_", " ")}, %`),
         ...counts.map((n) => n.replaceAll("_", " ")),
       ],
       rows: spread(measured, MAX_STEPS).map((row) => [
@@ -222,6 +244,6 @@ function byName(rows: readonly ReportRow[]): [string, ReportRow[]][] {
   return [...Map.groupBy(rows, (row) => row.name)];
 }
 
-function withError(row: ReportRow): string {
+function withError(row: { accuracy: number; standardError: number }): string {
   return `${percent(row.accuracy, 2)} ± ${percent(row.standardError, 2)}`;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Evaluation, standardError } from "../rollout/mod.ts";
+import { powersUpTo, standardError } from "../rollout/mod.ts";
 import type { GradeCounts } from "../grade/mod.ts";
 import type { Tokenizer } from "../model/mod.ts";
 import type { ScoredEpisode } from "../ppo/mod.ts";
@@ -13,17 +13,6 @@ import type { EpisodeSample } from "./episodes.ts";
 import type { Metrics } from "../base/mod.ts";
 import type { ProblemSource } from "./problems.ts";
 import type { ReportRow } from "./report.ts";
-
-/** Metrics `eval/*` of one evaluation. */
-export function evalMetrics({ accuracy, tokens, firstTokens }: Evaluation, task: Task): Metrics {
-  const [{ name: first }, ...later] = task.stages;
-  if (later.length === 0) {
-    return { [`eval/${first}`]: accuracy[first] ?? 0, [`eval/${first}_tokens`]: tokens };
-  }
-  const metrics: Metrics = { "eval/tokens": tokens, [`eval/${first}_tokens`]: firstTokens };
-  for (const [name, value] of Object.entries(accuracy)) metrics[`eval/${name}`] = value;
-  return metrics;
-}
 
 /**
  * Metrics `grade/*` of what was graded between two counts: pairs that stayed undecided (they count as
@@ -39,47 +28,80 @@ export function gradeMetrics(before: GradeCounts, after: GradeCounts): Metrics {
   };
 }
 
+/** Whether a step had no advantage to learn from, such as with rewards that are all the same. */
+export function nothingLearned(metrics: Metrics): boolean {
+  return metrics["ppo/zero_advantages"] === 1;
+}
+
 /** The results of a run: what it started from and what came of it. */
 export function reportRows(
-  { task, reference }: Pick<RunTasks, "task" | "reference">,
-  problems: ProblemSource,
-  first: Metrics,
-  last: Metrics,
+  { evalSamples }: Pick<TrainConfig, "evalSamples">,
+  { tasks: { task, reference }, problems, first, last }: {
+    readonly tasks: Pick<RunTasks, "task" | "reference">;
+    readonly problems: ProblemSource;
+    /** The line of step 0, and the last one with an evaluation. */
+    readonly first: Metrics;
+    readonly last: Metrics;
+  },
 ): ReportRow[] {
   const n = problems.held.length, set = problems.name;
-  const row = (name: string, accuracy: number | undefined, tokens: number | undefined) =>
-    accuracy === undefined || tokens === undefined
-      ? []
-      : [{ name, set, accuracy, standardError: standardError(accuracy, n), tokens }];
-  const firstStage = (of: Task, metrics: Metrics) => {
-    const { name } = of.stages[0];
-    return [metrics[`eval/${name}`], metrics[`eval/${name}_tokens`]] as const;
+  const ks = powersUpTo(evalSamples);
+  const row = (title: string, metrics: Metrics, name: string, tokensOf: string): ReportRow[] => {
+    const of = (group: string) => metrics[`${group}/${name}`];
+    const sampled = of("eval"), greedy = of("greedy"), tokens = metrics[`eval/${tokensOf}`];
+    if (sampled === undefined || greedy === undefined || tokens === undefined) return [];
+    const passAt2 = of("pass@2"), k = ks.findLast((k) => of(`pass@${k}`) !== undefined);
+    const several = passAt2 === undefined ? undefined : { samples: evalSamples, passAt2 };
+    return [{
+      name: title,
+      set,
+      accuracy: sampled,
+      standardError: standardError(sampled, n, several),
+      greedy: { accuracy: greedy, standardError: standardError(greedy, n) },
+      ...(k !== undefined && { passAt: { k, share: of(`pass@${k}`) } }),
+      tokens,
+    }];
   };
-  const whole = (of: Task, metrics: Metrics) =>
+  const firstStage = (title: string, of: Task, metrics: Metrics) => {
+    const { name } = of.stages[0];
+    return row(title, metrics, name, `${name}_tokens`);
+  };
+  const whole = (title: string, of: Task, metrics: Metrics) =>
     of.stages.length === 1
-      ? firstStage(of, metrics)
-      : [metrics["eval/final"], metrics["eval/tokens"]] as const;
+      ? firstStage(title, of, metrics)
+      : row(title, metrics, "final", "tokens");
   const { title, firstTitle } = task.spec;
   return [
-    ...row("Pretrained", ...whole(reference, first)),
-    ...row(title, ...whole(task, last)),
-    ...(firstTitle ? row(firstTitle, ...firstStage(task, last)) : []),
+    ...whole("Pretrained", reference, first),
+    ...(reference === task ? [] : whole(`Pretrained, as ${title}`, task, first)),
+    ...whole(title, task, last),
+    ...(firstTitle ? firstStage(firstTitle, task, last) : []),
   ];
 }
 
 /** What a reader should know before judging the numbers. */
 export function reportNotes(
   config: TrainConfig,
-  { reference, compared }: Pick<RunTasks, "reference" | "compared">,
-  problems: ProblemSource,
+  { tasks: { reference, compared }, problems, lines }: {
+    readonly tasks: Pick<RunTasks, "reference" | "compared">;
+    readonly problems: ProblemSource;
+    readonly lines: readonly Metrics[];
+  },
 ): string[] {
   const { held } = problems, mixed = compared.map(({ spec }) => spec.title).join(" and ");
-  const notes = [
-    held.length === 0
-      ? "There are too few problems to hold any out: accuracy was not measured."
-      : `Accuracy is measured on ${held.length} held-out problems, one sample each at ` +
-        `temperature 1, under the model's own verdicts.`,
-  ];
+  const n = config.evalSamples;
+  const notes = [problems.split];
+  if (held.length > 0) {
+    notes.push(
+      `Accuracy is that of answers to these under the model's own verdicts, sampled (${n} of each ` +
+        `problem at temperature 1), and greedy (one, of the likeliest tokens), ± its standard error ` +
+        `over problems.${n > 1 ? passNote : ""}`,
+    );
+  }
+  const idle = lines.filter(nothingLearned).length;
+  if (idle > 0) {
+    notes.push(`In ${idle} steps all advantages were 0: nothing was learned in them.`);
+  }
   if (config.model === null && held.length > 0) {
     notes.push(
       `Pretrained is the model after its supervised warm start on dialogues of ${mixed}, measured as ` +
@@ -97,6 +119,8 @@ export function reportNotes(
   }
   return notes;
 }
+
+const passNote = " pass@k is the unbiased estimate of how often one of k samples is right.";
 
 /** A dialogue as text, for people. */
 export function episodeSample(

@@ -5,14 +5,14 @@
  */
 import { JsonlWriter, type Metrics, Random, readMetrics } from "../base/mod.ts";
 import { PpoTrainer, warmstart } from "../ppo/mod.ts";
-import { evaluate } from "../rollout/mod.ts";
 import { checkpointFiles, openCritic, openReference, type TrainConfig } from "../setup/mod.ts";
-import { type Task, TrailingAccuracy } from "../task/mod.ts";
+import { TrailingAccuracy } from "../task/mod.ts";
 import { scriptedBatch } from "../tiny/mod.ts";
 import { RunLog } from "./log.ts";
 import { type OpenRun, openRun, type TrainOptions } from "./open.ts";
 import { type ReportRow, writeReport } from "./report.ts";
-import { episodeSample, evalMetrics, gradeMetrics, reportNotes, reportRows } from "./results.ts";
+import { measure } from "./measure.ts";
+import { episodeSample, gradeMetrics, nothingLearned, reportNotes, reportRows } from "./results.ts";
 import { criticFolder, loadState, type RunState } from "./state.ts";
 import { sightingLine, Watch, watchNotes } from "./watch.ts";
 
@@ -82,6 +82,8 @@ async function warmStart(run: OpenRun, options: TrainOptions): Promise<void> {
 /** What changes from step to step. */
 interface Learning extends AsyncDisposable {
   state: RunState;
+  /** Whether the last step had nothing to learn from. */
+  idle: boolean;
   readonly trainer: PpoTrainer;
   readonly log: RunLog;
   readonly random: Random;
@@ -115,21 +117,15 @@ async function startLearning(run: OpenRun): Promise<Learning> {
   // What was said before a run was resumed is not said again.
   for (const line of await readMetrics(folder.metrics)) watch.see(line);
   const kept = scope.move();
-  return { state, trainer, log, random, watch, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-/** Accuracy on the held-out problems; nothing where there are none. */
-async function measure(run: OpenRun, task: Task, signal?: AbortSignal): Promise<Metrics> {
-  const { held: problems } = run.problems;
-  if (problems.length === 0) return {};
-  const options = {
-    task,
-    problems,
-    grade: run.pool.grader(),
-    seed: BigInt(run.config.seed),
-    signal,
+  return {
+    state,
+    idle: false,
+    trainer,
+    log,
+    random,
+    watch,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
-  return evalMetrics(await evaluate(run.engine, options), task);
 }
 
 /** Step 0: the model before training, unless its line is there. */
@@ -139,12 +135,12 @@ async function firstEvaluation(
   { signal, onStep }: TrainOptions,
 ): Promise<void> {
   if ((await readMetrics(run.folder.metrics)).length > 0) return;
-  const { task, reference } = run.tasks;
+  const { tasks: { task, reference }, config: { evalSamples: samples } } = run;
   const metrics: Metrics = {
     step: 0,
     "tokens/trained": 0,
-    ...(reference !== task && await measure(run, reference, signal)),
-    ...await measure(run, task, signal),
+    ...(reference !== task && await measure(run, reference, { samples, signal })),
+    ...await measure(run, task, { samples, signal }),
   };
   const line = log.finish(state, metrics);
   onStep?.(0, line);
@@ -183,12 +179,16 @@ async function trainStep(
   if (problems.held.length > 0 && (last || step % config.evalEvery === 0)) {
     const began = performance.now();
     // Not to be interrupted: until its line is logged, the models are ahead of the logs.
-    Object.assign(line, await measure(run, tasks.task));
+    Object.assign(line, await measure(run, tasks.task, { samples: last ? config.evalSamples : 1 }));
     line["time/eval"] = (performance.now() - began) / 1000;
   }
   const samples = episodes.slice(0, config.keepEpisodes)
     .map((episode) => episodeSample(step, episode, tokenizer.tokenizer));
   const logged = log.finish(state, line, samples);
+  const idle = nothingLearned(logged);
+  // Of many in a row the first is told; the report counts them.
+  if (idle && !learning.idle) onNote?.(`step ${step}: all advantages are 0, nothing was learned`);
+  learning.idle = idle;
   onStep?.(step, logged);
   for (const each of watch.see(logged)) onNote?.(sightingLine(each));
   if (last || step % config.saveEvery === 0) await log.save();
@@ -200,10 +200,10 @@ async function report({ config, folder, problems, tasks }: OpenRun): Promise<Tra
   const [first] = tasks.task.stages;
   const measured = lines.findLast((line) => `eval/${first.name}` in line) ?? lines[0];
   const title = `${tasks.task.spec.title} on ${problems.name}`;
-  const rows = reportRows(tasks, problems, lines[0], measured);
+  const rows = reportRows(config, { tasks, problems, first: lines[0], last: measured });
   const { spikeFactor } = config.ppo, warmed = await readMetrics(folder.warmstart);
   const notes = [
-    ...reportNotes(config, tasks, problems),
+    ...reportNotes(config, { tasks, problems, lines }),
     ...watchNotes("warm start", warmed, spikeFactor),
     ...watchNotes("run", lines, spikeFactor),
   ];

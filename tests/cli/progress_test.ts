@@ -18,13 +18,17 @@ const STATE: ProgressState = {
   values: {
     step: 50,
     "accuracy/fast": 0.5,
-    "accuracy/final": 0.625,
     "eval/fast": 0.48,
+    "eval/slow_after_wrong": 0.3,
     "eval/final": 0.61,
     "eval/tokens": 87,
+    "greedy/final": 0.63,
     "reward/verify": 0.25,
+    "reward/episode": 0.75,
     "length/fast": 21.4,
     "ppo/entropy": 0.41234,
+    "ppo/kl": 0,
+    "rollout/final_at_least": 0.625,
     "rollout/logprob_gap_max": 0,
     "generate/tokens_per_second": 12345.6,
     seconds: 2,
@@ -39,9 +43,10 @@ Deno.test("the block tells phase, progress, stages in order, speed and time", ()
   const lines = renderBlock(STATE, 100, NOW);
   assertMatch(lines[0], /^training {2}50\/200 ━{10}╌{30} 25\.0% {2}1m 00s, 3m 00s left$/);
   assertEquals(lines.slice(1).map((line) => line.trimEnd()), [
-    "accuracy  fast 50.0%  final 62.5%",
-    "          ▁▃▅█",
+    "accuracy  fast 50.0%",
+    "          ▁▃▅█  final at least 62.5%",
     "held out  fast 48.0%  final 61.0%  (step 40)",
+    "greedy    final 63.0%",
     "reward    verify 0.250",
     "tokens    fast 21",
     "learning  entropy 0.412  logprob gap max 0",
@@ -63,6 +68,22 @@ Deno.test("skipped updates and spikes are shown where there are any", () => {
     learning(some),
     "learning  entropy 0.412  logprob gap max 0  skipped updates 1  critic spikes 2",
   );
+});
+
+Deno.test("a KL that is 0 by construction is not shown, one that works is, by what it is to", () => {
+  const shown = (values: Record<string, number>) =>
+    [renderBlock({ ...STATE, values }, 100, NOW).at(-1), renderLine({ ...STATE, values }, NOW)]
+      .map((line) => /kl .*?(?= {2}|$| \|)/.exec(line ?? "")?.[0]);
+  assertEquals(shown({ "ppo/kl": 0, "ppo/grad_norm": 1 }), [undefined, undefined]);
+  const both = shown({ "ppo/kl": 0, "ppo/kl_ref": 0.0123 });
+  assertEquals(both, ["kl to start 0.0123", "kl to start 0.0123"]);
+  assertEquals(shown({ "ppo/kl": 0.004 }), ["kl in step 0.004", "kl in step 0.004"]);
+});
+
+Deno.test("what training and held-out problems say of the final answer never stands side by side", () => {
+  const line = renderLine(STATE, NOW);
+  assertStringIncludes(line, "accuracy fast 50.0% | final at least 62.5% | held out ");
+  assert(!line.includes("episode"), "the sum of rewards falls as a policy gets better");
 });
 
 Deno.test("no line is ever wider than the terminal, with and without colours", () => {
@@ -150,9 +171,9 @@ Deno.test("on a terminal one block is redrawn in place, with notes above it", ()
   progress.update({ step: 1, values: { loss: 2.5 } });
   progress.update({ step: 2, values: { loss: 1.5 } });
   progress.phase("training", 3);
-  progress.update({ step: 1, values: { "accuracy/final": 0.25, "reward/fast": 0.5 } });
+  progress.update({ step: 1, values: { "accuracy/answer": 0.25, "reward/answer": 0.5 } });
   progress.note("checkpoint step-1");
-  progress.update({ step: 2, values: { "accuracy/final": 0.5 } });
+  progress.update({ step: 2, values: { "accuracy/answer": 0.5 } });
   progress.end();
   progress.note("done");
   const lines = screen.text().split("\n");
@@ -160,8 +181,8 @@ Deno.test("on a terminal one block is redrawn in place, with notes above it", ()
   assertMatch(lines[1], /^learning +loss 1\.5/);
   assertEquals(lines[2], "checkpoint step-1");
   assertMatch(lines[3], /^training +2\/3/);
-  assertMatch(lines[4], /^accuracy +final 50\.0%/);
-  assertMatch(lines[6], /^reward +fast 0\.500/);
+  assertMatch(lines[4], /^accuracy +answer 50\.0%/);
+  assertMatch(lines[6], /^reward +answer 0\.500/);
   assertEquals(lines.slice(7), ["done", ""]);
 });
 

@@ -35,7 +35,7 @@ Deno.test("cli: train goes all the way, and solve asks its newest checkpoint", a
   assertMatch(trained.stdout, /^# Thinker on arithmetic/);
   assertMatch(
     trained.stdout,
-    /\n2 PPO steps, [^]*\n\| Thinker-Fast \|[^]*\n\* Accuracy is measured on 20 /,
+    /\n2 PPO steps, [^]*\n\| Thinker-Fast \|[^]*\n\* Held out: 20 sums, /,
   );
   assertStringIncludes(trained.stdout, "run folder: runs/tiny-thinker-seed1");
 

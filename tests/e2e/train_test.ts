@@ -28,7 +28,6 @@ const everyStep = [
   "tokens/trained",
   "accuracy/fast",
   "accuracy/slow",
-  "accuracy/final",
   "reward/fast",
   "reward/verify",
   "reward/slow",
@@ -39,6 +38,11 @@ const everyStep = [
   "truncated/fast",
   "truncated/verify",
   "truncated/slow",
+  "rollout/final_at_least",
+  "rollout/check_cost",
+  "ppo/actor_lr",
+  "ppo/critic_lr",
+  "ppo/zero_advantages",
   "ppo/policy_loss",
   "ppo/value_loss",
   "ppo/entropy",
@@ -56,7 +60,8 @@ const everyStep = [
   "time/update",
   "generate/tokens_per_second",
 ];
-const evaluation = ["eval/fast", "eval/slow", "eval/final", "eval/tokens"];
+const evaluation = ["eval/fast", "eval/slow", "eval/final", "eval/tokens", "greedy/final"];
+const passes = ["pass@2/final", "pass@4/final", "pass@4/fast"];
 
 function missing(metrics: Metrics, keys: readonly string[]): string[] {
   return keys.filter((key) => !Number.isFinite(metrics[key]));
@@ -103,7 +108,10 @@ Deno.test("train: one small run and its repetitions", async (t) => {
     const evaluated = lines.filter((line) => "eval/final" in line);
     assertEquals(evaluated.map(({ step }) => step), [0, 2, 3]);
     for (const line of evaluated) assertEquals(missing(line, evaluation), []);
-    assertEquals(missing(lines[0], ["eval/answer", "eval/answer_tokens"]), []);
+    const reference = ["eval/answer", "eval/answer_tokens", "greedy/answer", "pass@4/answer"];
+    assertEquals(missing(lines[0], reference), []);
+    // Several samples at both ends alone.
+    assertEquals(evaluated.map((line) => missing(line, passes).length), [0, 3, 0]);
     let trained = 0;
     for (const line of lines) {
       trained += line["rollout/sampled_tokens"] ?? 0;
@@ -131,7 +139,16 @@ Deno.test("train: one small run and its repetitions", async (t) => {
 
   await t.step("reports a row for each way to ask, and a chart", async () => {
     const report = await Deno.readTextFile(`${run}/report.md`);
-    for (const name of ["Pretrained", "Thinker", "Thinker-Fast"]) assert(report.includes(name));
+    const cells = report.split("\n").filter((line) => /^\| (Pre|Think)/.test(line))
+      .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+    const names = ["Pretrained", "Pretrained, as Thinker", "Thinker", "Thinker-Fast"];
+    assertEquals(cells.map(([name]) => name), names);
+    assert(report.includes("| sampled | greedy | pass@4 | mean tokens |"), report);
+    for (const [, sampled, greedy, passAt4] of cells) {
+      for (const cell of [sampled, greedy]) assert(/^\d+\.\d\d ± \d+\.\d\d$/.test(cell), cell);
+      assert(Number(passAt4) >= parseFloat(sampled), "one of four is right at least as often");
+    }
+    assert(report.includes("Held out: 20 sums"), report);
     assert((await Deno.readTextFile(`${run}/report.svg`)).startsWith("<svg"));
   });
 
@@ -204,6 +221,22 @@ Deno.test("train: the baseline stops after the tokens it was given", async () =>
   assert(saved.includes(`step-${last}/trainer/state.json`), "the last step is saved");
   const report = await Deno.readTextFile(`${run}/report.md`);
   assert(report.includes("Pretrained") && report.includes("Baseline"));
+});
+
+Deno.test("train: steps that can teach nothing are told once and counted", async () => {
+  await using dir = await TempDir.make();
+  const run = `${dir.path}/run`, notes: string[] = [];
+  // Without a warm start nothing is right, and all samples of a question are paid alike.
+  const config = smallConfig({
+    task: "baseline",
+    evalProblems: 2,
+    warmstart: { steps: 1 },
+    ppo: { estimator: "grpo" },
+  });
+  await train(config, { out: run, onNote: (text) => notes.push(text) });
+  assertEquals(notes, ["step 1: all advantages are 0, nothing was learned"]);
+  const report = await Deno.readTextFile(`${run}/report.md`);
+  assert(report.includes("In 3 steps all advantages were 0: nothing was learned in them."), report);
 });
 
 Deno.test("train: the built-in tasks start from one warm start", async () => {

@@ -15,7 +15,15 @@ const OPTIONS: ReportOptions = {
   title: "tiny, Thinker, seed 1",
   rows: [
     { name: "Pretrained", set: "sums", accuracy: 0.31, standardError: 0.0146, tokens: 88 },
-    { name: "Thinker", set: "sums", accuracy: 0.7, standardError: 0.0145, tokens: 80 },
+    {
+      name: "Thinker",
+      set: "sums",
+      accuracy: 0.7,
+      standardError: 0.0145,
+      greedy: { accuracy: 0.75, standardError: 0.0137 },
+      passAt: { k: 4, share: 0.9 },
+      tokens: 80,
+    },
     { name: "Thinker-Fast", set: "sums", accuracy: 0.6, standardError: 0.0155, tokens: 20.25 },
   ],
   notes: ["The model is small: accuracy near zero is expected on competition problems."],
@@ -67,15 +75,19 @@ Deno.test("the report holds results, stage accuracies, samples and configuration
 
     const rows = text.split("\n").filter((line) => /^\| (Pre|Base|Think)/.test(line));
     assertEquals(rows, [
-      "| Pretrained | 31.00 ± 1.46 | 88.0 |",
-      "| Thinker | 70.00 ± 1.45 | 80.0 |",
-      "| Thinker-Fast | 60.00 ± 1.55 | 20.3 |",
+      "| Pretrained | 31.00 ± 1.46 |  |  | 88.0 |",
+      "| Thinker | 70.00 ± 1.45 | 75.00 ± 1.37 | 90.00 | 80.0 |",
+      "| Thinker-Fast | 60.00 ± 1.55 |  |  | 20.3 |",
     ]);
+    assertStringIncludes(text, "| accuracy on sums, % | sampled | greedy | pass@4 | mean tokens |");
     assertStringIncludes(text, "50 PPO steps, 50,000 action tokens trained");
-    assertStringIncludes(text, "| step | fast, % | final, % | tokens |");
-    assertStringIncludes(text, "| 0 | 25.0 | 30.0 | 90.0 |");
-    assertStringIncludes(text, "| 50 | 60.0 | 70.0 | 80.0 |");
-    assertStringIncludes(text, "| step | fast, % | verify, % | slow, % | final, % |");
+    assertStringIncludes(text, "| step | fast, % | final, % | slow after wrong, % | tokens |");
+    assertStringIncludes(text, "| 0 | 25.0 | 30.0 | 20.0 | 90.0 |");
+    assertStringIncludes(text, "| 50 | 60.0 | 70.0 | 20.0 | 80.0 |");
+    assertStringIncludes(text, "### The same, greedy");
+    assertStringIncludes(text, "| 50 | 65.0 | 75.0 |");
+    // No final beside that of held-out problems: in training it is a lower bound.
+    assertStringIncludes(text, "| step | fast, % | verify, % | slow, % |\n");
     assertStringIncludes(text, OPTIONS.notes[0]);
     assertStringIncludes(text, '| model.name | "a\\|b" |');
 
@@ -116,7 +128,7 @@ Deno.test("tables over steps stay short and keep both ends", () =>
     const text = await Deno.readTextFile(folder.report);
     const section = text.slice(
       text.indexOf("Accuracy on held-out"),
-      text.indexOf("### Accuracy on t"),
+      text.indexOf("### The same, greedy"),
     );
     const steps = [...section.matchAll(/^\| (\d+) \|/gm)].map((match) => Number(match[1]));
     assertEquals(steps.length, 12);
@@ -170,7 +182,8 @@ Deno.test("the chart has one panel per kind of curve and one colour per stage", 
       });
   };
   assertEquals(series("Accuracy on held-out problems"), ["fast", "final"]);
-  assertEquals(series("Accuracy on training rollouts"), ["fast", "verify", "slow", "final"]);
+  assertEquals(series("Greedy accuracy on held-out problems"), ["fast", "final"]);
+  assertEquals(series("Accuracy on training rollouts"), ["fast", "verify", "slow"]);
   assertEquals(series("Mean reward"), ["fast", "verify"]);
   assertStringIncludes(svg, "prefers-color-scheme:dark");
   assert(!svg.includes("NaN") && !svg.includes("undefined"));
