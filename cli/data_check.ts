@@ -5,7 +5,7 @@
  */
 import { Command } from "@cliffy/command";
 import { dirname } from "node:path";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { exists, UserError, writeAtomic } from "../src/base/mod.ts";
 import {
   checkUsable,

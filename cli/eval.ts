@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { join } from "node:path";
 import { precisions } from "../ffi/mod.ts";
 import { UserError } from "../src/base/mod.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { formatBytes, UserError } from "../src/base/mod.ts";
 import { defaultFolder, downloadModel, type DownloadProgress } from "../src/hub/mod.ts";
 import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";

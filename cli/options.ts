@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type * as z from "npm:zod@^4";
+import type * as z from "npm:zod@4.6.7";
 import { UserError } from "../src/base/mod.ts";
 import { builtinTasks } from "../src/task/mod.ts";
 

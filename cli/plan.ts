@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { type DeviceChoice, hasDriver, openDevice } from "../ffi/mod.ts";
 import { formatBytes, parseBytes, UserError } from "../src/base/mod.ts";
 import { hasWeights, inspectModel, paramCount } from "../src/model/mod.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { solve } from "../src/rollout/mod.ts";
 import { loadModel } from "../src/model/mod.ts";
 import { precisions } from "../ffi/mod.ts";

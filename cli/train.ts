@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { estimators } from "../src/ppo/mod.ts";
 import { deviceSchema, presetNames, presets, type TrainConfig } from "../src/setup/mod.ts";
 import { RunFolder, train } from "../src/train/mod.ts";

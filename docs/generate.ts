@@ -6,7 +6,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { metricLogs, type Schema } from "../src/base/mod.ts";
 import { presetNames, presets, trainConfigSchema } from "../src/setup/mod.ts";
 import { thinker } from "../src/task/mod.ts";

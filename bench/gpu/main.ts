@@ -11,7 +11,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { checkOptions } from "../../cli/options.ts";
 import { reportFailure } from "../../cli/failure.ts";
 import { UserError } from "../../src/base/mod.ts";

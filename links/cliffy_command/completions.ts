@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Command as Program, Option } from "npm:commander@^15";
+import type { Command as Program, Option } from "npm:commander@15.1.0";
 import { Command } from "./mod.ts";
 
 /** Prints completion scripts for bash, fish and zsh. */

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Command as Program, type CommanderError, Option } from "npm:commander@^15";
+import { Command as Program, type CommanderError, Option } from "npm:commander@15.1.0";
 
 /** The user called the program wrongly: unknown command or option, missing or malformed value. */
 export class ValidationError extends Error {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { UserError } from "./errors.ts";
 import type { Schema } from "./schema.ts";
 

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { reason, UserError } from "./errors.ts";
 import { namesIn } from "./files.ts";
 import { parseJson } from "./json.ts";

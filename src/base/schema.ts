@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type * as z from "npm:zod@^4";
+import type * as z from "npm:zod@4.6.7";
 
 /** One thing that does not fit a schema. */
 export interface SchemaIssue {

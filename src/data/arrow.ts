@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DataType } from "npm:@uwdata/flechette@~2.6";
+import type { DataType } from "npm:@uwdata/flechette@2.6.0";
 import { reason, UserError } from "../base/mod.ts";
 import { checkBatch, checkLengths } from "./arrow_bounds.ts";
 import { decodeLz4Frame } from "./lz4.ts";
@@ -18,8 +18,8 @@ import { type ColumnType, plainValue } from "./values.ts";
 export async function readArrow(bytes: Uint8Array, where: string): Promise<unknown[]> {
   // Loaded here because few runs read Arrow: none of the others should pay for it.
   const [arrow, { decompressZstd }] = await Promise.all([
-    import("npm:@uwdata/flechette@~2.6"),
-    import("npm:hyparquet-compressors@^1.1"),
+    import("npm:@uwdata/flechette@2.6.0"),
+    import("npm:hyparquet-compressors@1.1.2"),
   ]);
   const { CompressionType, setCompressionCodec, tableFromIPC, Type, Precision } = arrow;
   const encode = () => {

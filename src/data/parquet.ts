@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SchemaTree } from "npm:hyparquet@^1.33";
+import type { SchemaTree } from "npm:hyparquet@1.33.0";
 import { reason, UserError } from "../base/mod.ts";
 import { type ColumnType, exactJson, plainValue } from "./values.ts";
 
@@ -19,7 +19,7 @@ export async function readParquet(
 ): Promise<unknown[]> {
   // Loaded here because few runs read parquet: none of the others should pay for it.
   const [{ parquetMetadata, parquetReadObjects, parquetSchema }, { compressors }] = await Promise
-    .all([import("npm:hyparquet@^1.33"), import("npm:hyparquet-compressors@^1.1")]);
+    .all([import("npm:hyparquet@1.33.0"), import("npm:hyparquet-compressors@1.1.2")]);
   try {
     const file = bytes.buffer, metadata = parquetMetadata(file), text = new TextDecoder();
     const parsers = {

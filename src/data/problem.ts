@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from "npm:zod@^4";
+import { z } from "npm:zod@4.6.7";
 import type { Schema } from "../base/mod.ts";
 import { type Choices, withChoices } from "./choices.ts";
 

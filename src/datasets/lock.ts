@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, exists, readJson } from "../base/mod.ts";
 import type { DataSource } from "./sources.ts";
 

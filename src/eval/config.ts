@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { type DeviceChoice, type Precision, precisions } from "../../ffi/mod.ts";
 import { join } from "node:path";
 import {

@@ -8,7 +8,7 @@
  * @module
  */
 import { basename, dirname, join, resolve } from "node:path";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import {
   exists,
   lockPlace,

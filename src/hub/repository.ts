@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, UserError } from "../base/mod.ts";
 import type { Digest } from "./digest.ts";
 import type { Hub } from "./endpoint.ts";

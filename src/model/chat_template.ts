@@ -6,7 +6,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, reason, UserError } from "../base/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { readTokenizerConfig, tokenText } from "./tokenizer_config.ts";
@@ -93,7 +93,7 @@ export class ChatTemplate {
     const tokens = Object.fromEntries(
       names.flatMap((name) => typeof config[name] === "string" ? [[name, config[name]]] : []),
     );
-    const { Template } = await import("npm:@huggingface/jinja@^0.5");
+    const { Template } = await import("npm:@huggingface/jinja@0.5.11");
     try {
       const template = new Template(source);
       return new ChatTemplate(source, tokens, where, (variables) => template.render(variables));

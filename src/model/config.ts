@@ -8,7 +8,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, readJson, UserError } from "../base/mod.ts";
 import {
   type Architecture,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, UserError } from "../base/mod.ts";
 import type { Llama3Scaling, RopeConfig, RopeScaling, YarnScaling } from "./rope.ts";
 

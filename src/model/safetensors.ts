@@ -6,7 +6,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, parseJson, reason, refuseLfsPointer, UserError } from "../base/mod.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
 

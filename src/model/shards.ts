@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { isAbsolute, join, normalize } from "node:path";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, readJson, UserError } from "../base/mod.ts";
 import {
   missingTensor,

@@ -5,7 +5,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, readJson, UserError } from "../base/mod.ts";
 
 /** A token as tokenizer_config.json names it: its text, or an object that has it. */

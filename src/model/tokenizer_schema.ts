@@ -4,7 +4,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 
 /** No vocabulary comes near; a file that claims a larger id is damaged. */
 export const maxId = 2 ** 24 - 1;

@@ -6,7 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { type Precision, precisions } from "../../ffi/mod.ts";
 import { check, type Fields, readJson, type Schema, UserError } from "../base/mod.ts";
 import { stateFile } from "./whole.ts";

@@ -6,7 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import {
   changedFile,
   check,

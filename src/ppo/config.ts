@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import type { Fields, Schema } from "../base/mod.ts";
 
 /** Sequence ids of step s start at s times this: unique over a run. */

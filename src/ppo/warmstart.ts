@@ -4,7 +4,7 @@
  * @module
  */
 import type { Stream } from "../../ffi/mod.ts";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import type { Decoder } from "../model/mod.ts";
 import type { Fields, Schema } from "../base/mod.ts";
 import { Passes } from "./passes.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, clockKeys, isEvalCount, type Schema, UserError } from "../base/mod.ts";
 import { Dialogue } from "./dialogue.ts";
 import { ChatEncoder, checkTemplate, type Prompts } from "./prompts.ts";

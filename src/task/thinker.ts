@@ -4,7 +4,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import type { Fields, Schema } from "../base/mod.ts";
 import defaults from "./prompts/default.json" with { type: "json" };
 import { correctness, summaryReward, verifyReward } from "./rewards.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Device } from "../../ffi/mod.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import type { Stream, Tensor } from "../../ffi/mod.ts";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { join } from "node:path";
 import {
   type Decoder,

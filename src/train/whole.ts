@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { readJson, UserError } from "../base/mod.ts";
 import { damagedFile, stateFile, trainerFolder } from "../model/mod.ts";
 import type { Checkpoint, RunFolder } from "./folder.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { hash64, Random } from "../../src/base/mod.ts";
 
 const draw = (random: Random, n: number) => Array.from({ length: n }, () => random.next());

@@ -1,6 +1,6 @@
 /** Damaged files, and files of other kinds: rows are left out or the file is refused, in one line. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { UserError } from "../../src/base/mod.ts";
 import { readArrow } from "../../src/data/arrow.ts";
 import { loadProblems, readProblems } from "../../src/data/mod.ts";

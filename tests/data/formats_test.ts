@@ -1,7 +1,7 @@
 /** Formats of data files, and that no digit is lost on the way. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import fc from "npm:fast-check@^4";
-import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
+import fc from "npm:fast-check@4.10.2";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@0.17.0";
 import { UserError } from "../../src/base/mod.ts";
 import { csvRows } from "../../src/data/csv.ts";
 import { loadProblems, readProblems } from "../../src/data/mod.ts";

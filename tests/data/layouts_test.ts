@@ -1,6 +1,6 @@
 /** Layouts of published data sets: which key is the question, which the gold answer. */
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { grade } from "../../src/grade/mod.ts";
 import { dataNotes, loadProblems, readProblems } from "../../src/data/mod.ts";
 import { goldOf } from "../../src/data/gold.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { published } from "../published.ts";
 import { withFile } from "./files.ts";
-import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@0.17.0";
 import { UserError } from "../../src/base/errors.ts";
 import { loadProblems, problemSchema, readProblems } from "../../src/data/mod.ts";
 

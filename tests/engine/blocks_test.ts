@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { BlockPool, BlockTable } from "../../src/engine/mod.ts";
 
 /** A cache whose contents can be looked at: what each table wrote must be what it reads. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { grade } from "../../src/grade/mod.ts";
 import { nearMisses } from "./near_misses.ts";
 

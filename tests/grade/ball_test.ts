@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { type Ball, log2, logSum, Reals } from "../../src/grade/ball.ts";
 
 /** Digits of a ball behind the point, cut off. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { lastBoxed } from "../../src/grade/mod.ts";
 
 Deno.test("lastBoxed: the last box decides", () => {

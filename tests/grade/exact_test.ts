@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { equalExact, parseExact } from "../../src/grade/mod.ts";
 
 function assertValue(text: string, num: bigint, den = 1n): void {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { exactValue } from "../../src/grade/rational.ts";
 import { equalExact } from "../../src/grade/exact.ts";
 import { equalFactored, factoredValue } from "../../src/grade/factored.ts";

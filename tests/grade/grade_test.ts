@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { grade, gradeResponse, parseVerdict, type Reason } from "../../src/grade/mod.ts";
 
 function assertGrade(answer: string, gold: string, equal: boolean, reason: Reason): void {

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { approximateValue } from "../../src/grade/arithmetic.ts";
 import { type Ball, log2, logSum, Reals } from "../../src/grade/ball.ts";
 import { agreeAt, preciseValue } from "../../src/grade/precise.ts";

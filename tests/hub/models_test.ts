@@ -6,7 +6,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { dirname } from "node:path";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { UserError } from "../../src/base/errors.ts";
 import { downloadModel, type DownloadOptions, partialPath, readRecord } from "../../src/hub/mod.ts";
 import { filesOf, TempDir } from "../e2e/small.ts";

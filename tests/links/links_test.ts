@@ -58,16 +58,27 @@ Deno.test("links: what the stand-in does not know is refused, not read different
   assertThrows(() => new Command().arguments("<n:integer>"), Error, "<n:integer>");
 });
 
+/** Every npm package that a source names, with what follows its name. */
+function npmImports(): { readonly name: string; readonly version: string }[] {
+  const text = [...sources("src", "ffi", "cli", "bench", "tests", "links", "docs").values()];
+  const named = /(?:from|import\()\s*"npm:(@?[^@"/]+(?:\/[^@"/]+)?)@?([^"/]*)/g;
+  return [...text.join("\n").matchAll(named)].map(([, name, version]) => ({ name, version }));
+}
+
+Deno.test("npm packages are imported by one exact version each, which travels with a URL import", () => {
+  const imports = npmImports();
+  assertEquals(imports.length > 80, true);
+  assertEquals(imports.filter(({ version }) => !/^\d+\.\d+\.\d+$/.test(version)), []);
+  const versions = new Set(imports.map(({ name, version }) => `${name}@${version}`));
+  assertEquals(versions.size, new Set(imports.map(({ name }) => name)).size);
+});
+
 Deno.test("deno.lock holds what the sources import and what that needs, nothing else", () => {
   const lock: {
     specifiers: Record<string, string>;
     npm: Record<string, { dependencies?: string[] }>;
   } = JSON.parse(Deno.readTextFileSync(join(root, "deno.lock")));
-  const text = [...sources("src", "ffi", "cli", "bench", "tests", "links").values()].join("\n");
-  const imported = Array.from(
-    text.matchAll(/(?:from|import\()\s*"npm:(@?[^@"]+)@/g),
-    ([, name]) => name,
-  );
+  const imported = npmImports().map(({ name }) => name);
   const named = Object.keys(lock.specifiers).map((key) => key.replace(/^npm:(.+)@.*$/, "$1"));
   assertEquals(named.sort(), [...new Set(imported)].sort());
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
+import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@0.2.0";
 import { temporaryPath, UserError } from "../../src/base/mod.ts";
 import { addTokens } from "../../src/model/add_tokens.ts";
 import { loadModelConfig } from "../../src/model/config.ts";

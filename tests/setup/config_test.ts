@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { UserError } from "../../src/base/errors.ts";
 import { ppoSchema } from "../../src/ppo/mod.ts";
 import { presets } from "../../src/setup/presets.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { freeBytes, UserError } from "../../src/base/mod.ts";
 import { checkDisk, planDisk, presets, type TrainConfig } from "../../src/setup/mod.ts";
 import { knownModels } from "../../src/setup/known_models.ts";

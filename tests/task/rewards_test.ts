@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { UserError } from "../../src/base/mod.ts";
 import {
   type Episode,

@@ -1,7 +1,7 @@
 // Whatever is sampled and whenever the grades arrive, the token sequence stays exact.
 
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { baseline, type Mode, thinkerFast, type Turn } from "../../src/task/mod.ts";
 import { budgets, codec, END, EOS, play, START, taskOf, thinker, turn } from "./toy.ts";
 

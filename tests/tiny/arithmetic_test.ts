@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "npm:fast-check@^4";
+import fc from "npm:fast-check@4.10.2";
 import { UserError } from "../../src/base/errors.ts";
 import {
   type ArithmeticProblem,

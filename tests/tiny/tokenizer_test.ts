@@ -1,7 +1,7 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { Template } from "npm:@huggingface/jinja@^0.5";
-import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@^0.2";
-import fc from "npm:fast-check@^4";
+import { Template } from "npm:@huggingface/jinja@0.5.11";
+import { Tokenizer as Reference } from "npm:@huggingface/tokenizers@0.2.0";
+import fc from "npm:fast-check@4.10.2";
 import { tinyTokenizerConfig, tinyTokenizerJson, tinyVocabSize } from "../../src/tiny/tokenizer.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 

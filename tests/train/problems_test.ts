@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { parquetWriteBuffer } from "npm:hyparquet-writer@^0.17";
+import { parquetWriteBuffer } from "npm:hyparquet-writer@0.17.0";
 import { UserError } from "../../src/base/errors.ts";
 import type { TrainConfig } from "../../src/setup/config.ts";
 import { presets } from "../../src/setup/presets.ts";
