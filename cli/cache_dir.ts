@@ -1,5 +1,4 @@
-/** Prints where libraries are loaded from, for `--allow-ffi=$(deno run -q -E cli/cache_dir.ts)`. */
-import { cacheDir } from "../ffi/cache.ts";
+/** Prints where libraries are loaded from, for `"--allow-ffi=$(deno run -q -E cli/cache_dir.ts)"`. */
+import { permissionList } from "./permission_list.ts";
 
-const override = Deno.env.get("THINKER_LIB");
-console.log(override ? `${cacheDir()},${override}` : cacheDir());
+console.log(permissionList(["cache", Deno.env.get("THINKER_LIB")]));

@@ -18,6 +18,7 @@ import {
 import { dataCheckCommand } from "./data_check.ts";
 import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
+import { checkMayWrite } from "./may_write.ts";
 import { checkOptions } from "./options.ts";
 
 const optionsSchema = z.object({
@@ -65,6 +66,7 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
     console.log(json ? JSON.stringify(sources, null, 2) : sources.map(sourceLine).join("\n"));
     return;
   }
+  await checkMayWrite("--out", out);
   if (from === undefined && !await mayConnect()) {
     throw new UserError("thinker data may not connect to the hub", {
       hint: "run `deno task data`, which has the permission, or convert files with --from",

@@ -17,6 +17,7 @@ import {
 } from "../src/data/mod.ts";
 import { findTask, openPrompts } from "../src/setup/mod.ts";
 import { builtinTasks } from "../src/task/mod.ts";
+import { checkMayWrite } from "./may_write.ts";
 import { checkOptions, taskNames } from "./options.ts";
 
 const optionsSchema = z.object({
@@ -70,6 +71,7 @@ async function show(file: string, options: z.output<typeof optionsSchema>): Prom
       hint: "name a new file, or move that one away",
     });
   }
+  if (write !== undefined) await checkMayWrite("--write", write);
   const spec = findTask(task, builtinTasks), [{ name, prompt }] = spec.stages;
   const template = openPrompts(prompts, [spec])[name] ?? prompt;
   const loaded = await readProblems(file, { columns: { question, answer, id }, stripInstructions });

@@ -20,6 +20,7 @@ import { latestCheckpoint } from "../src/train/mod.ts";
 import type { TaskSpec } from "../src/task/mod.ts";
 import { askedAs } from "./ask.ts";
 import { interruptible } from "./interrupt.ts";
+import { checkMayWrite } from "./may_write.ts";
 import { checkOptions, taskNames } from "./options.ts";
 import { linesEvery, Progress } from "./progress.ts";
 
@@ -96,6 +97,7 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
   const model = options.model ?? await latestCheckpoint("runs");
   const config = resolve(model, options);
   const out = options.out ?? join("runs", `eval-${modelName(model, "-")}-${config.method.task}`);
+  await checkMayWrite("--out", out);
   using progress = new Progress();
   let shownAt = 0, lines = 1, last = 0;
   const { results, summary } = await runEvaluation(config, {

@@ -7,10 +7,18 @@ import { ValidationError } from "@cliffy/command";
 import { NativeError } from "../ffi/mod.ts";
 import { unfold, UserError } from "../src/base/mod.ts";
 import { Interrupted } from "./interrupt.ts";
+import { mayNotWrite } from "./may_write.ts";
+
+/** What was thrown; where Deno names a flag that no task takes, what helps with tasks. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof Deno.errors.NotCapable)) return error;
+  const path = /^Requires write access to "(.*)",/.exec(error.message)?.[1];
+  return path === undefined ? error : mayNotWrite(`this task may not write to ${path}`, path);
+}
 
 /** Prints what was thrown, each error that it stands for, and returns the exit code. */
 export function reportFailure(thrown: unknown): number {
-  const errors = unfold(thrown);
+  const errors = unfold(thrown).map(explained);
   for (const error of errors) console.error(describe(error));
   return errors[0] instanceof Interrupted ? 130 : 1;
 }

@@ -29,11 +29,14 @@ export async function withoutNetwork(): Promise<void> {
   await Deno.permissions.revoke({ name: "net" });
 }
 
-/** Every host that data sets come from; the hub sends large files from hosts of their own. */
-export function dataHosts(): string[] {
-  const { hub, github } = publicEndpoints;
-  const hosts = [hub, github, hubEndpoint()].map((address) => URL.parse(address)?.host);
-  return [...new Set([...hosts, "*.huggingface.co", "*.hf.co"])].filter((host) =>
-    host !== undefined
-  );
+/**
+ * Every host that models, or with `github` data sets, come from. The hub sends large files from hosts below
+ * these two domains: https://huggingface.co/.well-known/meta.json lists them.
+ */
+export function hubHosts({ github }: { readonly github: boolean }): string[] {
+  const addresses = [publicEndpoints.hub, hubEndpoint(), github ? publicEndpoints.github : ""];
+  const named = addresses.map((address) => URL.parse(address)?.host ?? "");
+  const more = (Deno.env.get("THINKER_NET") ?? "").split(",").map((host) => host.trim());
+  const hosts = [...named, "*.huggingface.co", "*.hf.co", ...more];
+  return [...new Set(hosts.filter((host) => host !== ""))];
 }

@@ -1,4 +1,7 @@
-/** Prints the hosts that `thinker data` connects to, for `--allow-net=$(deno run -q -E cli/hub_hosts.ts)`. */
-import { dataHosts } from "./hub_endpoint.ts";
+/**
+ * Prints the hosts that a task connects to, for `--allow-net=$(deno run -q -E cli/hub_hosts.ts)`: the hub's,
+ * with `github` GitHub's too, and those of THINKER_NET.
+ */
+import { hubHosts } from "./hub_endpoint.ts";
 
-console.log(dataHosts().join(","));
+console.log(hubHosts({ github: Deno.args.includes("github") }).join(","));

@@ -15,6 +15,7 @@ import { howToAsk } from "../src/rollout/mod.ts";
 import { readRecord } from "../src/hub/mod.ts";
 import { formatBytes, UserError } from "../src/base/mod.ts";
 import { withoutNetwork } from "./hub_endpoint.ts";
+import { checkMayWrite } from "./may_write.ts";
 import { modelDownloadCommand } from "./model_download.ts";
 import { modelImportCommand } from "./model_import.ts";
 
@@ -156,6 +157,7 @@ function addTokensCommand() {
     )
     .action(async (_options: unknown, dir: string) => {
       await withoutNetwork();
+      await checkMayWrite("the model", dir, { beside: true });
       const { tokens, rows } = await addTokens(dir);
       for (const { token, id, added } of tokens) {
         console.log(`${token}  ${id}  ${added ? "added" : "was there"}`);

@@ -9,6 +9,7 @@ import { formatBytes, UserError } from "../src/base/mod.ts";
 import { defaultFolder, downloadModel, type DownloadProgress } from "../src/hub/mod.ts";
 import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
+import { checkMayWrite } from "./may_write.ts";
 import { checkOptions } from "./options.ts";
 import { duration } from "./progress.ts";
 
@@ -42,6 +43,7 @@ async function download(
       hint: "use `deno task model download …`",
     });
   }
+  await checkMayWrite("--out", out, { beside: true });
   const progress = new ProgressLine();
   try {
     const { commit, bytes, already } = await downloadModel(repo, {

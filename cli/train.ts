@@ -9,6 +9,7 @@ import { estimators } from "../src/ppo/mod.ts";
 import { deviceSchema, presetNames, presets, type TrainConfig } from "../src/setup/mod.ts";
 import { RunFolder, train } from "../src/train/mod.ts";
 import { interruptible } from "./interrupt.ts";
+import { checkMayWrite } from "./may_write.ts";
 import { checkOptions, taskNames } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { layConfig } from "./settings.ts";
@@ -94,6 +95,7 @@ async function resolve(raw: Record<string, unknown>): Promise<Run> {
     columns: { question, answer, id },
     ppo: { estimator },
   }, set);
+  await checkMayWrite("--out", out ?? "runs");
   return { config, out, resume };
 }
 

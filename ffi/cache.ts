@@ -1,19 +1,30 @@
 /**
  * Where built libraries live. Kept free of other imports: `deno task` runs it to compute the
- * path-scoped `--allow-ffi` permission.
+ * path-scoped permissions.
  *
  * @module
  */
 
 /**
- * The cache folder: `$XDG_CACHE_HOME/thinker`, else `$HOME/.cache/thinker`.
+ * The cache folder: `$XDG_CACHE_HOME/thinker`, else `$HOME/.cache/thinker`. A relative path counts as not
+ * set, as the specification of these folders asks.
  *
- * @throws {Error} when neither variable is set.
+ * @throws {Error} when neither variable names a folder, or Deno's permissions cannot name it.
  */
 export function cacheDir(): string {
-  const xdg = Deno.env.get("XDG_CACHE_HOME");
-  if (xdg) return `${xdg}/thinker`;
-  const home = Deno.env.get("HOME");
-  if (home) return `${home}/.cache/thinker`;
-  throw new Error("no cache folder: neither XDG_CACHE_HOME nor HOME is set");
+  const absolute = (variable: string) => {
+    const path = Deno.env.get(variable);
+    return path?.startsWith("/") ? path.replace(/\/+$/, "") : undefined;
+  };
+  const xdg = absolute("XDG_CACHE_HOME"), home = absolute("HOME");
+  if (xdg === undefined && home === undefined) {
+    throw new Error("no cache folder: neither XDG_CACHE_HOME nor HOME names one by its full path");
+  }
+  const path = `${xdg ?? `${home}/.cache`}/thinker`;
+  if (path.includes(",")) {
+    throw new Error(
+      `the cache folder ${path} has a comma in its path, and at commas Deno splits its lists`,
+    );
+  }
+  return path;
 }

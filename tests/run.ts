@@ -122,6 +122,7 @@ async function runGroup(
     args: [
       "test",
       "-A",
+      "--lock=deno.lock",
       "--sanitize-ops",
       "--sanitize-resources",
       ...new Set([...own, ...options]),

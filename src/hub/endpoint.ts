@@ -172,6 +172,13 @@ export class Hub {
   #failure(cause: unknown, url: URL): unknown {
     if (this.#signal?.aborted) return this.#signal.reason;
     if (cause instanceof Deno.errors.NotCapable) {
+      const own = new URL(this.endpoint);
+      if (url.host !== own.host) {
+        return new UserError(
+          `${own.host} sends files from ${url.host}, which this task may not reach`,
+          { hint: `if you trust that host: THINKER_NET=${url.host} deno task …`, cause },
+        );
+      }
       return new UserError(`no permission to reach ${url.host}`, {
         hint: "only `deno task model download …` and `deno task data` may use the network",
         cause,

@@ -10,7 +10,7 @@ async function task(args: readonly string[], env: Record<string, string>) {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["task", "-q", ...args],
     cwd: root,
-    env: { NO_COLOR: "1", THINKER_LIB: "", ...env },
+    env: { NO_COLOR: "1", THINKER_LIB: "", THINKER_WRITE: "/tmp", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

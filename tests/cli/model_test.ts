@@ -11,7 +11,7 @@ async function model(args: readonly string[], env: Record<string, string>, cwd =
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["task", "-q", "--config", `${root}deno.json`, "model", ...args],
     cwd,
-    env: { NO_COLOR: "1", INIT_CWD: cwd, ...env },
+    env: { NO_COLOR: "1", INIT_CWD: cwd, THINKER_WRITE: "/tmp", THINKER_NET: "127.0.0.1", ...env },
     stdin: "null",
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -5,20 +5,24 @@ const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
 const script = "cli/main.ts";
 
 /** Environments are cleared of these, so that no setting of this machine decides a test. */
-const unset = { HF_ENDPOINT: "", HF_TOKEN: "" };
+const unset = { HF_ENDPOINT: "", HF_TOKEN: "", THINKER_NET: "" };
 
-/** The task's arguments for deno, with `$(command)` replaced by what the command prints. */
+/** Tests write to temporary folders, where tasks may not by default. */
+const temporary = { THINKER_WRITE: Deno.env.get("TMPDIR") ?? "/tmp" };
+
+/** The task's arguments for deno, with each `$(deno …)` replaced by what the command prints. */
 async function taskArguments(name: string, env: Record<string, string>): Promise<string[]> {
   const task: string = tasks[name];
-  const inner = task.match(/\$\(deno (.*?)\)/);
-  const words = (text: string) => text.split(" ").slice(text.startsWith("deno ") ? 1 : 0);
-  if (!inner) return words(task);
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: words(inner[1]),
-    cwd: root,
-    env,
-  }).output();
-  return words(task.replace(inner[0], new TextDecoder().decode(stdout).trim()));
+  const words = (task.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ""));
+  return await Promise.all(
+    words.slice(1).map(async (word) => {
+      const inner = word.match(/\$\(deno (.*?)\)/);
+      if (!inner) return word.replace("--lock=", `--lock=${root}`);
+      const args = inner[1].split(" ");
+      const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: root, env }).output();
+      return word.replace(inner[0], () => new TextDecoder().decode(stdout).trim());
+    }),
+  );
 }
 
 /** How to start the command line. */
@@ -28,15 +32,22 @@ export interface Start {
   readonly env?: Record<string, string>;
 }
 
-/** Starts `thinker ...args`. */
-export async function start(args: readonly string[], options: Start = {}) {
-  return spawn(await taskArguments("thinker", { ...unset, ...options.env }), args, options);
+/** Starts `deno task <name> ...args`. */
+function startTask(name: string) {
+  return async (args: readonly string[], options: Start = {}) => {
+    const env = { ...unset, ...temporary, ...options.env };
+    return spawn(await taskArguments(name, env), args, options);
+  };
 }
 
+/** Starts `thinker ...args`. */
+export const start = startTask("thinker");
+
 /** Starts `deno task data ...args`. */
-export async function startData(args: readonly string[], options: Start = {}) {
-  return spawn(await taskArguments("data", { ...unset, ...options.env }), args, options);
-}
+export const startData = startTask("data");
+
+/** Starts `deno task model ...args`. */
+export const startModel = startTask("model");
 
 function spawn(task: readonly string[], args: readonly string[], { cwd = root, env = {} }: Start) {
   const words = task.map((word) => word === script ? `${root}${script}` : word);
