@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { cacheDir } from "../ffi/mod.ts";
+import { kernelCache } from "../ffi/mod.ts";
 import { UserError } from "../src/base/mod.ts";
 import { Peer } from "./peer.ts";
 import source from "./native/peak.cpp" with { type: "text" };
@@ -52,7 +52,7 @@ export class PeakProcess implements Peak, AsyncDisposable {
 
 /** Compiles the program into the cache folder and returns its path. A rename puts it in place. */
 async function compile(): Promise<string> {
-  const dir = cacheDir(), path = `${dir}/peak`;
+  const dir = kernelCache(), path = `${dir}/peak`;
   await Deno.mkdir(dir, { recursive: true });
   const build = await Deno.makeTempDir({ dir, prefix: "peak-" });
   try {

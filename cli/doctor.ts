@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from "@cliffy/command";
-import { cacheDir, Device, NativeError, openDevice, runProgram } from "../ffi/mod.ts";
+import { Device, kernelCache, NativeError, openDevice, runProgram } from "../ffi/mod.ts";
 import { UserError } from "../src/base/mod.ts";
 
 /** One thing that was looked at. */
@@ -47,7 +47,7 @@ async function examine(): Promise<Finding[]> {
     await compiler("g++", "needed for the CPU kernels: apt install g++, or dnf install gcc-c++"),
     await compiler("clang++", "an alternative to g++; not needed beside it"),
     await compiler("nvcc", "needed only to build the CUDA kernels: install the CUDA toolkit"),
-    { name: "kernel cache", state: "ok", detail: cacheDir() },
+    await cache(),
     await cpu(),
     await gpu(),
   ];
@@ -59,6 +59,12 @@ async function compiler(name: string, hint: string): Promise<Finding> {
   const lines = version.stdout.trim().split("\n");
   const detail = lines.find((line) => /release|version|\d+\.\d+/.test(line)) ?? lines[0];
   return { name, state: "ok", detail };
+}
+
+/** Where libraries are kept; whether that can be used shows where one is opened. */
+function cache(): Promise<Finding> {
+  const name = "kernel cache";
+  return opened(name, () => Promise.resolve({ name, state: "ok", detail: kernelCache() }));
 }
 
 /** What a device has to say, or why there is none. */

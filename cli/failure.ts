@@ -4,7 +4,7 @@
  * @module
  */
 import { ValidationError } from "@cliffy/command";
-import { NativeError } from "../ffi/mod.ts";
+import { BuildInterrupted, NativeError } from "../ffi/mod.ts";
 import { unfold, UserError } from "../src/base/mod.ts";
 import { Interrupted } from "./interrupt.ts";
 import { mayNotWrite } from "./may_write.ts";
@@ -20,12 +20,13 @@ function explained(error: unknown): unknown {
 export function reportFailure(thrown: unknown): number {
   const errors = unfold(thrown).map(explained);
   for (const error of errors) console.error(describe(error));
+  if (errors[0] instanceof BuildInterrupted) return errors[0].exitCode;
   return errors[0] instanceof Interrupted ? 130 : 1;
 }
 
 /** One line and a hint where the error says all there is to say; else its stack and causes. */
 function describe(error: unknown): string {
-  if (error instanceof Interrupted) return error.message;
+  if (error instanceof Interrupted || error instanceof BuildInterrupted) return error.message;
   if (error instanceof UserError || error instanceof NativeError) {
     return `error: ${error.message}${error.hint ? `\nhint: ${error.hint}` : ""}`;
   }

@@ -4,15 +4,16 @@
  * The library's place in the cache is a hash of everything that shapes its code: sources, compiler
  * version, flags, and the macros that the compiler predefines for this machine (clusters share home
  * folders between different CPUs). A build happens in a temporary folder under a file lock and is moved
- * into place by one rename, so an interrupted build leaves nothing that looks finished.
+ * into place with its digest, so an interrupted build leaves nothing that looks finished.
  *
  * @module
  */
 
-import { exists, UserError } from "../src/base/mod.ts";
-import { cacheDir } from "./cache.ts";
+import { removeTree, UserError } from "../src/base/mod.ts";
 import { runProgram } from "./child.ts";
+import { Interruption } from "./interruption.ts";
 import { type SourceFile, sources } from "./sources.ts";
+import * as cache from "./store.ts";
 
 /**
  * Backends that this build knows how to compile. `emu` is a test instrument: the CUDA kernels on an
@@ -40,7 +41,9 @@ interface Toolchain {
  * The path of the backend's library, built first if the cache does not hold it.
  * `THINKER_LIB` overrides the search; `THINKER_MARCH` replaces `native` as the CPU to build for.
  *
- * @throws {UserError} when no compiler is found or the build fails (with the compiler's first error).
+ * @throws {UserError} when no compiler is found, the build fails (with the compiler's first error), or the
+ *   cache is another user's or cannot be written.
+ * @throws {BuildInterrupted} when a signal ended the build.
  */
 export async function libraryPath(backend: Backend, options: BuildOptions = {}): Promise<string> {
   return Deno.env.get("THINKER_LIB") || await builtLibrary(backend, options);
@@ -54,9 +57,14 @@ async function builtLibrary(backend: Target, options: BuildOptions): Promise<str
   const toolchain = await toolchains[backend]();
   const texts = sources[backend].flatMap((s) => [s.name, s.text]);
   const key = await hash([backend, toolchain.identity, ...texts]);
-  const path = `${cacheDir()}/${key}/libthinker_${backend}.so`;
-  if (!await exists(path)) await buildLocked(path, backend, toolchain, options);
-  return path;
+  const dir = `${cache.kernelCache()}/${key}`;
+  return await cache.inCache(async () => {
+    const path = `${dir}/libthinker_${backend}.so`;
+    const there = await cache.expectPrivate(cache.kernelCache()) && await cache.expectPrivate(dir);
+    if (there && await cache.examine(path) === "sound") return path;
+    await buildLocked(path, backend, toolchain, options);
+    return path;
+  });
 }
 
 const toolchains: Readonly<Record<Target, () => Promise<Toolchain>>> = {
@@ -167,20 +175,28 @@ async function buildLocked(
   options: BuildOptions,
 ): Promise<void> {
   const dir = path.slice(0, path.lastIndexOf("/"));
-  await Deno.mkdir(dir, { recursive: true });
-  using lock = await Deno.open(`${dir}/lock`, { create: true, write: true });
-  await lock.lock(true); // released by close, also when the process dies
-  if (await exists(path)) return; // somebody else built it meanwhile
-  options.onBuild?.(
-    `building the ${backend} kernels with ${toolchain.compiler} (once per machine and version)`,
-  );
-  const temporary = await Deno.makeTempDir({ dir, prefix: "build-" });
+  await cache.makePrivate(cache.kernelCache());
+  await cache.makePrivate(dir);
+  using interruption = new Interruption();
+  using lock = await cache.openLock(dir);
+  await interruption.until(() => lock.tryLock(true)); // released by close, also when the process dies
+  const found = await cache.examine(path);
+  if (found === "sound") return; // somebody else built it meanwhile
+  const why = found === "missing"
+    ? "(once per machine and version)"
+    : `again: ${path} ${found.flaw}`;
+  options.onBuild?.(`building the ${backend} kernels with ${toolchain.compiler} ${why}`);
+  await cache.removeLeftovers(dir);
+  await cache.removeOtherLeftovers();
+  const temporary = await cache.makeBuildFolder(dir);
   try {
-    const log = await build(temporary, backend, toolchain);
+    const log = await build(temporary, backend, toolchain, interruption.signal);
     if (toolchain.log) await Deno.writeTextFile(`${path}.log`, log);
-    await Deno.rename(`${temporary}/library.so`, path);
+    await cache.store(`${temporary}/library.so`, path);
+  } catch (cause) {
+    throw await interruption.reason(cause);
   } finally {
-    await Deno.remove(temporary, { recursive: true });
+    await removeTree(temporary);
   }
 }
 
@@ -188,6 +204,7 @@ async function build(
   dir: string,
   backend: Target,
   toolchain: Toolchain,
+  signal: AbortSignal,
 ): Promise<string> {
   const files: readonly SourceFile[] = sources[backend];
   for (const { name, text } of files) await Deno.writeTextFile(`${dir}/${name}`, text);
@@ -199,7 +216,7 @@ async function build(
     for (const i of queue) {
       if (failed) return;
       const args = [...toolchain.compile, "-c", `${dir}/${units[i]}`, "-o", objects[i]];
-      said[i] = await compile(backend, toolchain.compiler, args).catch((error) => {
+      said[i] = await compile(backend, toolchain.compiler, args, signal).catch((error) => {
         failed = true;
         throw error;
       });
@@ -209,18 +226,19 @@ async function build(
   const workers = Array.from({ length: navigator.hardwareConcurrency }, worker);
   const failure = (await Promise.allSettled(workers)).find((done) => done.status === "rejected");
   if (failure) throw failure.reason;
-  await compile(backend, toolchain.compiler, [
-    ...objects,
-    ...toolchain.link,
-    "-o",
-    `${dir}/library.so`,
-  ]);
+  const link = [...objects, ...toolchain.link, "-o", `${dir}/library.so`];
+  await compile(backend, toolchain.compiler, link, signal);
   return said.join("");
 }
 
 /** Runs the compiler and returns its messages. */
-async function compile(backend: Target, compiler: string, args: string[]): Promise<string> {
-  const result = await runProgram(compiler, args);
+async function compile(
+  backend: Target,
+  compiler: string,
+  args: string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const result = await runProgram(compiler, args, { signal });
   if (!result?.success) {
     throw buildError(backend, compiler, result?.stderr ?? "the compiler vanished");
   }
@@ -230,7 +248,12 @@ async function compile(backend: Target, compiler: string, args: string[]): Promi
 function buildError(backend: Target, compiler: string, stderr: string): UserError {
   const lines = stderr.split("\n");
   const first = lines.find((l) => /error|cannot|unrecognized|bad value/i.test(l)) ?? lines[0];
-  return new UserError(`building the ${backend} kernels failed: ${compiler}: ${first.trim()}`);
+  const hint = /No space left/.test(first)
+    ? "make room for the compiler's files: TMPDIR and XDG_CACHE_HOME name other folders"
+    : undefined;
+  return new UserError(`building the ${backend} kernels failed: ${compiler}: ${first.trim()}`, {
+    hint,
+  });
 }
 
 async function hash(parts: readonly string[]): Promise<string> {

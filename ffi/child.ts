@@ -16,15 +16,17 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-/** Runs a program without input; undefined if there is no such program. */
+/** Runs a program without input; undefined if there is no such program. Aborting ends it. */
 export async function runProgram(
   program: string,
   args: readonly string[],
+  { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<ProgramResult | undefined> {
   try {
     const { success, stdout, stderr } = await new Deno.Command(program, {
       args: [...args],
       ...environment(),
+      signal,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

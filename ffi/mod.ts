@@ -5,7 +5,8 @@
  * @module
  */
 
-export { cacheDir } from "./cache.ts";
+export { kernelCache } from "./store.ts";
+export { BuildInterrupted } from "./interruption.ts";
 export { type Backend, type BuildOptions, libraryPath } from "./build.ts";
 export { type ProgramResult, runProgram } from "./child.ts";
 export { backendOf, type DeviceChoice, hasDriver, isDeviceChoice, openDevice } from "./choose.ts";

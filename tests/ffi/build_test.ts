@@ -68,7 +68,11 @@ Deno.test("build: two processes with an empty cache both get the library, built 
     assertEquals(reports.map(({ sum }) => sum), [50, 50]);
     assertEquals(reports.map(({ built }) => built).sort(), [false, true]);
     assertEquals(calls().filter((call) => call.includes("-shared")).length, 1);
-    assertEquals(names(cache, "/").sort(), ["libthinker_cpu.so", "lock"]);
+    assertEquals(names(cache, "/").sort(), [
+      "libthinker_cpu.so",
+      "libthinker_cpu.so.sha256",
+      "lock",
+    ]);
     assertEquals(await openDevice(env), { built: false, sum: 50 });
     assertEquals(calls().filter((call) => call.includes("-shared")).length, 1);
   });
@@ -116,7 +120,10 @@ Deno.test("build: without a compiler the error says what to install", async () =
 
 Deno.test("build: without a home folder the error names the variables", async () => {
   const { message } = await openDevice({ HOME: "", XDG_CACHE_HOME: "" });
-  assertEquals(message, "no cache folder: neither XDG_CACHE_HOME nor HOME is set");
+  assertEquals(
+    message,
+    "no cache folder: neither XDG_CACHE_HOME nor HOME names one by its full path",
+  );
 });
 
 const variables = "THINKER_LIB,THINKER_MARCH,XDG_CACHE_HOME,HOME";

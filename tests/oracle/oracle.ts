@@ -7,7 +7,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
-import { cacheDir } from "../../ffi/cache.ts";
+import { kernelCache } from "../../ffi/mod.ts";
 import { Decoder, loadDecoder, saveDecoder } from "../../src/model/mod.ts";
 import { fixtures, models, readArrays } from "../model/oracle.ts";
 import { assertClose, Lab } from "../native.ts";
@@ -94,7 +94,7 @@ const checks: Record<string, (python: Python) => Promise<string | void>> = {
 
 let passed = 0, failed = 0, skipped = 0;
 try {
-  const python = await Python.prepare(cacheDir());
+  const python = await Python.prepare(kernelCache());
   for (const [name, check] of Object.entries(checks)) {
     try {
       const told = await check(python);
