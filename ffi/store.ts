@@ -8,7 +8,7 @@
 import { namesIn, reason, removeTree, syncPath, UserError, writeError } from "../src/base/mod.ts";
 import { cacheDir } from "./cache.ts";
 
-const elsewhere = "XDG_CACHE_HOME names another folder, by its full path";
+const elsewhere = "set XDG_CACHE_HOME to a folder of your own, by its full path";
 
 /**
  * The cache folder.
@@ -29,13 +29,18 @@ export async function inCache<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    const refused = !(cause instanceof Deno.errors.NotCapable) && writeError("", cause) !== cause;
-    if (!refused || cause instanceof UserError) throw cause;
-    throw new UserError(`the kernel cache ${kernelCache()} cannot be used: ${reason(cause)}`, {
+    if (isPermission(cause) || writeError("", cause) === cause) throw cause;
+    const why = reason(cause).replace(/, run again with .*/, "");
+    throw new UserError(`the kernel cache ${kernelCache()} cannot be used: ${why}`, {
       hint: `make it writable and give it room, or ${elsewhere}`,
       cause,
     });
   }
+}
+
+/** Whether a flag of Deno would help; below devices only its having all permissions would. */
+function isPermission(cause: unknown): boolean {
+  return cause instanceof Deno.errors.NotCapable && !/^Requires all access/.test(cause.message);
 }
 
 /** Makes a folder of the cache that nobody else enters, and makes one private that was not. */

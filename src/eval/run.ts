@@ -74,6 +74,7 @@ export async function runEvaluation(
   for (const note of [...notes, ...asked.notes]) options.onNote?.(note);
 
   await using pool = new GradePool();
+  await pool.ready(); // where it cannot be loaded, better now than after hours of answers
   const known = await readKnown(folder, sets, config.extent.samples);
   const engine = { maxSequences: parallel, cacheTokens, maxTokens, stop };
   await answerMissing(model, { config, task, pool, folder, sets, known, engine }, options);

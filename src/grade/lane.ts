@@ -4,7 +4,7 @@
  * @module
  */
 import { Worker } from "node:worker_threads";
-import { UserError } from "../base/mod.ts";
+import { reason, UserError } from "../base/mod.ts";
 import type { SymbolicQuestion } from "./symbolic.ts";
 import type { WorkerMessage } from "./worker.ts";
 
@@ -128,8 +128,9 @@ export class Lane {
         if (this.#worker !== worker) return;
         this.#worker = this.#ready = undefined;
         reject(
-          new UserError(`the grading worker did not start: ${error?.message ?? "it ended"}`, {
-            hint: `allow reading or importing ${url} and npm:@cortex-js/compute-engine`,
+          new UserError(`the grading worker did not start: ${reason(error ?? "it ended")}`, {
+            hint: `allow reading or importing ${url}, and once the network for ` +
+              "npm:@cortex-js/compute-engine: `deno cache --lock=deno.lock src/grade/worker.ts`",
           }),
         );
         this.#settle?.("memory");

@@ -200,7 +200,41 @@ Deno.test("kernel cache: odd places work, or are one line", async () => {
   for (const [{ code, stdout, stderr }, line] of refusals) {
     assertEquals(code, 1);
     assertMatch(stdout, line);
-    assertMatch(stdout, /^ +.*XDG_CACHE_HOME names another folder, by its full path$/m);
+    assertMatch(stdout, /^ +.*set XDG_CACHE_HOME to a folder of your own, by its full path$/m);
     assertMatch(stderr, /^error: this machine has no working .*\n$/);
   }
+});
+
+/** Whether a process may mount what it alone sees. */
+const mountable = await new Deno.Command("unshare", {
+  args: ["-rm", "sh", "-c", "mount -t tmpfs none /mnt"],
+  stdout: "null",
+  stderr: "null",
+}).output().then(({ success }) => success, () => false);
+
+Deno.test("kernel cache: a full disk and one that is read-only are one line", {
+  ignore: !mountable,
+}, async () => {
+  const { dir, env } = await withCache();
+  await using _ = dir;
+  const disk = `${dir.path}/disk`;
+  await Deno.mkdir(disk);
+  const on = async (options: string) => {
+    const script = `mount -t tmpfs -o ${options} none ${disk}; "$0" run -q -A cli/build.ts`;
+    return await ended(
+      new Deno.Command("unshare", {
+        args: ["-rm", "sh", "-c", script, Deno.execPath()],
+        cwd: root,
+        env: { ...env, XDG_CACHE_HOME: disk },
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn(),
+    );
+  };
+  const full = await on("size=64k"), fixed = await on("ro");
+  assertEquals([full.code, fixed.code], [1, 1]);
+  const line = (why: string) =>
+    new RegExp(`^error: the kernel cache .*/thinker cannot be used: ${why}\nhint: make .*\n$`, "m");
+  assertMatch(full.stderr, line("No space left on device"));
+  assertMatch(fixed.stderr, line("Read-only file system"));
 });
