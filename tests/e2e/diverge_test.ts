@@ -14,7 +14,7 @@ import { RunFolder } from "../../src/train/mod.ts";
 import { train } from "../../src/train/train.ts";
 import { Lab } from "../native.ts";
 import { toyDecoder } from "../ppo/toy.ts";
-import { type Changes, smallConfig, TempDir } from "./small.ts";
+import { type Changes, smallConfig, TempDir, timeless } from "./small.ts";
 
 const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
 
@@ -106,4 +106,29 @@ Deno.test("diverge: weights that an update left infinite end the run, and are in
   const warm = await fails({ warmstart: { lr: 1e30 } });
   assertStringIncludes(warm.message, update("policy"));
   assertEquals([warm.lines, warm.last], [[], undefined]);
+});
+
+Deno.test("diverge: what is usual outlives a run's end: a resumed one scales the same gradients down", async () => {
+  await using dir = await TempDir.make();
+  // Every second norm is above the median.
+  const config = (steps: number) =>
+    smallConfig({
+      steps,
+      evalEvery: 99,
+      saveEvery: 99,
+      evalProblems: 4,
+      ppo: { questions: 4, spikeFactor: 1 },
+    });
+  const [straight, resumed] = [`${dir.path}/straight`, `${dir.path}/resumed`];
+  await train(config(14), { out: straight });
+  await train(config(10), { out: resumed });
+  await train(config(14), { out: resumed, resume: true });
+  const weights = (run: string) => Deno.readFile(`${run}/checkpoints/step-14/model.safetensors`);
+  assertEquals(await weights(resumed), await weights(straight));
+  const spikes = async (run: string) =>
+    (await timeless(run)).slice(1).map((line) => line["ppo/spikes"]);
+  assertEquals(await spikes(resumed), await spikes(straight));
+  const counts = await spikes(straight);
+  assertEquals(counts.slice(0, 8), Array(8).fill(0));
+  assert(counts.slice(10).some((count) => count > 0), `${counts}`);
 });

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Device } from "../../ffi/mod.ts";
 import { memoryFor, OutOfMemory, UserError } from "../../src/base/mod.ts";
-import { probeFloats } from "../../src/engine/bandwidth.ts";
+import { probeFloats } from "../../src/engine/mod.ts";
 import { loadModel } from "../../src/model/mod.ts";
 import { solve } from "../../src/rollout/mod.ts";
 import { train } from "../../src/train/train.ts";
