@@ -12,15 +12,15 @@
  * @throws {Error} when neither variable names a folder, or Deno's permissions cannot name it.
  */
 export function cacheDir(): string {
-  const absolute = (variable: string) => {
+  const absolute = (variable: string, below = "") => {
     const path = Deno.env.get(variable);
-    return path?.startsWith("/") ? path.replace(/\/+$/, "") : undefined;
+    return path?.startsWith("/") ? path.replace(/\/+$/, "") + below : undefined;
   };
-  const xdg = absolute("XDG_CACHE_HOME"), home = absolute("HOME");
-  if (xdg === undefined && home === undefined) {
+  const above = absolute("XDG_CACHE_HOME") ?? absolute("HOME", "/.cache");
+  if (above === undefined) {
     throw new Error("no cache folder: neither XDG_CACHE_HOME nor HOME names one by its full path");
   }
-  const path = `${xdg ?? `${home}/.cache`}/thinker`;
+  const path = `${above}/thinker`;
   if (path.includes(",")) {
     throw new Error(
       `the cache folder ${path} has a comma in its path, and at commas Deno splits its lists`,
