@@ -7,6 +7,7 @@ import { Command } from "@cliffy/command";
 import { libraryPath } from "../ffi/mod.ts";
 import { UserError } from "../src/base/mod.ts";
 import { reportFailure } from "./failure.ts";
+import { print, tell } from "./output.ts";
 
 const command = new Command()
   .name("build")
@@ -17,7 +18,7 @@ const command = new Command()
     if (device !== "cpu" && device !== "cuda" && device !== "emu") {
       throw new UserError(`--device: ${device} is not a backend`, { hint: "cpu or cuda" });
     }
-    console.log(await libraryPath(device, { onBuild: (text) => console.error(text) }));
+    print(await libraryPath(device, { onBuild: tell }));
   });
 
 try {

@@ -20,6 +20,7 @@ import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkMayWrite } from "./may_write.ts";
 import { checkOptions } from "./options.ts";
+import { print, tell } from "./output.ts";
 
 const optionsSchema = z.object({
   sets: z.string().default("eval,train"),
@@ -63,7 +64,7 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
   const { sets, from, out, list, json } = checkOptions(optionsSchema, raw);
   const { sources, named } = chosenSources(sets);
   if (list) {
-    console.log(json ? JSON.stringify(sources, null, 2) : sources.map(sourceLine).join("\n"));
+    print(json ? JSON.stringify(sources, null, 2) : sources.map(sourceLine).join("\n"));
     return;
   }
   await checkMayWrite("--out", out);
@@ -80,7 +81,7 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
       : await importSet(source, from, { out });
     if (set) {
       ready.push(set);
-      if (!json) console.log(setLine(set));
+      if (!json) print(setLine(set));
     } else if (named.has(source.name)) {
       throw new UserError(`${from} has no file of ${source.name}`, {
         hint: `name it ${source.name}.jsonl, .json or .parquet, or keep its published path`,
@@ -92,8 +93,8 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
       hint: "name them after their sets, such as math500.jsonl; --list shows the sets",
     });
   }
-  if (json) console.log(JSON.stringify({ sets: ready, missing }, null, 2));
-  else if (missing.length > 0) console.log(`not in ${from}: ${missing.join(", ")}`);
+  if (json) print(JSON.stringify({ sets: ready, missing }, null, 2));
+  else if (missing.length > 0) print(`not in ${from}: ${missing.join(", ")}`);
 }
 
 /** The sets that were asked for, and which of them by their own name. */
@@ -122,7 +123,7 @@ function fetchOptions(out: string, signal: AbortSignal) {
     onProgress: (name: string, bytes: number, total: number | undefined) => {
       if (Date.now() - shownAt < 2000) return;
       if (shownAt > 0) {
-        console.error(`${name}: ${formatBytes(bytes)}${total ? ` of ${formatBytes(total)}` : ""}`);
+        tell(`${name}: ${formatBytes(bytes)}${total ? ` of ${formatBytes(total)}` : ""}`);
       }
       shownAt = Date.now();
     },

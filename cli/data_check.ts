@@ -19,6 +19,7 @@ import { findTask, openPrompts } from "../src/setup/mod.ts";
 import { builtinTasks } from "../src/task/mod.ts";
 import { checkMayWrite } from "./may_write.ts";
 import { checkOptions, taskNames } from "./options.ts";
+import { print } from "./output.ts";
 
 const optionsSchema = z.object({
   question: z.string().optional(),
@@ -82,17 +83,17 @@ async function show(file: string, options: z.output<typeof optionsSchema>): Prom
     const counts = { problems: problems.length, leftOut: loaded.skipped.length };
     const asked = shown.map((each) => ({ ...each, asked: filled(template, each.question) }));
     const report = { file, ...counts, columns, keys, skipped, remarks, rows: asked };
-    console.log(JSON.stringify(report, null, 2));
+    print(JSON.stringify(report, null, 2));
   } else {
-    console.log(overview(file, loaded, skipped));
-    if (shown.length > 0) console.log(`\nasked as (${task}, its first stage):\n${inset(template)}`);
-    for (const each of shown) console.log(`\n${card(each)}`);
+    print(overview(file, loaded, skipped));
+    if (shown.length > 0) print(`\nasked as (${task}, its first stage):\n${inset(template)}`);
+    for (const each of shown) print(`\n${card(each)}`);
   }
   checkUsable(file, loaded);
   if (write === undefined) return;
   await Deno.mkdir(dirname(write), { recursive: true });
   await writeAtomic(write, loaded.problems.map((each) => JSON.stringify(each) + "\n").join(""));
-  if (!json) console.log(`\n${write}: ${loaded.problems.length} rows written`);
+  if (!json) print(`\n${write}: ${loaded.problems.length} rows written`);
 }
 
 /** The template with a question in it, as `task` fills it. */

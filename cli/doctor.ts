@@ -6,6 +6,7 @@
 import { Command } from "@cliffy/command";
 import { Device, kernelCache, NativeError, openDevice, runProgram } from "../ffi/mod.ts";
 import { UserError } from "../src/base/mod.ts";
+import { print, tell } from "./output.ts";
 
 /** One thing that was looked at. */
 interface Finding {
@@ -25,12 +26,12 @@ export function doctorCommand() {
     .action(async (options: Record<string, unknown>) => {
       const findings = await examine();
       if (options.json) {
-        console.log(JSON.stringify(findings, null, 2));
+        print(JSON.stringify(findings, null, 2));
       } else {
         for (const { name, state, detail, hint } of findings) {
           const mark = { ok: "ok     ", missing: "missing", failed: "FAILED " }[state];
-          console.log(`${mark}  ${name.padEnd(14)} ${detail}`);
-          if (hint) console.log(`${" ".repeat(24)} ${hint}`);
+          print(`${mark}  ${name.padEnd(14)} ${detail}`);
+          if (hint) print(`${" ".repeat(24)} ${hint}`);
         }
       }
       const failed = findings.filter(({ state }) => state === "failed").map(({ name }) => name);
@@ -77,13 +78,12 @@ async function opened(name: string, look: () => Promise<Finding>): Promise<Findi
   }
 }
 
-const onBuild = (text: string) => console.error(text);
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 function cpu(): Promise<Finding> {
   const name = "cpu backend";
   return opened(name, async () => {
-    using device = await Device.open("cpu", { onBuild });
+    using device = await Device.open("cpu", { onBuild: tell });
     const { isa, threads, memoryBytes } = device.info;
     const detail = `${isa}, ${threads} threads, ${gibibytes(memoryBytes)} of memory`;
     return { name, state: "ok", detail };
@@ -95,7 +95,7 @@ function gpu(): Promise<Finding> {
   const name = "gpu";
   return opened(name, async () => {
     let note = "";
-    using device = await openDevice("auto", { onBuild, onNote: (text) => note = text });
+    using device = await openDevice("auto", { onBuild: tell, onNote: (text) => note = text });
     if (note) return { name, state: "missing", detail: note };
     const { name: model, isa, memoryBytes } = device.info;
     return { name, state: "ok", detail: `${model}, ${isa}, ${gibibytes(memoryBytes)} of memory` };

@@ -22,6 +22,7 @@ import { askedAs } from "./ask.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkMayWrite } from "./may_write.ts";
 import { checkOptions, taskNames } from "./options.ts";
+import { print } from "./output.ts";
 import { linesEvery, Progress } from "./progress.ts";
 
 const count = z.int().positive();
@@ -120,11 +121,11 @@ async function show(raw: Record<string, unknown>, signal: AbortSignal): Promise<
   });
   progress.end();
   if (options.json) {
-    console.log(JSON.stringify(results, null, 2));
+    print(JSON.stringify(results, null, 2));
     return;
   }
-  console.log(summary);
-  console.log(`results: ${out} (report.html, report.md, results.json, answers.jsonl)`);
+  print(summary);
+  print(`results: ${out} (report.html, report.md, results.json, answers.jsonl)`);
 }
 
 type Options = z.output<typeof optionsSchema>;

@@ -8,6 +8,7 @@ import { BuildInterrupted, NativeError } from "../ffi/mod.ts";
 import { unfold, UserError } from "../src/base/mod.ts";
 import { Interrupted } from "./interrupt.ts";
 import { mayNotWrite } from "./may_write.ts";
+import { tell } from "./output.ts";
 
 /** What was thrown; where Deno names a flag that no task takes, what helps with tasks. */
 function explained(error: unknown): unknown {
@@ -19,9 +20,9 @@ function explained(error: unknown): unknown {
 /** Prints what was thrown, each error that it stands for, and returns the exit code. */
 export function reportFailure(thrown: unknown): number {
   const errors = unfold(thrown).map(explained);
-  for (const error of errors) console.error(describe(error));
+  for (const error of errors) tell(describe(error));
   if (errors[0] instanceof BuildInterrupted) return errors[0].exitCode;
-  return errors[0] instanceof Interrupted ? 130 : 1;
+  return errors[0] instanceof Interrupted ? errors[0].exitCode : 1;
 }
 
 /** One line and a hint where the error says all there is to say; else its stack and causes. */

@@ -18,6 +18,7 @@ import { withoutNetwork } from "./hub_endpoint.ts";
 import { checkMayWrite } from "./may_write.ts";
 import { modelDownloadCommand } from "./model_download.ts";
 import { modelImportCommand } from "./model_import.ts";
+import { print } from "./output.ts";
 
 /** The command with its sub-commands. */
 export function modelCommand() {
@@ -43,8 +44,8 @@ function infoCommand() {
       const report = await inspectModel(dir), source = await readRecord(dir);
       const asking = askingOf(dir), { trained, refusal } = asking;
       const more = { trained: trained ?? null, unasked: refusal ?? null, source: source ?? null };
-      if (json) console.log(JSON.stringify({ ...report, ...more }, null, 2));
-      else console.log(formatReport(dir, report, { source, ...asking }));
+      if (json) print(JSON.stringify({ ...report, ...more }, null, 2));
+      else print(formatReport(dir, report, { source, ...asking }));
     });
 }
 
@@ -160,10 +161,10 @@ function addTokensCommand() {
       await checkMayWrite("the model", dir, { beside: true });
       const { tokens, rows } = await addTokens(dir);
       for (const { token, id, added } of tokens) {
-        console.log(`${token}  ${id}  ${added ? "added" : "was there"}`);
+        print(`${token}  ${id}  ${added ? "added" : "was there"}`);
       }
       const grown = `grown from ${rows.before} to ${rows.after} rows`;
-      console.log(
+      print(
         `embedding: ${rows.before === rows.after ? `${rows.after} rows suffice` : grown}`,
       );
     });

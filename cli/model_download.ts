@@ -11,6 +11,7 @@ import { hubEndpoint, hubToken, mayConnect } from "./hub_endpoint.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkMayWrite } from "./may_write.ts";
 import { checkOptions } from "./options.ts";
+import { print, show } from "./output.ts";
 import { duration } from "./progress.ts";
 
 const optionsSchema = z.object({
@@ -56,8 +57,8 @@ async function download(
     });
     progress.end();
     const what = `${repo} at ${commit.slice(0, 12)}, ${formatBytes(bytes)}`;
-    console.log(`${already ? "already there" : "downloaded and checked"}: ${what}`);
-    console.log(`${out}  (deno task thinker model info ${out})`);
+    print(`${already ? "already there" : "downloaded and checked"}: ${what}`);
+    print(`${out}  (deno task thinker model info ${out})`);
   } finally {
     progress.end();
   }
@@ -77,16 +78,12 @@ class ProgressLine {
     const seconds = (now - this.#began) / 1000, rate = (done - kept) / seconds;
     const left = rate > 0 ? `, ${duration((total - done) / rate)} left` : "";
     const text = `${formatBytes(done)} of ${formatBytes(total)}, ${formatBytes(rate)}/s${left}`;
-    this.#write(this.#terminal ? `\r\x1b[K${text}` : `${text}\n`);
+    show(this.#terminal ? `\r\x1b[K${text}` : `${text}\n`);
     this.#open = this.#terminal;
   }
 
   end(): void {
-    if (this.#open) this.#write("\n");
+    if (this.#open) show("\n");
     this.#open = false;
-  }
-
-  #write(text: string): void {
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
   }
 }

@@ -7,6 +7,7 @@ import { Command } from "@cliffy/command";
 import { importGguf, paramCount } from "../src/model/mod.ts";
 import { withoutNetwork } from "./hub_endpoint.ts";
 import { checkMayWrite } from "./may_write.ts";
+import { print } from "./output.ts";
 
 /** The command. */
 export function modelImportCommand() {
@@ -20,7 +21,7 @@ export function modelImportCommand() {
       const { config, formats } = await importGguf(file, dir);
       const stored = Object.entries(formats).map(([format, n]) => `${n} ${format}`).join(", ");
       const parameters = paramCount(config).toLocaleString("en-US");
-      console.log(`${dir}: ${config.architecture}, ${parameters} parameters`);
-      console.log(`tensors of the file: ${stored}`);
+      print(`${dir}: ${config.architecture}, ${parameters} parameters`);
+      print(`tensors of the file: ${stored}`);
     });
 }

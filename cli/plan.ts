@@ -25,6 +25,7 @@ import {
 } from "../src/setup/mod.ts";
 import { remarks } from "./model.ts";
 import { checkOptions } from "./options.ts";
+import { print, tell } from "./output.ts";
 import { layConfig } from "./settings.ts";
 
 const optionsSchema = z.object({
@@ -87,22 +88,22 @@ async function show(raw: Record<string, unknown>): Promise<void> {
   const changes = fits ? [] : fittingChanges(config, model, options);
   if (json) {
     const brief = changes.map(({ settings, plan: { total, host } }) => ({ settings, total, host }));
-    console.log(
+    print(
       JSON.stringify({ ...plan, deviceBytes, usable, fits, changes: brief, disk, notes }, null, 2),
     );
     return;
   }
-  console.log(
+  print(
     `${config.model ?? config.repository ?? "a model made here"}: ${paramCount(model)} parameters${
       gpu ? ", on a GPU" : ""
     }\n`,
   );
-  console.log(`${formatPlan(plan)}\n`);
+  print(`${formatPlan(plan)}\n`);
   const room = `${formatBytes(usable)}, nine tenths of ${formatBytes(deviceBytes)}`;
-  console.log(`${fits ? "fits into" : "does not fit into"} ${room}`);
-  if (!fits) console.log(adviseChange(changes).join("\n"));
-  console.log(formatDisk(disk));
-  if (notes.length > 0) console.log(`\n${notes.join("\n")}`);
+  print(`${fits ? "fits into" : "does not fit into"} ${room}`);
+  if (!fits) print(adviseChange(changes).join("\n"));
+  print(formatDisk(disk));
+  if (notes.length > 0) print(`\n${notes.join("\n")}`);
 }
 
 /**
@@ -121,7 +122,7 @@ async function folderNotes(dir: string): Promise<string[]> {
 async function memoryOf(choice: DeviceChoice, gpu: boolean): Promise<number> {
   if (gpu) {
     using device = await openDevice(choice === "auto" ? "cuda" : choice, {
-      onBuild: (text) => console.error(text),
+      onBuild: tell,
     });
     return device.info.memoryBytes;
   }

@@ -12,6 +12,7 @@
 
 import { groupOf, isEvalCount, type Metrics } from "../src/base/mod.ts";
 import { percent } from "../src/report/mod.ts";
+import { show, visible } from "./output.ts";
 
 /** What a block shows. */
 export interface ProgressState {
@@ -74,7 +75,7 @@ export class Progress implements Disposable {
   /** Shows nothing until the first {@link Progress.phase}. */
   constructor(options: ProgressOptions = {}) {
     this.#tty = options.tty ?? Deno.stderr.isTerminal();
-    this.#write = options.write ?? writeToStderr;
+    this.#write = options.write ?? show;
     this.#columns = options.columns ?? terminalWidth;
     this.#now = options.now ?? Date.now;
     this.#color = options.color ?? !Deno.noColor;
@@ -131,8 +132,9 @@ export class Progress implements Disposable {
 
   /** Prints a line that stays, above the block. */
   note(text: string): void {
-    if (this.#tty) this.#draw(text.split("\n"));
-    else this.#write(`${text}\n`);
+    const shown = visible(text);
+    if (this.#tty) this.#draw(shown.split("\n"));
+    else this.#write(`${shown}\n`);
   }
 
   /** Ends the phase; the block stays on the screen as it was last. */
@@ -333,12 +335,6 @@ function fit(spans: Span[], width: number, color: boolean): string {
     line += color && style && shown.trim() !== "" ? `\x1b[${SGR[style]}m${shown}\x1b[0m` : shown;
   }
   return line;
-}
-
-function writeToStderr(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  let written = 0;
-  while (written < bytes.length) written += Deno.stderr.writeSync(bytes.subarray(written));
 }
 
 function terminalWidth(): number {

@@ -13,6 +13,7 @@ import { latestCheckpoint } from "../src/train/mod.ts";
 import { askedAs } from "./ask.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkOptions, taskNames } from "./options.ts";
+import { print, tell } from "./output.ts";
 
 const optionsSchema = z.object({
   model: z.string().optional(),
@@ -60,8 +61,6 @@ async function show(
   const { model: given, task: name, prompts, weightDtype, seed, device, ...sampling } =
     checkOptions(optionsSchema, raw);
   const dir = given ?? await latestCheckpoint("runs");
-  const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
-  const tell = (text: string) => console.error(text);
   const asking = askedAs(dir, { task: name, prompts }), { task } = asking;
   const titleOf = (stage: string) => task.stages.find(({ name }) => name === stage)!.title;
   using model = await loadModel(dir, {
@@ -70,8 +69,8 @@ async function show(
     onBuild: tell,
     onNote: tell,
   });
-  if (!given) console.log(`model: ${dir}`);
-  console.log(`question: ${question}`);
+  if (!given) print(`model: ${dir}`);
+  print(`question: ${question}`);
   let open: number | undefined;
   const { final } = await solve(model, question, {
     ...asking,
@@ -80,13 +79,13 @@ async function show(
     signal,
     onNote: tell,
     onText: (stage, text, turn) => {
-      if (turn !== open) write(`\n\n── ${titleOf(stage)} ──\n`);
+      if (turn !== open) print(`\n\n── ${titleOf(stage)} ──`);
       open = turn;
-      write(text);
+      print(text, "");
     },
   });
   const verdict = final?.answer === undefined
     ? "none"
     : `${final.answer} (${titleOf(final.stage)})`;
-  console.log(`\n\nfinal answer: ${verdict}`);
+  print(`\n\nfinal answer: ${verdict}`);
 }

@@ -11,6 +11,7 @@ import { RunFolder, train } from "../src/train/mod.ts";
 import { interruptible } from "./interrupt.ts";
 import { checkMayWrite } from "./may_write.ts";
 import { checkOptions, taskNames } from "./options.ts";
+import { print } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { layConfig } from "./settings.ts";
 
@@ -110,6 +111,6 @@ async function show({ config, out, resume }: Run, signal: AbortSignal): Promise<
     onNote: (text) => progress.note(text),
   });
   progress.end();
-  console.log(summary);
-  console.log(`run folder: ${folder} (report.html, report.md, metrics.jsonl, checkpoints/)`);
+  print(summary);
+  print(`run folder: ${folder} (report.html, report.md, metrics.jsonl, checkpoints/)`);
 }

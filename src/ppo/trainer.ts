@@ -163,6 +163,9 @@ export class PpoTrainer implements Disposable {
     if (valueModel) {
       for (const each of pack(samples, config.packTokens)) {
         this.#passes.values(valueModel, each, batch.values);
+        // Work that is only queued would have to be waited for when the run is to stop.
+        await stream.sync();
+        input.signal?.throwIfAborted();
       }
     }
     estimateAdvantages(stream, batch, samples, config);
@@ -262,6 +265,7 @@ export class PpoTrainer implements Disposable {
     );
     for (const each of pack(inputs, packTokens)) {
       const logprobs = await this.#passes.logprobs(actor, each, temperature);
+      signal?.throwIfAborted();
       let at = 0;
       for (const sample of each.samples) {
         const end = at + actionsOf(sample), { episode, segment: turn } = sample;

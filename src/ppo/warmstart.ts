@@ -49,43 +49,72 @@ export interface WarmstartStep {
   readonly seconds: number;
 }
 
-/** Trains the decoder on `nextBatch()` after `nextBatch()`, calling `onStep` after each update. */
-export async function warmstart(
-  parts: { stream: Stream; decoder: Decoder },
-  config: WarmstartConfig,
-  options: {
-    nextBatch: (step: number) => Promise<readonly Sample[]>;
-    packTokens: number;
-    signal?: AbortSignal;
-    onStep?: (step: WarmstartStep) => void;
-  },
-): Promise<void> {
-  const { stream, decoder } = parts;
-  const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
-  stream.fill(decoder.params.grads!.flat, 0);
-  using optimizer = new AdamW(stream, decoder, adam);
-  using passes = new Passes(stream, [decoder], options.packTokens);
-  let tokens = 0;
-  for (let step = 1; step <= config.steps; step++) {
-    options.signal?.throwIfAborted();
-    const began = performance.now();
-    const samples = await options.nextBatch(step);
-    const n = samples.reduce((total, sample) => total + actionsOf(sample), 0);
-    for (const each of pack(samples, options.packTokens)) {
-      passes.crossEntropy(decoder, each, 1 / n);
+/** A supervised warm start: between two updates it can be left and taken up again. */
+export class Warmstart implements Disposable {
+  /** The moments, for checkpoints. */
+  readonly optimizer: AdamW;
+  /** Updates done. */
+  step = 0;
+  /** Action tokens trained on so far. */
+  tokens = 0;
+  readonly #stream: Stream;
+  readonly #decoder: Decoder;
+  readonly #config: WarmstartConfig;
+  readonly #packTokens: number;
+  readonly #passes: Passes;
+
+  /** Allocates optimizer state and scratch memory; clears the decoder's gradients. */
+  constructor(
+    { stream, decoder }: { stream: Stream; decoder: Decoder },
+    config: WarmstartConfig,
+    packTokens: number,
+  ) {
+    this.#stream = stream;
+    this.#decoder = decoder;
+    this.#config = config;
+    this.#packTokens = packTokens;
+    const adam = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, maxNorm: 1 } as const;
+    stream.fill(decoder.params.grads!.flat, 0);
+    this.optimizer = new AdamW(stream, decoder, adam);
+    this.#passes = new Passes(stream, [decoder], packTokens);
+  }
+
+  /**
+   * Trains the decoder on `nextBatch()` after `nextBatch()`, calling `onStep` after each update. Rejects with
+   * the reason of an aborted signal only between two updates.
+   */
+  async run({ nextBatch, signal, onStep }: {
+    readonly nextBatch: (step: number) => Promise<readonly Sample[]>;
+    readonly signal?: AbortSignal;
+    readonly onStep?: (step: WarmstartStep) => void;
+  }): Promise<void> {
+    while (this.step < this.#config.steps) {
+      signal?.throwIfAborted();
+      const began = performance.now();
+      const { loss, norm } = await this.#update(await nextBatch(this.step + 1));
+      const { step, tokens } = this, seconds = (performance.now() - began) / 1000;
+      const skipped = Number.isFinite(norm) ? 0 : 1;
+      onStep?.({ step, loss, grad_norm: norm, skipped_updates: skipped, tokens, seconds });
     }
-    const norm = await optimizer.step(stream, config.lr * schedule(step, config.steps));
-    const { loss } = await passes.takeStats(), skipped = Number.isFinite(norm) ? 0 : 1;
-    if (!skipped) tokens += n;
-    const seconds = (performance.now() - began) / 1000;
-    options.onStep?.({
-      step,
-      loss,
-      grad_norm: norm,
-      skipped_updates: skipped,
-      tokens,
-      seconds,
-    });
+  }
+
+  async #update(samples: readonly Sample[]): Promise<{ loss: number; norm: number }> {
+    const n = samples.reduce((total, sample) => total + actionsOf(sample), 0);
+    for (const each of pack(samples, this.#packTokens)) {
+      this.#passes.crossEntropy(this.#decoder, each, 1 / n);
+    }
+    const { lr, steps } = this.#config;
+    const norm = await this.optimizer.step(this.#stream, lr * schedule(this.step + 1, steps));
+    const { loss } = await this.#passes.takeStats();
+    this.step++;
+    if (Number.isFinite(norm)) this.tokens += n;
+    return { loss, norm };
+  }
+
+  /** Frees optimizer state and scratch memory; the decoder stays. */
+  [Symbol.dispose](): void {
+    this.#passes[Symbol.dispose]();
+    this.optimizer[Symbol.dispose]();
   }
 }
 

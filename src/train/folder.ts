@@ -1,16 +1,22 @@
 /** The folder of one run: where its files stand, and how it is created, resumed and checkpointed. */
 
+import * as z from "npm:zod@4.6.7";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
+  check,
   exists,
   type FolderLock,
   keepRows,
   lockFolder,
+  type Metrics,
   namesIn,
   publish,
   readJson,
+  readSealed,
   removeLeftovers,
   removeTree,
+  sealJson,
   syncPath,
   TakenError,
   temporaryPath,
@@ -37,7 +43,25 @@ export interface LogRows {
   readonly metrics: number;
   /** Of the sampled dialogues. */
   readonly episodes: number;
+  /** Whether the checkpoint's step waits for its evaluation, and so for its line. */
+  readonly pending: boolean;
 }
+
+/** What a step did, while its evaluation is still to come. */
+export interface PendingStep {
+  readonly step: number;
+  /** Its line but for what the evaluation adds. */
+  readonly metrics: Metrics;
+  /** The dialogues that it logs. */
+  readonly episodes: readonly object[];
+}
+
+const pendingSchema = z.strictObject({
+  step: z.int().nonnegative(),
+  /** JSON writes null for what is no number. */
+  metrics: z.record(z.string(), z.number().nullable()),
+  episodes: z.array(z.looseObject({})),
+});
 
 /** `runs/<name>/`: one run's configuration, logs, checkpoints and report. */
 export class RunFolder implements Disposable {
@@ -59,6 +83,8 @@ export class RunFolder implements Disposable {
   readonly chart: string;
   /** The report as a page. */
   readonly page: string;
+  /** What a step did whose evaluation is still to come; gone once its line is logged. */
+  readonly pending: string;
   readonly #checkpoints: string;
   /** Missing where the folder is only looked at. */
   readonly #lock?: FolderLock;
@@ -74,6 +100,7 @@ export class RunFolder implements Disposable {
     this.report = join(path, "report.md");
     this.chart = join(path, "report.svg");
     this.page = join(path, "report.html");
+    this.pending = join(path, "pending.json");
     this.#checkpoints = join(path, "checkpoints");
   }
 
@@ -163,19 +190,58 @@ export class RunFolder implements Disposable {
    */
   async checkpoint(step: number, write: (dir: string) => Promise<void>): Promise<Checkpoint> {
     const path = this.checkpointPath(step);
+    await this.#publish(path, write);
+    return { step, path };
+  }
+
+  /**
+   * Saves a warm start after `step` updates as `checkpoints/warmstart-N`, as {@linkcode checkpoint} does.
+   *
+   * @throws {UserError} when the system refuses; nothing of it is left then.
+   */
+  async leaveWarmstart(step: number, write: (dir: string) => Promise<void>): Promise<void> {
+    await this.#publish(join(this.#checkpoints, `warmstart-${step}`), write);
+  }
+
+  /** Where an interrupted warm start was left; null where there is none. */
+  async leftWarmstart(): Promise<Checkpoint | null> {
+    const [left] = await this.#saved("warmstart");
+    return left ?? null;
+  }
+
+  /** Removes what {@linkcode leaveWarmstart} saved: the warm start is over. */
+  async removeWarmstart(): Promise<void> {
+    for (const { path } of await this.#saved("warmstart")) await removeTree(path);
+  }
+
+  async #publish(path: string, write: (dir: string) => Promise<void>): Promise<void> {
     const temporary = temporaryPath(path);
     try {
       await Deno.mkdir(temporary);
       await write(temporary);
       await syncTree(temporary);
-      for (const log of [this.warmstart, this.metrics, this.episodes]) await syncLog(log);
-      if (await exists(path)) await this.discard(step);
+      await this.#syncLogs();
+      if (await exists(path)) await this.#remove(path, path);
       await publish(temporary, path);
     } catch (cause) {
       await removeTree(temporary);
       throw writeError(path, cause);
     }
-    return { step, path };
+  }
+
+  /** Keeps what a step did, as the one that is pending now. */
+  async hold(pending: PendingStep): Promise<void> {
+    await writeAtomic(this.pending, sealJson(pending));
+  }
+
+  /** Forgets the pending step, once its line is durable. */
+  async release(): Promise<void> {
+    await this.#syncLogs();
+    await removeTree(this.pending);
+  }
+
+  async #syncLogs(): Promise<void> {
+    for (const log of [this.warmstart, this.metrics, this.episodes]) await syncLog(log);
   }
 
   /**
@@ -184,21 +250,31 @@ export class RunFolder implements Disposable {
    * @throws {UserError} when the system refuses.
    */
   async discard(step: number, inside = ""): Promise<void> {
-    const path = this.checkpointPath(step), temporary = temporaryPath(path);
+    const path = this.checkpointPath(step);
+    await this.#remove(join(path, inside), path);
+  }
+
+  /** Removes a folder, by way of a temporary one beside `place`. */
+  async #remove(path: string, place: string): Promise<void> {
+    const temporary = temporaryPath(place);
     await writing(path, async () => {
-      await Deno.rename(join(path, inside), temporary);
+      await Deno.rename(path, temporary);
       await removeTree(temporary);
     });
   }
 
   /** All complete checkpoints, oldest first. */
   async checkpoints(): Promise<Checkpoint[]> {
-    const steps = (await folderNames(this.#checkpoints))
-      .map((name) => /^step-(\d+)$/.exec(name)?.[1])
-      .filter((digits) => digits !== undefined)
-      .map(Number)
-      .sort((a, b) => a - b);
-    return steps.map((step) => ({ step, path: this.checkpointPath(step) }));
+    return (await this.#saved("step")).reverse();
+  }
+
+  /** Folders `<kind>-N` among the checkpoints, the highest N first. */
+  async #saved(kind: "step" | "warmstart"): Promise<Checkpoint[]> {
+    return (await folderNames(this.#checkpoints))
+      .map((name) => ({ step: name.match(`^${kind}-(\\d+)$`)?.[1], path: name }))
+      .filter(({ step }) => step !== undefined)
+      .map(({ step, path }) => ({ step: Number(step), path: join(this.#checkpoints, path) }))
+      .sort((a, b) => b.step - a.step);
   }
 
   /** The complete checkpoint with the highest step, or null before the first one. */
@@ -216,6 +292,22 @@ export class RunFolder implements Disposable {
     await keepRows(this.metrics, rows.metrics);
     await keepRows(this.episodes, rows.episodes);
     await keepRows(this.warmstart, rows.warmstart);
+    if (!rows.pending) await removeTree(this.pending);
+  }
+
+  /**
+   * What the step of the latest checkpoint did, where that was saved before its evaluation; after
+   * {@linkcode rewind} null where its line is logged.
+   *
+   * @throws {UserError} when the file is damaged.
+   */
+  readPending(): PendingStep | null {
+    if (!existsSync(this.pending)) return null;
+    const hint = "remove that file and the latest checkpoint: its step is taken again then";
+    const sealed = readSealed(this.pending, hint);
+    const { metrics, ...pending } = check(pendingSchema, sealed, this.pending, hint);
+    const numbers = Object.entries(metrics).map(([key, value]) => [key, value ?? NaN]);
+    return { ...pending, metrics: Object.fromEntries(numbers) };
   }
 
   /** Gives the folder back. */

@@ -5,7 +5,7 @@
  */
 import { JsonlWriter, type Metrics, orderMetrics } from "../base/mod.ts";
 import type { TrainConfig } from "../setup/mod.ts";
-import type { RunFolder } from "./folder.ts";
+import type { PendingStep, RunFolder } from "./folder.ts";
 import { keepNewest } from "./keep.ts";
 import { type RunState, saveState, type TrainingModels } from "./state.ts";
 
@@ -18,9 +18,10 @@ export class RunLog implements Disposable {
   readonly #stages: readonly string[];
   readonly #metrics: JsonlWriter;
   readonly #episodes: JsonlWriter;
-  /** The last step whose lines stand in the logs while the models are as it left them. */
+  /** The last step that is logged or pending while the models are as it left them. */
   #whole: RunState;
   #saved: number;
+  #pending: PendingStep | null;
 
   /** @param state Of the checkpoint that was loaded; step -1 before the first one. */
   constructor(
@@ -38,6 +39,12 @@ export class RunLog implements Disposable {
     this.#episodes = new JsonlWriter(folder.episodes);
     this.#whole = state;
     this.#saved = state.step;
+    this.#pending = folder.readPending();
+  }
+
+  /** The last step, while it waits for its evaluation. */
+  get pending(): PendingStep | null {
+    return this.#pending;
   }
 
   /** Whether the models are as the last logged step left them, so that a checkpoint would be true. */
@@ -54,6 +61,25 @@ export class RunLog implements Disposable {
     return line;
   }
 
+  /**
+   * Keeps what a step did until it is evaluated: the models are as it left them, and from now on a
+   * checkpoint is true although the step has no line.
+   */
+  async hold(state: RunState, metrics: Metrics, episodes: readonly object[] = []): Promise<void> {
+    this.#pending = { step: state.step, metrics, episodes };
+    await this.#folder.hold(this.#pending);
+    this.#whole = state;
+  }
+
+  /** Files the pending step with what its evaluation measured. Returns the line. */
+  async release(state: RunState, measured: Metrics): Promise<Metrics> {
+    const { metrics, episodes } = this.#pending!;
+    const line = this.finish(state, { ...metrics, ...measured }, episodes);
+    await this.#folder.release();
+    this.#pending = null;
+    return line;
+  }
+
   /** Saves the last whole step, unless that is done; then older checkpoints go as the config says. */
   async save(): Promise<void> {
     const state = this.#whole;
@@ -61,11 +87,6 @@ export class RunLog implements Disposable {
     await this.#folder.checkpoint(state.step, (dir) => saveState(dir, this.#models, state));
     this.#saved = state.step;
     await keepNewest(this.#folder, state.step, this.#config);
-  }
-
-  /** Takes the models as they are for step 0, before it has a line. */
-  begin(state: RunState): void {
-    this.#whole = state;
   }
 
   /** Closes the logs. */

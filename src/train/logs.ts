@@ -22,21 +22,21 @@ export async function checkLogs(
 ): Promise<LogRows> {
   if (step === null) {
     await checkUnbegun(folder);
-    return { warmstart: 0, metrics: 0, episodes: 0 };
+    const left = (await folder.leftWarmstart())?.step ?? 0;
+    await checkSteps(folder.warmstart, left, (row) => row + 1, putBack);
+    return { warmstart: left, metrics: 0, episodes: 0, pending: false };
   }
   const { model, warmstart, keepEpisodes, ppo: { questions, samples } } = config;
   const sampled = Math.min(keepEpisodes, questions * samples);
   const warm = model === null ? warmstart.steps : 0;
   await checkSteps(folder.warmstart, warm, (row) => row + 1, putBack);
-  // Step 0 has its line after its checkpoint; a run without it measures again.
-  if (step > 0) await checkSteps(folder.metrics, step + 1, (row) => row, putBackOrRepeat);
+  // A step that is evaluated has its line after its checkpoint: what it did is kept until then.
+  const pending = folder.readPending()?.step === step && !await hasRow(folder, step);
+  const lines = pending ? step : step + 1, dialogues = (lines - 1) * sampled;
+  await checkSteps(folder.metrics, lines, (row) => row, putBackOrRepeat);
   const episodeStep = (row: number) => Math.floor(row / sampled) + 1;
-  await checkSteps(folder.episodes, step * sampled, episodeStep, putBackOrRepeat);
-  return {
-    warmstart: warm,
-    metrics: step > 0 || await beginsWithStep0(folder) ? step + 1 : 0,
-    episodes: step * sampled,
-  };
+  await checkSteps(folder.episodes, dialogues, episodeStep, putBackOrRepeat);
+  return { warmstart: warm, metrics: lines, episodes: Math.max(0, dialogues), pending };
 }
 
 /** Before its first line of metrics a run has a checkpoint. */
@@ -48,14 +48,18 @@ async function checkUnbegun({ path, metrics }: RunFolder): Promise<void> {
   });
 }
 
-async function beginsWithStep0({ metrics }: RunFolder): Promise<boolean> {
+/** Whether the line of a step stands at its place. */
+async function hasRow({ metrics }: RunFolder, step: number): Promise<boolean> {
+  let row = 0;
   try {
-    return (await first(metrics)).some((row) => row?.step === 0);
+    for await (const found of rowsOf<NonNullable<Row>>(metrics)) {
+      if (row++ === step) return (found as Row)?.step === step;
+    }
   } catch (error) {
     // Not yet on disk when the power went: it is written again.
-    if (error instanceof UserError) return false;
-    throw error;
+    if (!(error instanceof UserError)) throw error;
   }
+  return false;
 }
 
 type Row = { readonly step?: unknown } | null;
@@ -72,7 +76,7 @@ async function checkSteps(
   stepOf: (row: number) => number,
   hintOf: (step: number) => string,
 ): Promise<void> {
-  if (count === 0) return;
+  if (count <= 0) return;
   let row = 0;
   try {
     for await (const found of rowsOf<NonNullable<Row>>(path)) {

@@ -103,7 +103,9 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   // Before the models: what it takes is free again by then, and no part of the plan.
   const bandwidth = new Bandwidth(stream);
   await bandwidth.measure();
+  options.signal?.throwIfAborted(); // large weights and files take their time
   const actor = scope.use(openActor(stream, source, tokenizer));
+  options.signal?.throwIfAborted();
   const trained = trainedAs(tasks, actor);
   if (latest) checkAsked(latest.path, trained);
   const stem = before?.origin?.config.data;
@@ -127,6 +129,7 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
     ? goOn(before.origin, program)
     : { origin: await originOf(config, program) };
   if (note !== undefined) notes.push(note);
+  options.signal?.throwIfAborted();
   // Only now, so that a run that cannot start leaves no folder in the way of the next one.
   const folder = taken ?? scope.use(await begin(config, options));
   if (before) await folder.rewind(before.rows);

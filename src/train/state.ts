@@ -12,19 +12,17 @@ import { join } from "node:path";
 import {
   type Decoder,
   digestsFile,
-  float32Chunks,
   type ModelFiles,
-  openSafetensors,
   saveDecoder,
   stateFile,
   type Trained,
   trainedFile,
   trainerFolder,
-  writeSafetensors,
 } from "../model/mod.ts";
 import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
 import type { TrailingAccuracy } from "../task/mod.ts";
-import { check, fileMarkSchema, markFolder, readSealed, sealJson, UserError } from "../base/mod.ts";
+import { check, fileMarkSchema, markFolder, readSealed, sealJson } from "../base/mod.ts";
+import { loadTensors, saveTensors } from "./tensors.ts";
 
 /** Optimizer steps taken, and those skipped in a row because the gradient was not finite. */
 const updatesSchema = z.strictObject({
@@ -106,13 +104,7 @@ export async function saveState(
     await Deno.mkdir(criticFolder(dir));
     await saveDecoder(stream, critic, criticFolder(dir));
   }
-  const tensors = moments(models).map(([name, tensor]) => ({
-    name,
-    dtype: "F32" as const,
-    shape: tensor.shape,
-    chunks: () => float32Chunks(stream, tensor, "F32"),
-  }));
-  await writeSafetensors(`${folder}/optimizer.safetensors`, tensors);
+  await saveTensors(`${folder}/optimizer.safetensors`, stream, moments(models));
   const { trailing, trainer } = models;
   const numbers: z.output<typeof stateSchema> = {
     ...state,
@@ -150,16 +142,7 @@ export async function loadState(dir: string, models: TrainingModels): Promise<Ru
   const { actorOptimizer, criticOptimizer } = models.trainer;
   restoreUpdates(actorOptimizer, actor);
   if (criticOptimizer && critic) restoreUpdates(criticOptimizer, critic);
-  using source = openSafetensors(`${trainerFolder(dir)}/optimizer.safetensors`);
-  for (const [name, tensor] of moments(models)) {
-    if (source.info(name).shape.join() !== tensor.shape.join()) {
-      throw new UserError(`${dir}: the optimizer state belongs to another model`);
-    }
-    source.read(name, (bytes, offset) => {
-      const values = new Float32Array(bytes.slice().buffer);
-      models.stream.upload(tensor.view(offset / 4, [values.length]), values);
-    });
-  }
+  loadTensors(`${trainerFolder(dir)}/optimizer.safetensors`, models.stream, moments(models));
   models.trailing.restore(trailing);
   await models.stream.sync();
   return { step, tokens };

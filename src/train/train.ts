@@ -3,17 +3,17 @@
  *
  * @module
  */
-import { JsonlWriter, type Metrics, Random, readMetrics } from "../base/mod.ts";
-import { PpoTrainer, warmstart } from "../ppo/mod.ts";
+import { type Metrics, Random, readMetrics } from "../base/mod.ts";
+import { PpoTrainer } from "../ppo/mod.ts";
 import { checkpointFiles, openCritic, openReference, type TrainConfig } from "../setup/mod.ts";
 import { TrailingAccuracy } from "../task/mod.ts";
-import { scriptedBatch } from "../tiny/mod.ts";
 import { RunLog } from "./log.ts";
 import { type OpenRun, openRun, type TrainOptions } from "./open.ts";
 import { type ReportRow, writeReport } from "./report.ts";
 import { measure } from "./measure.ts";
 import { episodeSample, gradeMetrics, nothingLearned, reportNotes, reportRows } from "./results.ts";
 import { criticFolder, loadState, type RunState } from "./state.ts";
+import { warmStart } from "./warm.ts";
 import { sightingLine, Watch, watchNotes } from "./watch.ts";
 
 /** What came of a run. */
@@ -41,15 +41,19 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   options.onPhase?.("train", run.config.steps, Math.max(0, learning.state.step));
   try {
     if (learning.state.step < 0) {
-      // At once, so that the warm start is never repeated; its evaluation is, when it was cut short.
-      log.begin(learning.state = { step: 0, tokens: 0 });
+      learning.state = { step: 0, tokens: 0 };
+      await log.hold(learning.state, { step: 0, "tokens/trained": 0 });
+      // At once, so that the warm start is never repeated.
       await log.save();
+      await run.folder.removeWarmstart();
     }
-    if (learning.state.step === 0) await firstEvaluation(run, learning, options);
+    if (log.pending) await evaluateStep(run, learning, options);
     while (!isDone(run.config, learning.state)) await trainStep(run, learning, options);
   } catch (error) {
     // Interrupted inside a step: the models are as the step before left them unless it got to update.
-    if (options.signal?.aborted && log.isWhole(learning.state)) await log.save();
+    // What failed of itself, an update for one, may have left them anyhow.
+    const interrupted = error === options.signal?.reason;
+    if (interrupted && log.isWhole(learning.state)) await log.save();
     throw error;
   }
   return await report(run);
@@ -58,25 +62,6 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
 /** Whether the last step has been taken. */
 function isDone({ steps, tokens }: TrainConfig, state: RunState): boolean {
   return state.step >= steps || (tokens !== null && state.tokens >= tokens);
-}
-
-/** Warm-starts a model that was made here on scripted dialogues. */
-async function warmStart(run: OpenRun, options: TrainOptions): Promise<void> {
-  const { config, stream, actor: decoder, folder, tasks, tokenizer } = run;
-  const { seed, warmstart: { skill, batch: count, steps } } = config;
-  options.onPhase?.("warm start", steps, 0);
-  using log = new JsonlWriter(folder.warmstart);
-  const codec = tokenizer.tokenizer, watch = new Watch("warm start", config.ppo.spikeFactor);
-  await warmstart({ stream, decoder }, config.warmstart, {
-    signal: options.signal,
-    packTokens: config.ppo.packTokens,
-    nextBatch: (step) => scriptedBatch(tasks.compared, { seed, step, count, codec, skill }),
-    onStep: (step) => {
-      log.write({ ...step });
-      options.onStep?.(step.step, { loss: step.loss });
-      for (const each of watch.see({ ...step })) options.onNote?.(sightingLine(each));
-    },
-  });
 }
 
 /** What changes from step to step. */
@@ -128,33 +113,45 @@ async function startLearning(run: OpenRun): Promise<Learning> {
   };
 }
 
-/** Step 0: the model before training, unless its line is there. */
-async function firstEvaluation(
-  run: OpenRun,
-  { state, log }: Learning,
-  { signal, onStep }: TrainOptions,
-): Promise<void> {
-  if ((await readMetrics(run.folder.metrics)).length > 0) return;
-  const { tasks: { task, reference }, config: { evalSamples: samples } } = run;
-  const metrics: Metrics = {
-    step: 0,
-    "tokens/trained": 0,
-    ...(reference !== task && await measure(run, reference, { samples, signal })),
-    ...await measure(run, task, { samples, signal }),
-  };
-  const line = log.finish(state, metrics);
-  onStep?.(0, line);
-}
-
-/** Rollout, update, evaluation where it is due, log, checkpoint. */
-async function trainStep(
+/**
+ * Evaluates the pending step and logs its line; step 0, the model before training, as the reference, too.
+ * Interrupted it is evaluated anew on resume.
+ */
+async function evaluateStep(
   run: OpenRun,
   learning: Learning,
-  { signal, onStep, onNote }: TrainOptions,
+  options: TrainOptions,
 ): Promise<void> {
+  const { tasks: { task, reference }, config } = run,
+    { state, log } = learning,
+    { signal } = options;
+  const began = performance.now(), isFirst = state.step === 0;
+  const samples = isFirst || isDone(config, state) ? config.evalSamples : 1;
+  const measured: Metrics = {
+    ...(isFirst && reference !== task && await measure(run, reference, { samples, signal })),
+    ...await measure(run, task, { samples, signal }),
+  };
+  if (!isFirst) measured["time/eval"] = (performance.now() - began) / 1000;
+  tell(learning, await log.release(state, measured), options);
+}
+
+/** Shows a step's line, and what is odd about it. */
+function tell(learning: Learning, line: Metrics, { onStep, onNote }: TrainOptions): void {
+  const { state: { step }, watch } = learning;
+  // The evaluation before training is no step.
+  const idle = step > 0 && nothingLearned(line);
+  // Of many in a row the first is told; the report counts them.
+  if (idle && !learning.idle) onNote?.(`step ${step}: all advantages are 0, nothing was learned`);
+  learning.idle = idle;
+  onStep?.(step, line);
+  for (const each of watch.see(line)) onNote?.(sightingLine(each));
+}
+
+/** Rollout, update, log, checkpoint, and evaluation where it is due. */
+async function trainStep(run: OpenRun, learning: Learning, options: TrainOptions): Promise<void> {
+  const { signal } = options;
   signal?.throwIfAborted();
-  const { config, problems, pool, tasks, tokenizer } = run;
-  const { trainer, log, random, watch } = learning;
+  const { config, problems, pool, tokenizer } = run, { trainer, log, random, watch } = learning;
   const step = learning.state.step + 1, seed = BigInt(config.seed), graded = pool.counts;
   const batch = problems.batch(step, config.ppo.questions);
   const usual = {
@@ -176,22 +173,14 @@ async function trainStep(
     ...gradeMetrics(graded, pool.counts),
     "tokens/trained": state.tokens,
   };
-  if (problems.held.length > 0 && (last || step % config.evalEvery === 0)) {
-    const began = performance.now();
-    // Not to be interrupted: until its line is logged, the models are ahead of the logs.
-    Object.assign(line, await measure(run, tasks.task, { samples: last ? config.evalSamples : 1 }));
-    line["time/eval"] = (performance.now() - began) / 1000;
-  }
   const samples = episodes.slice(0, config.keepEpisodes)
     .map((episode) => episodeSample(step, episode, tokenizer.tokenizer));
-  const logged = log.finish(state, line, samples);
-  const idle = nothingLearned(logged);
-  // Of many in a row the first is told; the report counts them.
-  if (idle && !learning.idle) onNote?.(`step ${step}: all advantages are 0, nothing was learned`);
-  learning.idle = idle;
-  onStep?.(step, logged);
-  for (const each of watch.see(logged)) onNote?.(sightingLine(each));
+  const isMeasured = problems.held.length > 0 && (last || step % config.evalEvery === 0);
+  if (isMeasured) await log.hold(state, line, samples);
+  else tell(learning, log.finish(state, line, samples), options);
+  // Before the evaluation: that can take longer than a signal leaves time for.
   if (last || step % config.saveEvery === 0) await log.save();
+  if (isMeasured) await evaluateStep(run, learning, options);
 }
 
 /** Writes the report. */

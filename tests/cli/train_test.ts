@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { cp } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { readMetrics } from "../../src/base/mod.ts";
 import { smallConfig, TempDir } from "../e2e/small.ts";
 import { start, thinker } from "./thinker.ts";
 
@@ -61,19 +63,37 @@ Deno.test("cli: train goes all the way, and solve asks its newest checkpoint", a
   assertEquals((await ask("--model", "mine")).stdout, named.stdout);
 });
 
-Deno.test("cli: Ctrl-C during the warm start stops it and exits 130", async () => {
+Deno.test("cli: each signal that asks to stop does, with its own code, and the run goes on", async () => {
   await using dir = await TempDir.make();
-  const config = `${dir.path}/long.json`;
+  const config = `${dir.path}/long.json`, out = `${dir.path}/run`;
   const warmstart = { steps: 100000, batch: 8 };
   await Deno.writeTextFile(config, JSON.stringify(smallConfig({ warmstart })));
-  const child = await start(["train", "--config", config, "--out", `${dir.path}/run`]);
-  const stderr = follow(child.stderr, /^warm start: 100000 steps/m),
-    stdout = follow(child.stdout, /$/);
-  await stderr.seen;
-  child.kill("SIGINT");
-  assertEquals((await child.status).code, 130);
-  assertMatch(await stderr.all, /\ninterrupted\n$/);
-  assertEquals(await stdout.all, "");
+  let from = 0;
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    const args = from === 0 ? ["--config", config] : ["--resume"];
+    const child = await start(["train", ...args, "--out", out]);
+    const stderr = follow(child.stderr, new RegExp(`^warm start: ${100000 - from} steps`, "m"));
+    const stdout = follow(child.stdout, /$/);
+    await stderr.seen;
+    while ((await readMetrics(`${out}/warmstart.jsonl`)).length < from + 3) await delay(5);
+    child.kill(signal);
+    assertEquals((await child.status).code, code);
+    assertMatch(await stderr.all, /\ninterrupted\n$/);
+    assertEquals(await stdout.all, "");
+    const logged = await readMetrics(`${out}/warmstart.jsonl`);
+    assertEquals(logged.map(({ step }) => step), logged.map((_, i) => i + 1));
+    from = logged.length;
+  }
+});
+
+Deno.test("cli: a run whose output nobody can take goes on to its end", async () => {
+  await using dir = await TempDir.make();
+  const config = `${dir.path}/config.json`, run = `${dir.path}/run`;
+  await Deno.writeTextFile(config, JSON.stringify(smallConfig({ steps: 1, evalProblems: 1 })));
+  const child = await start(["train", "--config", config, "--out", run]);
+  await Promise.all([child.stdout.cancel(), child.stderr.cancel()]);
+  assertEquals((await child.status).code, 0);
+  assertStringIncludes(await Deno.readTextFile(`${run}/report.md`), "1 PPO steps");
 });
 
 Deno.test("cli: train without room for its checkpoints ends before there is a folder", async () => {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import {
   assert,
@@ -86,6 +87,50 @@ Deno.test("resume: an interruption between two steps saves the one that is done"
   const saved = await filesOf(`${out}/checkpoints`);
   assert(saved.includes("step-1/trainer/state.json"));
   assertEquals((await timeless(out)).map(({ step }) => step), [0, 1]);
+});
+
+Deno.test("resume: warm start and evaluation are taken up where a signal stopped them", async () => {
+  await using dir = await TempDir.make();
+  const whole = `${dir.path}/whole`, out = `${dir.path}/run`;
+  const short = smallConfig({ steps: 2, evalEvery: 2, evalProblems: 60 });
+  await train(short, { out: whole });
+  const phases: string[] = [];
+  const onPhase = (name: string, total: number, from: number) =>
+    phases.push(`${name} ${from}/${total}`);
+  const stopped = async (onStep: (step: number, stop: () => void) => void, resume: boolean) => {
+    const controller = new AbortController();
+    const stop = () => controller.abort(new Error("stopped"));
+    const { signal } = controller;
+    const run = train(short, {
+      out,
+      resume,
+      signal,
+      onPhase,
+      onStep: (step) => onStep(step, stop),
+    });
+    await assertRejects(() => run, Error, "stopped");
+  };
+  await stopped((step, stop) => step === 5 && stop(), false);
+  await stopped((step, stop) => step === 12 && stop(), true);
+  assertEquals((await readMetrics(`${out}/warmstart.jsonl`)).length, 12);
+
+  const isHeld = (step: number) => existsSync(`${out}/checkpoints/step-${step}`);
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const whenHeld = (held: number) => (step: number, stop: () => void) => {
+    // Step 0 follows the 20 updates of the warm start, and its checkpoint comes before its line.
+    if (step === (held === 0 ? 13 : 0)) timer = setInterval(() => isHeld(held) && stop(), 1);
+  };
+  for (const held of [0, 2]) {
+    await stopped(whenHeld(held), true).finally(() => clearInterval(timer));
+    assertEquals((await timeless(out)).map(({ step }) => step), held === 0 ? [] : [0, 1]);
+  }
+  await train(short, { out, resume: true, onPhase });
+  assertEquals(await remains(out), await remains(whole));
+  assertEquals(await filesOf(out), await filesOf(whole));
+  assertEquals(phases, [
+    ...["warm start 0/20", "warm start 5/20", "warm start 12/20"],
+    ...["train 0/2", "train 0/2", "train 2/2"],
+  ]);
 });
 
 Deno.test("resume: a finished run goes on when it is given more steps", async () => {

@@ -37,7 +37,7 @@ Deno.test("logs: they go back to the checkpoint, whatever a power cut left behin
       await Deno.writeTextFile(path, text, { append: true });
     }
     const rows = await checkLogs(folder, config, 5);
-    assertEquals(rows, { warmstart: 3, metrics: 6, episodes: 10 });
+    assertEquals(rows, { warmstart: 3, metrics: 6, episodes: 10, pending: false });
     await folder.rewind(rows);
     const five = [1, 2, 3, 4, 5];
     const expected = [[1, 2, 3], [0, ...five], five.flatMap((step) => [step, step])];
@@ -48,13 +48,35 @@ Deno.test("logs: they go back to the checkpoint, whatever a power cut left behin
     assertEquals(contents(folder), expected.map(lines));
   }));
 
-Deno.test("logs: at step 0 the first line is kept where it is there, and else written again", () =>
+Deno.test("logs: a step that waits for its evaluation has no line yet, and what it did is kept", () =>
   withLogs(async (folder) => {
-    assertEquals(await checkLogs(folder, config, 0), { warmstart: 3, metrics: 1, episodes: 0 });
-    for (const text of ["", "\0\0\n"]) {
-      await Deno.writeTextFile(folder.metrics, text);
-      assertEquals((await checkLogs(folder, config, 0)).metrics, 0);
-    }
+    const hold = (step: number) =>
+      folder.hold({ step, metrics: { step, value: NaN }, episodes: [{ step }] });
+    const rows = (step: number) => checkLogs(folder, config, step);
+    await hold(5);
+    const whole = { warmstart: 3, metrics: 6, episodes: 10, pending: false };
+    assertEquals(await rows(5), whole, "its line is there");
+    assertEquals((await rows(4)).pending, false, "an older checkpoint has nothing to do with it");
+    await Deno.writeTextFile(folder.metrics, lines([0, 1, 2, 3, 4]) + "\0\0\n");
+    const waiting = { warmstart: 3, metrics: 5, episodes: 8, pending: true };
+    assertEquals(await rows(5), waiting);
+    await folder.rewind(waiting);
+    assertEquals(contents(folder).slice(1), [
+      lines([0, 1, 2, 3, 4]),
+      lines([1, 1, 2, 2, 3, 3, 4, 4]),
+    ]);
+    assertEquals(folder.readPending()?.metrics, { step: 5, value: NaN });
+    await folder.rewind(await rows(4));
+    assertEquals(folder.readPending(), null);
+    // Step 0 has no dialogues.
+    await hold(0);
+    await Deno.writeTextFile(folder.metrics, "\0\0\n");
+    assertEquals(await rows(0), { warmstart: 3, metrics: 0, episodes: 0, pending: true });
+    const bytes = await Deno.readTextFile(folder.pending);
+    await Deno.writeTextFile(folder.pending, bytes.replace('"step": 0', '"step": 1'));
+    await assertRejects(() => rows(0), UserError, "pending.json is not as it was written");
+    await Deno.remove(folder.pending);
+    await assertRejects(() => rows(0), UserError, "metrics.jsonl");
   }));
 
 Deno.test("logs: a model from elsewhere has no warm start, and dialogues may be left out", () =>
@@ -62,7 +84,12 @@ Deno.test("logs: a model from elsewhere has no warm start, and dialogues may be 
     await Deno.remove(folder.warmstart);
     await Deno.remove(folder.episodes);
     const other = { ...config, model: "models/some", keepEpisodes: 0 };
-    assertEquals(await checkLogs(folder, other, 7), { warmstart: 0, metrics: 8, episodes: 0 });
+    assertEquals(await checkLogs(folder, other, 7), {
+      warmstart: 0,
+      metrics: 8,
+      episodes: 0,
+      pending: false,
+    });
   }));
 
 Deno.test("logs: a line that is missing, doubled, misplaced or no JSON is refused by its place", async () => {
