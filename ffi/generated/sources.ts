@@ -6,6 +6,7 @@ import cpuAttentionH from "../../kernels/cpu/attention.h" with { type: "text" };
 import cpuAttentionBackwardCpp from "../../kernels/cpu/attention_backward.cpp" with { type: "text" };
 import cpuAttentionForwardCpp from "../../kernels/cpu/attention_forward.cpp" with { type: "text" };
 import cpuAttentionPagedCpp from "../../kernels/cpu/attention_paged.cpp" with { type: "text" };
+import cpuCgroupH from "../../kernels/cpu/cgroup.h" with { type: "text" };
 import cpuDecodeCpp from "../../kernels/cpu/decode.cpp" with { type: "text" };
 import cpuEmbeddingCpp from "../../kernels/cpu/embedding.cpp" with { type: "text" };
 import cpuGemmCpp from "../../kernels/cpu/gemm.cpp" with { type: "text" };
@@ -95,6 +96,7 @@ export const cpu = [
   { name: "attention_backward.cpp", text: cpuAttentionBackwardCpp },
   { name: "attention_forward.cpp", text: cpuAttentionForwardCpp },
   { name: "attention_paged.cpp", text: cpuAttentionPagedCpp },
+  { name: "cgroup.h", text: cpuCgroupH },
   { name: "decode.cpp", text: cpuDecodeCpp },
   { name: "embedding.cpp", text: cpuEmbeddingCpp },
   { name: "gemm.cpp", text: cpuGemmCpp },

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cgroup.h"
 #include "simd.h"
 
 namespace tk {
@@ -18,14 +19,8 @@ constexpr size_t kAlignment = 64;
 
 // Physical memory, or the part of it that this process's container may use.
 double memory_bytes() {
-  double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
-  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
-    if (std::FILE* file = std::fopen(path, "r")) {
-      double limit;  // the word "max" where there is none
-      if (std::fscanf(file, "%lf", &limit) == 1) bytes = std::min(bytes, limit);
-      std::fclose(file);
-    }
-  return bytes;
+  const double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  return std::min(bytes, cgroup_memory_bytes(""));
 }
 }  // namespace
 
