@@ -11,6 +11,8 @@ export const idsPerStep = 2 ** 24;
 
 const positive = z.number().positive();
 const count = z.int().positive();
+/** More than episodes in a step would be empty. */
+const miniBatches = z.int().positive().max(idsPerStep);
 
 /** How advantages are estimated. */
 export const estimators = ["gae", "grpo", "reinforce++"] as const;
@@ -112,8 +114,8 @@ export const ppoSchema: Schema<PpoConfig> = z.strictObject<Fields<PpoConfig>>({
   klEstimator: z.enum(klEstimators).default("k3"),
   importanceCap: positive.nullable().default(null),
   temperature: positive.default(1),
-  criticMiniBatches: count.default(12),
-  actorMiniBatches: count.default(1),
+  criticMiniBatches: miniBatches.default(12),
+  actorMiniBatches: miniBatches.default(1),
   packTokens: count.default(16384),
 }).refine(({ questions, samples }) => questions * samples <= idsPerStep, {
   message: `questions × samples must not exceed ${idsPerStep}, the sequence ids of a step`,

@@ -28,7 +28,7 @@ const share = z.number().min(0).max(1);
 /** Checks the `warmstart` part of a training config; nothing has a default. */
 export const warmstartSchema: Schema<WarmstartConfig> = z.strictObject<Fields<WarmstartConfig>>({
   steps: z.int().positive(),
-  batch: z.int().positive(),
+  batch: z.int().positive().max(1_000_000),
   lr: z.number().positive(),
   skill: z.record(z.string(), share),
 });

@@ -16,6 +16,8 @@ import { type PpoConfig, ppoSchema, type WarmstartConfig, warmstartSchema } from
 import type { TaskSpec } from "../task/mod.ts";
 
 const count = z.int().positive();
+/** Of what the program makes a list of, before memory is counted. */
+const listed = z.int().positive().max(1_000_000);
 
 /** The presets: `tiny` makes its model here, the others start from one that is downloaded first. */
 export const presetNames = ["tiny", "q1.5b", "r1.5b", "r7b"] as const;
@@ -182,7 +184,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   shape: z.strictObject<Fields<TrainConfig["shape"]>>({
     hidden: count,
     ffn: count,
-    layers: count,
+    layers: z.int().positive().max(10_000),
     heads: count,
     kvHeads: count,
     headDim: count,
@@ -204,9 +206,9 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
   saveEvery: count,
   keep: count.nullable().default(null),
   keepWeights: z.boolean().default(false),
-  evalProblems: count,
+  evalProblems: listed,
   evalShare: z.number().min(0).max(0.5).default(0.1),
-  evalSamples: count.default(4),
+  evalSamples: listed.default(4),
   keepEpisodes: z.int().nonnegative().default(4),
   recompute: z.boolean().default(false),
   weightDtype: z.enum(precisions).nullable().default(null),
@@ -216,7 +218,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
     offload: z.enum(offloads).default("none"),
   }).default(oneDevice),
   engine: z.strictObject<Fields<TrainConfig["engine"]>>({
-    maxSequences: count,
+    maxSequences: listed,
     cacheTokens: count,
     prefillChunk: count.default(1024),
     stepsPerSync: count.default(4),

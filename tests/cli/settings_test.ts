@@ -28,3 +28,20 @@ Deno.test("a config is laid from file, options and assignments; another task has
   refuses(["taskSettings.summaryCoef=1"], "--set", '"summaryCoefficient"');
   refuses(["task=foo"], '--set: there is no task "foo"', "thinker");
 });
+
+Deno.test("numbers that no list or layout can hold are refused before anything is made of them", () => {
+  const huge = [
+    ...["shape.layers=1000000000", "evalProblems=1000000000000", "warmstart.batch=1000000000000"],
+    ...["engine.maxSequences=1000000000", "ppo.criticMiniBatches=1000000000", "seed=1e16"],
+  ];
+  for (const assignment of huge) {
+    const [key] = assignment.split("=");
+    assertThrows(
+      () => layConfig(presets.tiny, undefined, {}, [assignment]),
+      UserError,
+      `--set: ${key}: Too big`,
+    );
+  }
+  // Never to stop is a fair wish, and what takes memory is counted against the device's.
+  assertEquals(layConfig(presets.tiny, undefined, {}, ["steps=1e15"]).steps, 1e15);
+});
