@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { hash64 } from "../base/mod.ts";
+import * as z from "npm:zod@^4";
+import { check, hash64, type Schema } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Episode } from "../task/mod.ts";
 import { firstId } from "../rollout/mod.ts";
@@ -41,6 +42,33 @@ export interface Answer {
   readonly turns: readonly AnswerTurn[];
   /** The index of the turn whose answer counts, by the model's own verdict; -1 where none does. */
   readonly final: number;
+}
+
+const answerSchema: Schema<Answer> = z.object({
+  set: z.string(),
+  id: z.string(),
+  sample: z.int().nonnegative(),
+  problem: z.string(),
+  turns: z.array(z.object({
+    stage: z.string(),
+    tokens: z.int().nonnegative(),
+    truncated: z.boolean(),
+    text: z.string(),
+    answer: z.string().optional(),
+    verdict: z.enum(["yes", "no"]).optional(),
+    correct: z.boolean().optional(),
+  })),
+  final: z.int().min(-1),
+}).refine(({ turns, final }) => final < turns.length, { path: ["final"], message: "no such turn" });
+
+/**
+ * Checks a line of `answers.jsonl`.
+ *
+ * @param where File and line, for the message.
+ * @throws {UserError} when it is no answer.
+ */
+export function checkAnswer(row: unknown, where: string): Answer {
+  return check(answerSchema, row, where, "correct or remove the line; nothing was changed");
 }
 
 /** An answer without its texts: what statistics need. */

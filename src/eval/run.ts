@@ -5,8 +5,9 @@
  */
 import type { Backend } from "../../ffi/mod.ts";
 import type { Problem } from "../data/mod.ts";
-import { type Hooks, readJson, truncateAfter, UserError, writeAtomic } from "../base/mod.ts";
-import { type Answer, type AnswerFacts, factsOf, problemKey } from "./answers.ts";
+import { type Hooks, readJson, UserError, writeAtomic } from "../base/mod.ts";
+import type { AnswerFacts } from "./answers.ts";
+import { readKnown } from "./known.ts";
 import { scoreSet, type SetScores } from "./scores.ts";
 import { loadBenchmark } from "./benchmarks.ts";
 import { answerMissing, modeOf } from "./missing.ts";
@@ -15,7 +16,7 @@ import { GradePool } from "../grade/mod.ts";
 import { loadModel, type Model } from "../model/mod.ts";
 import { builtinTasks, Task, type TaskSpec, turnEnds } from "../task/mod.ts";
 import { type EvalConfig, EvalFolder, type EvalMethod } from "./config.ts";
-import type { EvalResults, EvalSet, KnownAnswers, TaskWords } from "./types.ts";
+import type { EvalResults, EvalSet, TaskWords } from "./types.ts";
 import { writeEvalReport } from "./report.ts";
 import { findTask, generationCache } from "../setup/mod.ts";
 
@@ -202,25 +203,3 @@ export function readResults(folder: string): EvalResults {
 }
 
 const bySample = (a: AnswerFacts, b: AnswerFacts) => a.sample - b.sample;
-
-/** The answers that the folder has to the questions that are asked; a torn last line is cut off. */
-async function readKnown(
-  folder: EvalFolder,
-  sets: readonly EvalSet[],
-  samples: number,
-): Promise<KnownAnswers> {
-  const known: KnownAnswers = new Map(
-    sets.map(({ name, problems }) => [name, new Map(problems.map(({ id }) => [id, []]))]),
-  );
-  const keys = new Map(
-    sets.map(({ name, problems }) => [name, new Map(problems.map((p) => [p.id, problemKey(p)]))]),
-  );
-  await truncateAfter<Answer>(folder.answers, (answer) => {
-    if (keys.get(answer.set)?.get(answer.id) !== answer.problem) return true;
-    const list = known.get(answer.set)!.get(answer.id)!;
-    const twice = list.some((each) => each.sample === answer.sample);
-    if (answer.sample < samples && !twice) list.push(factsOf(answer));
-    return true;
-  });
-  return known;
-}
