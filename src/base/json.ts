@@ -5,6 +5,7 @@
  */
 import { reason, UserError } from "./errors.ts";
 import { refuseLfsPointer } from "./lfs.ts";
+import { refuseSpecial } from "./special.ts";
 
 /**
  * Reads and parses a JSON file.
@@ -13,6 +14,7 @@ import { refuseLfsPointer } from "./lfs.ts";
  * @throws {UserError} when the file cannot be read or is not JSON.
  */
 export function readJson(path: string, hint: string): unknown {
+  refuseSpecial(path);
   let text: string;
   try {
     text = Deno.readTextFileSync(path);

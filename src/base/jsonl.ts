@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import { UserError, writeError } from "./errors.ts";
 import { exists } from "./files.ts";
 import { parseJson } from "./json.ts";
+import { refuseSpecial } from "./special.ts";
 
 const NEWLINE = 10;
 
@@ -126,6 +127,7 @@ async function* placedRows<T extends object>(
   path: string,
 ): AsyncGenerator<{ row: T; end: number }> {
   if (!await exists(path)) return;
+  refuseSpecial(path);
   using file = await Deno.open(path);
   const buffer = new Uint8Array(64 * 1024);
   /** Pieces of the line that is not over. */

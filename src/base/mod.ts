@@ -22,4 +22,5 @@ export * from "./metrics.ts";
 export * from "./out_of_memory.ts";
 export * from "./random.ts";
 export * from "./schema.ts";
+export * from "./special.ts";
 export * from "./version.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { readFile } from "node:fs/promises";
-import { namesIn, reason, refuseLfsPointer, UserError } from "../base/mod.ts";
+import { namesIn, reason, refuseLfsPointer, refuseSpecial, UserError } from "../base/mod.ts";
 
 /** What a file turned out to be. */
 export type Format = "parquet" | "arrow" | "text";
@@ -51,6 +51,7 @@ export async function openBytes(
 }
 
 async function contents(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  refuseSpecial(path);
   try {
     return new Uint8Array(await readFile(path));
   } catch (cause) {

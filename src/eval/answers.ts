@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from "npm:zod@^4";
+import * as z from "npm:zod@4.6.7";
 import { check, hash64, type Schema } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Episode } from "../task/mod.ts";

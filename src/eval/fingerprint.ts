@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { UserError } from "../base/mod.ts";
+import { refuseSpecial, UserError } from "../base/mod.ts";
 
 /** Bytes that are read at each place, and places per file. */
 const pieceBytes = 64 * 1024, pieces = 64;
@@ -28,6 +28,7 @@ export function weightsFingerprint(dir: string): string {
   }
   const buffer = new Uint8Array(pieceBytes);
   for (const name of names) {
+    refuseSpecial(join(dir, name));
     using file = Deno.openSync(join(dir, name));
     const { size } = file.statSync();
     hash.update(`${name}\n${size}\n`);

@@ -7,7 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import * as z from "npm:zod@4.6.7";
-import { check, reason, UserError } from "../base/mod.ts";
+import { check, reason, refuseSpecial, UserError } from "../base/mod.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { readTokenizerConfig, tokenText } from "./tokenizer_config.ts";
 
@@ -167,6 +167,7 @@ function readChatFiles(dir: string): ChatTemplateFiles {
   const jinja = `${dir}/chat_template.jinja`;
   const tokenizerConfig = readTokenizerConfig(dir);
   if (!existsSync(jinja)) return { tokenizerConfig };
+  refuseSpecial(jinja);
   try {
     return { tokenizerConfig, chatTemplate: Deno.readTextFileSync(jinja) };
   } catch (cause) {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { reason, refuseLfsPointer, UserError } from "../base/mod.ts";
+import { reason, refuseLfsPointer, refuseSpecial, UserError } from "../base/mod.ts";
 import { blockFormats, type GgufType, typeName } from "./gguf_blocks.ts";
 
 /** Longest header accepted, in bytes; vocabularies of 256,000 tokens take about 15 MB. */
@@ -93,6 +93,7 @@ export class GgufFile implements Disposable {
  * @throws {UserError} When the file cannot be read or is malformed.
  */
 export function openGguf(path: string): GgufFile {
+  refuseSpecial(path);
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path);

@@ -7,7 +7,14 @@
  * @module
  */
 import * as z from "npm:zod@4.6.7";
-import { check, parseJson, reason, refuseLfsPointer, UserError } from "../base/mod.ts";
+import {
+  check,
+  parseJson,
+  reason,
+  refuseLfsPointer,
+  refuseSpecial,
+  UserError,
+} from "../base/mod.ts";
 import { type Dtype, dtypeBytes } from "./dtype.ts";
 
 export { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
@@ -117,6 +124,7 @@ export class SafetensorsFile implements TensorSource {
  * @throws {UserError} When the file cannot be read or is malformed.
  */
 export function openSafetensors(path: string): SafetensorsFile {
+  refuseSpecial(path);
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path);
