@@ -94,7 +94,9 @@ function parsed(text: string): unknown {
 
 /** The answer that is marked as such in a text; undefined where nothing is. */
 function markedAnswer(text: string): string | undefined {
-  const [, hashed] = text.match(/####[ \t]*([^\n]*?)\s*$/) ?? [];
+  // No pattern for it: thousands of # in a row would take one minutes.
+  const lastLine = text.trimEnd().split("\n").at(-1)!, at = lastLine.lastIndexOf("####");
+  const hashed = at < 0 ? undefined : lastLine.slice(at + 4).trim();
   if (hashed !== undefined) return markedAnswer(hashed) ?? withoutSeparators(hashed);
   const tagged = text.match(/<answer>((?:(?!<answer>).)*)<\/answer>\s*$/s);
   if (tagged) return markedAnswer(tagged[1]) ?? tagged[1].trim();
