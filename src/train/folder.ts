@@ -49,6 +49,7 @@ export interface LogRows {
 
 /** What a step did, while its evaluation is still to come. */
 export interface PendingStep {
+  /** Its number. */
   readonly step: number;
   /** Its line but for what the evaluation adds. */
   readonly metrics: Metrics;
