@@ -129,8 +129,11 @@ export function openSafetensors(path: string): SafetensorsFile {
   try {
     file = Deno.openSync(path);
   } catch (cause) {
+    const tooMany = (cause as { code?: string }).code === "EMFILE";
     throw new UserError(`cannot open ${path}: ${reason(cause)}`, {
-      hint: "check the model folder",
+      hint: tooMany
+        ? "all shards are read at once: allow more with ulimit -n"
+        : "check the model folder",
       cause,
     });
   }

@@ -17,7 +17,7 @@ import type { TaskSpec } from "../task/mod.ts";
 
 const count = z.int().positive();
 /** Of what the program makes a list of, before memory is counted. */
-const listed = z.int().positive().max(1_000_000);
+const listed = z.int().positive().max(100_000);
 
 /** The presets: `tiny` makes its model here, the others start from one that is downloaded first. */
 export const presetNames = ["tiny", "q1.5b", "r1.5b", "r7b"] as const;
