@@ -7,6 +7,7 @@ import { JsonlWriter, type Metrics, orderMetrics } from "../base/mod.ts";
 import type { TrainConfig } from "../setup/mod.ts";
 import type { PendingStep, RunFolder } from "./folder.ts";
 import { keepNewest } from "./keep.ts";
+import { markLogs } from "./log_marks.ts";
 import { type RunState, saveState, type TrainingModels } from "./state.ts";
 
 /** Logs steps and saves checkpoints of one run. */
@@ -84,7 +85,8 @@ export class RunLog implements Disposable {
   async save(): Promise<void> {
     const state = this.#whole;
     if (state.step === this.#saved) return;
-    await this.#folder.checkpoint(state.step, (dir) => saveState(dir, this.#models, state));
+    const marks = await markLogs(this.#folder);
+    await this.#folder.checkpoint(state.step, (dir) => saveState(dir, this.#models, state, marks));
     this.#saved = state.step;
     await keepNewest(this.#folder, state.step, this.#config);
   }

@@ -136,26 +136,9 @@ export async function openRun(asked: TrainConfig, options: TrainOptions): Promis
   await folder.writeJson(folder.config, config);
   await writeOrigin(folder, origin);
   for (const note of [...notes, ...warnings(config, model, problems)]) options.onNote?.(note);
-  const parts = {
-    config,
-    folder,
-    latest,
-    start,
-    stream,
-    tokenizer: loaded,
-    tasks,
-    trained,
-    problems,
-  };
-  const kept = scope.move();
-  return {
-    ...parts,
-    actor,
-    engine,
-    pool,
-    bandwidth,
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
+  const parts = { config, folder, latest, start, stream, tokenizer: loaded, tasks, trained };
+  const working = { problems, actor, engine, pool, bandwidth }, kept = scope.move();
+  return { ...parts, ...working, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** The folder of the run that goes on. */

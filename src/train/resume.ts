@@ -7,8 +7,10 @@ import { UserError } from "../base/mod.ts";
 import { checkWhole, hasWeights } from "../model/mod.ts";
 import type { TrainConfig } from "../setup/mod.ts";
 import { type Checkpoint, type LogRows, RunFolder } from "./folder.ts";
+import { checkMarks } from "./log_marks.ts";
 import { checkLogs } from "./logs.ts";
 import { checkStart, checkTexts, type Origin, readOrigin } from "./origin.ts";
+import { readState } from "./state.ts";
 import { chooseCheckpoint } from "./whole.ts";
 
 /** A run that can go on. */
@@ -38,6 +40,7 @@ export async function takeUp(folder: RunFolder, config: TrainConfig): Promise<Ta
   if (origin) await checkTexts(origin, config);
   const { checkpoint, note } = await chooseCheckpoint(folder);
   const rows = await checkLogs(folder, config, checkpoint?.step ?? null);
+  if (checkpoint) await checkMarks(folder, checkpoint, readState(checkpoint.path).logs);
   const start = checkpoint && startOf(config, folder), { model } = config;
   if (start !== null && model === null) await checkWhole(start);
   // A checkpoint needs nothing of what its run started from, so that may be gone.

@@ -22,6 +22,7 @@ import {
 import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
 import type { TrailingAccuracy } from "../task/mod.ts";
 import { check, fileMarkSchema, markFolder, readSealed, sealJson } from "../base/mod.ts";
+import { type LogMarks, logMarksSchema } from "./log_marks.ts";
 import { loadTensors, saveTensors } from "./tensors.ts";
 
 /** Optimizer steps taken, and those skipped in a row because the gradient was not finite. */
@@ -38,6 +39,7 @@ const stateSchema = z.strictObject({
   actor: updatesSchema,
   /** Without a critic null. */
   critic: updatesSchema.nullable(),
+  logs: logMarksSchema,
   /** What the checkpoint's other files are, by their paths in it. */
   files: z.record(z.string(), fileMarkSchema),
 });
@@ -93,6 +95,7 @@ export async function saveState(
   dir: string,
   models: TrainingModels,
   state: RunState,
+  logs: LogMarks,
 ): Promise<void> {
   const { stream, actor, critic, files, trained } = models, folder = trainerFolder(dir);
   await saveDecoder(stream, actor, dir, files);
@@ -111,6 +114,7 @@ export async function saveState(
     trailing: trailing.toJSON(),
     actor: updatesOf(trainer.actorOptimizer),
     critic: trainer.criticOptimizer ? updatesOf(trainer.criticOptimizer) : null,
+    logs,
     files: await markFolder(dir, model),
   };
   await Deno.writeTextFile(stateFile(dir), sealJson(numbers));

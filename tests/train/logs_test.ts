@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { UserError } from "../../src/base/mod.ts";
 import { presets } from "../../src/setup/mod.ts";
+import { checkMarks, markLogs } from "../../src/train/log_marks.ts";
 import { checkLogs } from "../../src/train/logs.ts";
 import { RunFolder } from "../../src/train/mod.ts";
 import { TempDir } from "../e2e/small.ts";
@@ -130,4 +131,21 @@ Deno.test("logs: without a checkpoint only a run without steps starts over", () 
     await Deno.remove(folder.metrics);
     await folder.rewind(await checkLogs(folder, config, null));
     assertEquals(await Deno.readTextFile(folder.warmstart), "");
+  }));
+
+Deno.test("logs: a number or a word that has changed is refused by its file, the clock may differ", () =>
+  withLogs(async (folder) => {
+    const checkpoint = { step: 7, path: "checkpoints/step-7" };
+    await Deno.writeTextFile(folder.metrics, '{"step":8,"seconds":1}\n', { append: true });
+    const marks = await markLogs(folder);
+    const { metrics } = folder, text = await Deno.readTextFile(metrics);
+    await Deno.writeTextFile(metrics, text.replace('"seconds":1', '"seconds":2') + '{"step":9}\n');
+    await checkMarks(folder, checkpoint, marks);
+    for (const path of [folder.warmstart, metrics, folder.episodes]) {
+      const whole = await Deno.readTextFile(path);
+      await Deno.writeTextFile(path, whole.replace('"value":0.5', '"value":0.4'));
+      const error = await assertRejects(() => checkMarks(folder, checkpoint, marks), UserError);
+      assertEquals(error.message, `${path} is not as it was when checkpoints/step-7 was saved`);
+      await Deno.writeTextFile(path, whole);
+    }
   }));

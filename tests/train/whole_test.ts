@@ -3,6 +3,7 @@ import { cp } from "node:fs/promises";
 import { markFolder, sealJson, UserError } from "../../src/base/mod.ts";
 import { checkWhole } from "../../src/model/mod.ts";
 import { RunFolder } from "../../src/train/mod.ts";
+import { markLogs } from "../../src/train/log_marks.ts";
 import { chooseCheckpoint } from "../../src/train/whole.ts";
 import { digests as allDigests, TempDir } from "../e2e/small.ts";
 import { type Rand, seeded } from "../native.ts";
@@ -33,7 +34,8 @@ async function make(folder: RunFolder, step: number, stated = step) {
     await Deno.writeTextFile(`${dir}/${digests}`, sealJson({ files: marks }));
     for (const name of trainer) await write(name);
     const updates = { taken: step, skipped: 0 };
-    const numbers = { step: stated, tokens: 10, trailing: 0.5, actor: updates, critic: updates };
+    const counts = { tokens: 10, trailing: 0.5, actor: updates, critic: updates };
+    const numbers = { step: stated, ...counts, logs: await markLogs(folder) };
     await Deno.writeTextFile(
       `${dir}/${state}`,
       sealJson({ ...numbers, files: await markFolder(dir) }),
