@@ -14,6 +14,7 @@ Deno.test("keep: a run that keeps little learns the same, goes on, and leaves mo
     saveEvery: 1,
     evalEvery: 1,
     evalProblems: 2,
+    evalSamples: 1, // where a run ends there would be more
     warmstart: { steps: 2 },
     ppo: { klCoefficient: 0.1, questions: 2 },
   });
