@@ -238,7 +238,8 @@ const mountable = await new Deno.Command("unshare", {
 Deno.test("failures: a full disk leaves the earlier checkpoints, and the run goes on when there is room", async () => {
   await using dir = await TempDir.make();
   const write = writer(dir.path);
-  const config = await write("config.json", smallConfig({ steps: 4 }));
+  // Where a run ends there would be more samples a problem.
+  const config = await write("config.json", smallConfig({ steps: 4, evalSamples: 1 }));
   const whole = `${dir.path}/whole`, run = `${dir.path}/run`, after = `${dir.path}/after`;
   const train = async (...args: string[]) => {
     const { code, stderr } = await thinker(["train", ...args]);
