@@ -8,7 +8,7 @@ import type { TrainConfig } from "../setup/mod.ts";
 import type { PendingStep, RunFolder } from "./folder.ts";
 import { keepNewest } from "./keep.ts";
 import { markLogs } from "./log_marks.ts";
-import { type RunState, saveState, type TrainingModels } from "./state.ts";
+import { markAgain, type RunState, saveState, type TrainingModels } from "./state.ts";
 
 /** Logs steps and saves checkpoints of one run. */
 export class RunLog implements Disposable {
@@ -78,7 +78,15 @@ export class RunLog implements Disposable {
     const line = this.finish(state, { ...metrics, ...measured }, episodes);
     await this.#folder.release();
     this.#pending = null;
+    await this.settle();
     return line;
+  }
+
+  /** Marks the lines of the last saved step in its checkpoint, which may be older than they are. */
+  async settle(): Promise<void> {
+    const { step } = this.#whole;
+    if (this.#pending || step < 0 || step !== this.#saved) return;
+    await markAgain(this.#folder.checkpointPath(step), await markLogs(this.#folder));
   }
 
   /** Saves the last whole step, unless that is done; then older checkpoints go as the config says. */

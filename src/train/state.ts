@@ -21,7 +21,15 @@ import {
 } from "../model/mod.ts";
 import type { AdamW, PpoTrainer } from "../ppo/mod.ts";
 import type { TrailingAccuracy } from "../task/mod.ts";
-import { check, fileMarkSchema, markFolder, readSealed, sealJson } from "../base/mod.ts";
+import {
+  check,
+  fileMarkSchema,
+  firstDifference,
+  markFolder,
+  readSealed,
+  sealJson,
+  writeAtomic,
+} from "../base/mod.ts";
 import { type LogMarks, logMarksSchema } from "./log_marks.ts";
 import { loadTensors, saveTensors } from "./tensors.ts";
 
@@ -134,6 +142,13 @@ const hint = "remove that checkpoint folder and use an older one";
 export function readState(dir: string): z.output<typeof stateSchema> {
   const path = stateFile(dir);
   return check(stateSchema, readSealed(path, hint), path, hint);
+}
+
+/** Marks anew what the logs of a checkpoint's run hold: it may have been saved before its step had a line. */
+export async function markAgain(dir: string, logs: LogMarks): Promise<void> {
+  const { files, ...numbers } = readState(dir);
+  if (firstDifference(numbers.logs, logs) === undefined) return;
+  await writeAtomic(stateFile(dir), sealJson({ ...numbers, logs, files }));
 }
 
 /**

@@ -98,6 +98,7 @@ async function startLearning(run: OpenRun): Promise<Learning> {
   const state = latest ? await loadState(latest.path, models) : { step: -1, tokens: 0 };
   const stages = [...tasks.task.stages, ...tasks.reference.stages].map(({ name }) => name);
   const log = scope.use(new RunLog(folder, models, config, state, stages));
+  await log.settle();
   const random = new Random(seed), watch = new Watch("run", ppo.spikeFactor);
   // What was said before a run was resumed is not said again.
   for (const line of await readMetrics(folder.metrics)) watch.see(line);
