@@ -4,7 +4,7 @@
  * @module
  */
 import * as z from "npm:zod@4.6.7";
-import { check, hash64, type Schema } from "../base/mod.ts";
+import { check, hash64, type Schema, UserError } from "../base/mod.ts";
 import type { Problem } from "../data/mod.ts";
 import type { Episode } from "../task/mod.ts";
 import { firstId } from "../rollout/mod.ts";
@@ -61,14 +61,27 @@ const answerSchema: Schema<Answer> = z.object({
   final: z.int().min(-1),
 }).refine(({ turns, final }) => final < turns.length, { path: ["final"], message: "no such turn" });
 
+/** A line of `answers.jsonl`: an answer with a digest of it, so that a bit that flips later is found. */
+export function lineOf(answer: Answer): Answer & { readonly digest: string } {
+  return { ...answer, digest: digestOf(answer) };
+}
+
+function digestOf(answer: object): string {
+  return hash64(JSON.stringify(answer)).toString(16).padStart(16, "0");
+}
+
 /**
  * Checks a line of `answers.jsonl`.
  *
  * @param where File and line, for the message.
- * @throws {UserError} when it is no answer.
+ * @throws {UserError} when it is no answer, or not the one that was written.
  */
 export function checkAnswer(row: unknown, where: string): Answer {
-  return check(answerSchema, row, where, "correct or remove the line; nothing was changed");
+  const hint = "remove the line, then it is asked again; nothing was changed";
+  const answer = check(answerSchema, row, where, hint);
+  const { digest, ...written } = row as Answer & { digest?: unknown };
+  if (digest === digestOf(written)) return answer;
+  throw new UserError(`${where} is not as it was written`, { hint });
 }
 
 /** An answer without its texts: what statistics need. */

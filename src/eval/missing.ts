@@ -6,7 +6,7 @@
 import type { Problem } from "../data/mod.ts";
 import { Engine, type EngineOptions } from "../engine/mod.ts";
 import { type Hooks, JsonlWriter, memoryFor, type Metrics, orderMetrics } from "../base/mod.ts";
-import { type AnswerFacts, answerOf, factsOf, problemKey, sequenceId } from "./answers.ts";
+import { type AnswerFacts, answerOf, factsOf, lineOf, problemKey, sequenceId } from "./answers.ts";
 import { isRight, tokensOf } from "./scores.ts";
 import { playEpisodes } from "../rollout/mod.ts";
 import type { GradePool, Grader } from "../grade/mod.ts";
@@ -139,7 +139,7 @@ async function play(chunk: readonly Missing[], parts: PlayParts): Promise<void> 
         sample,
         problem: problemKey(problem),
       });
-      log.write(answer);
+      log.write(lineOf(answer));
       const facts = factsOf(answer);
       known.get(set)!.get(problem.id)!.push(facts);
       progress.book(facts);

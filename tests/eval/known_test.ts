@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { UserError } from "../../src/base/mod.ts";
-import { problemKey } from "../../src/eval/answers.ts";
+import { lineOf, problemKey } from "../../src/eval/answers.ts";
 import { EvalFolder } from "../../src/eval/config.ts";
 import { readKnown } from "../../src/eval/known.ts";
 
@@ -9,7 +9,7 @@ const sets = [{ name: "sums", problems: [problem], skipped: 0 }];
 const turn = { stage: "answer", tokens: 2, truncated: false, text: "2", correct: true };
 const line = (sample: number, more: object = {}) => {
   const of = { set: "sums", id: "1", sample, problem: problemKey(problem) };
-  return JSON.stringify({ ...of, turns: [turn], final: 0, ...more });
+  return JSON.stringify(lineOf({ ...of, turns: [turn], final: 0, ...more }));
 };
 
 Deno.test("known answers: what is no answer is refused with its place, and nothing is lost", async () => {
@@ -32,6 +32,8 @@ Deno.test("known answers: what is no answer is refused with its place, and nothi
       "2: turns: Invalid input: expected array, received undefined",
     );
     await refused([line(0), line(1, { final: 1 }), ""], "2: final: no such turn");
+    const wrong = line(1).replace('"correct":true', '"correct":false');
+    await refused([line(0), wrong, ""], "2 is not as it was written");
     await refused(
       [line(0), line(1), line(0), ""],
       '3: sample 0 of "1" in sums stands there a second time',
