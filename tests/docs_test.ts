@@ -57,6 +57,15 @@ Deno.test("pages link to files that are there, and name no file that is gone", (
   assertEquals(missing, []);
 });
 
+Deno.test("every test that docs/faults.md names is there, by that name", () => {
+  const named = [...read("docs/faults.md").matchAll(/`(tests\/[\w./-]+)`, "([^"]+)"/g)];
+  assert(named.length > 40);
+  const missing = named.filter(([, path, name]) =>
+    existsSync(new URL(path, root)) && !read(path).includes(name)
+  );
+  assertEquals(missing.map(([text]) => text), []);
+});
+
 Deno.test("tables are whole: a | inside of a cell does not end it", () => {
   const torn = pages.flatMap((page) => {
     const rows = [...read(page).matchAll(/^\|(.*)\|$/gm)].map(([, row]) => row.split(/(?<!\\)\|/));

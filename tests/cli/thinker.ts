@@ -30,6 +30,8 @@ export interface Start {
   /** Working folder; default: the project's. */
   readonly cwd?: string;
   readonly env?: Record<string, string>;
+  /** A program, with its arguments, that starts the command behind them. */
+  readonly through?: readonly string[];
 }
 
 /** Starts `deno task <name> ...args`. */
@@ -49,10 +51,15 @@ export const startData = startTask("data");
 /** Starts `deno task model ...args`. */
 export const startModel = startTask("model");
 
-function spawn(task: readonly string[], args: readonly string[], { cwd = root, env = {} }: Start) {
+function spawn(
+  task: readonly string[],
+  args: readonly string[],
+  { cwd = root, env = {}, through = [] }: Start,
+) {
   const words = task.map((word) => word === script ? `${root}${script}` : word);
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...words.slice(1), ...args],
+  const [program, ...before] = [...through, Deno.execPath()];
+  return new Deno.Command(program, {
+    args: [...before, "run", "--no-prompt", ...words.slice(1), ...args],
     cwd,
     env: { NO_COLOR: "1", ...unset, ...env },
     stdin: "null",
