@@ -124,6 +124,10 @@ Deno.test("kill -9 at ten random moments: the run ends as one that was never kil
     const expected = await remains(whole);
     assertEquals(await remains(twin), expected, "two runs that nobody touched");
     assert(expected.metrics.some((line) => line["reward/episode"] > 0), "nothing was learned from");
+    // Saved before it was evaluated, the last step has its line marked in its checkpoint all the same.
+    const state = `${whole}/checkpoints/step-${config.steps}/trainer/state.json`;
+    const { logs } = JSON.parse(await Deno.readTextFile(state));
+    assertEquals(logs.metrics.rows, config.steps + 1);
 
     const hits: string[] = [];
     for (let kills = 0; kills < 10; kills++) {
