@@ -65,6 +65,8 @@ export {
   type RunStats,
   type SamplingOptions,
   type SequenceRequest,
+  type SubmitOptions,
+  type Submitted,
   type Turn as SampledTurn,
 } from "./src/engine/mod.ts";
 export {

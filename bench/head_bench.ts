@@ -84,10 +84,10 @@ function sample(rows: number, sizes: Sizes): Case {
         sampling,
         tokens: bench.alloc("i32", rows),
         logprobs: bench.alloc("f32", rows),
-        sequenceIds: bench.ints(Int32Array.from({ length: 2 * rows }, (_, i) => i), [rows, 2]),
+        keys: bench.ints(Int32Array.from({ length: 4 * rows }, (_, i) => i), [rows, 4]),
         positions: bench.ints(new Int32Array(rows)),
       };
-      return () => lmHeadSample(bench.stream, { ...next(), ...tensors, seed: 1n });
+      return () => lmHeadSample(bench.stream, { ...next(), ...tensors });
     },
   });
 }

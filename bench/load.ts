@@ -6,37 +6,12 @@
  *
  * @module
  */
-import {
-  Decoder,
-  loadParameters,
-  type ModelConfig,
-  openWeights,
-  saveDecoder,
-} from "../src/model/mod.ts";
+import { Decoder, loadParameters, openWeights, saveDecoder } from "../src/model/mod.ts";
 import { median } from "./harness.ts";
+import { smollm2 } from "./models.ts";
 import { benchProgram, selected } from "./program.ts";
 import { formatTable } from "./report.ts";
 import { fillRandom } from "./workbench.ts";
-
-const smollm2: ModelConfig = {
-  architecture: "LlamaForCausalLM",
-  hidden: 576,
-  ffn: 1536,
-  layers: 30,
-  heads: 9,
-  kvHeads: 3,
-  headDim: 64,
-  vocab: 49152,
-  maxPositions: 512,
-  ropeTheta: 1e5,
-  normEps: 1e-5,
-  tiedHead: true,
-  qkvBias: false,
-  qkNorm: false,
-  eos: [],
-  bos: null,
-  dtype: "float32",
-};
 
 /** Reads a file through a buffer of 4 MiB, as the loader does. */
 function readWhole(path: string): void {

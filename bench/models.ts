@@ -27,6 +27,27 @@ const qwen2 = {
 /** The model that `deno task train` makes. */
 export const tiny: ModelConfig = { ...qwen2, ...presets.tiny.shape, vocab: tinyVocabSize };
 
+/** SmolLM2-135M, for sequences of up to 512 tokens. */
+export const smollm2: ModelConfig = {
+  architecture: "LlamaForCausalLM",
+  hidden: 576,
+  ffn: 1536,
+  layers: 30,
+  heads: 9,
+  kvHeads: 3,
+  headDim: 64,
+  vocab: 49152,
+  maxPositions: 512,
+  ropeTheta: 1e5,
+  normEps: 1e-5,
+  tiedHead: true,
+  qkvBias: false,
+  qkNorm: false,
+  eos: [],
+  bos: null,
+  dtype: "float32",
+};
+
 /** Qwen2.5-0.5B. */
 export const qwen05b: ModelConfig = {
   ...qwen2,
@@ -144,9 +165,10 @@ export function decoderBytes(config: ModelConfig, options: { train: boolean }): 
 /** Rounds of decode steps as the engine runs them, always at the same place of the sequences. */
 export class DecodeBench implements Disposable {
   readonly #batch: DeviceBatch;
-  readonly #rows: Parameters<DeviceBatch["decode"]>[0];
+  readonly #rows: number;
+  readonly #context: number;
 
-  /** Steps between two looks of the host at the results: the engine's default. */
+  /** Steps of a round: many, because the engine enqueues the next one before it looks at this one. */
   static readonly steps = 4;
 
   /**
@@ -169,32 +191,34 @@ export class DecodeBench implements Disposable {
       steps: DecodeBench.steps,
       stop: [-1], // no token: a row never ends
     });
-    const blocksOf = (row: number) =>
-      Array.from({ length: maxBlocks }, (_, i) => row * maxBlocks + i);
+    for (let row = 0; row < batch; row++) {
+      this.#batch.setTable(row, Array.from({ length: maxBlocks }, (_, i) => row * maxBlocks + i));
+    }
     const { vocab } = decoder.config;
-    this.#batch.uploadTables([blocksOf(0)]);
     this.#batch.prefill(Array.from(
       { length: block },
       (_, position) => ({ slot: 0, position, token: position * 7919 % vocab }),
     ));
     this.#batch.copyBlocks(Array.from({ length: batch * maxBlocks - 1 }, (_, i) => [0, i + 1]));
-    this.#rows = Array.from({ length: batch }, (_, row) => ({
-      id: BigInt(row),
-      token: row,
-      position: context,
-      remaining: DecodeBench.steps,
-      blocks: blocksOf(row),
-    }));
+    this.#rows = batch;
+    this.#context = context;
   }
 
   /** Seconds of one step, from a round of them. */
   async round(): Promise<number> {
     const sampling = { temperature: 1, topP: 1, topK: 0 };
     const begin = now();
-    const { tokens } = await this.#batch.decode(this.#rows, { seed: 1n, sampling });
+    const position = this.#context, remaining = DecodeBench.steps;
+    for (let row = 0; row < this.#rows; row++) {
+      const id = BigInt(row);
+      this.#batch.setRow(row, { seed: 1n, id, sampling, token: row, position, remaining });
+    }
+    const result = await this.#batch.decode(this.#rows, DecodeBench.steps);
     const seconds = now() - begin;
-    if (tokens.some((ids) => ids.length !== DecodeBench.steps)) {
-      throw new Error("a decode step sampled no token");
+    for (let row = 0; row < this.#rows; row++) {
+      if (result.of(row).ids.length !== DecodeBench.steps) {
+        throw new Error("a decode step sampled no token");
+      }
     }
     return seconds / DecodeBench.steps;
   }
@@ -223,7 +247,7 @@ export class PrefillBench implements Disposable {
       steps: 1,
       stop: [-1],
     });
-    this.#batch.uploadTables([Array.from({ length: maxBlocks }, (_, i) => i)]);
+    this.#batch.setTable(0, Array.from({ length: maxBlocks }, (_, i) => i));
     const { vocab } = decoder.config;
     this.#tokens = Array.from(
       { length },

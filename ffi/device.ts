@@ -225,6 +225,29 @@ export class Stream implements Disposable {
     return dst;
   }
 
+  /**
+   * Fills the array with what the tensor holds at this point of the queue (same number of bytes). What is enqueued
+   * afterwards is not waited for and changes nothing of it. For little: the bytes pass through memory of the queue.
+   */
+  async readBack<T extends HostArray>(src: Tensor, dst: T): Promise<T> {
+    if (dst.byteLength !== src.bytes) {
+      throw new RangeError(`readBack: ${src} does not fit ${dst.byteLength} bytes exactly`);
+    }
+    const { symbols } = this.device, target = dst as T & { buffer: ArrayBuffer };
+    const copy = readHandle((out) => {
+      const bytes = BigInt(dst.byteLength);
+      this.check("read_back", symbols.tk_readback_begin(this.handle, src.address, bytes, out), {
+        src,
+      });
+    });
+    await this.#wait(
+      "read_back",
+      { src },
+      ({ tk_readback_end }) => tk_readback_end(this.handle, copy, target),
+    );
+    return dst;
+  }
+
   /** The wait runs on another thread: what is enqueued meanwhile need not be done when it ends. */
   async #wait(
     op: string,

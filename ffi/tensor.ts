@@ -87,6 +87,18 @@ export class Tensor {
     return this.view(0, [rows, ...this.shape.slice(1)]);
   }
 
+  /**
+   * The same elements read as another type of the same size.
+   *
+   * @throws {TypeError} for a type of another size.
+   */
+  as(dtype: DType): Tensor {
+    if (dtypeBytes[dtype] !== dtypeBytes[this.dtype]) {
+      throw new TypeError(`${this} cannot be read as ${dtype}`);
+    }
+    return new Tensor(this.#storage, this.#address, dtype, this.shape);
+  }
+
   /** For messages: dtype and shape. */
   toString(): string {
     return `${this.dtype}[${this.shape.join(", ")}]`;

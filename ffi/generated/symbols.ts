@@ -3,7 +3,7 @@
 const i32 = "i32", u32 = "u32", u64 = "u64", f32 = "f32", buffer = "buffer";
 
 /** The version that a library must report: a hash of the code of thinker.h. */
-export const ABI_VERSION = 269828844;
+export const ABI_VERSION = 1304718775;
 
 /** Values of an enum of thinker.h, which says what they mean. */
 export const tkStatus = {
@@ -48,6 +48,8 @@ export const symbols = {
   tk_stream_sync: { parameters: [u64], result: i32, nonblocking: true },
   tk_upload: { parameters: [u64, u64, buffer, u64], result: i32 },
   tk_download: { parameters: [u64, buffer, u64, u64], result: i32, nonblocking: true },
+  tk_readback_begin: { parameters: [u64, u64, u64, buffer], result: i32 },
+  tk_readback_end: { parameters: [u64, u64, buffer], result: i32, nonblocking: true },
   tk_copy: { parameters: [u64, u64, u64, u64], result: i32 },
   tk_fill: { parameters: [u64, u64, u32, u64], result: i32 },
   tk_event_create: { parameters: [u64, buffer], result: i32 },
@@ -75,15 +77,16 @@ export const symbols = {
   tk_kv_copy_blocks: { parameters: [u64, u64, u64, u64, i32, i32, i32, i32, i32], result: i32 },
   tk_attention_forward: { parameters: [u64, u64, u64, u64, u64, i32, i32, i32, i32, i32, f32, i32], result: i32 },
   tk_attention_backward: { parameters: [u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, i32, i32, f32, i32], result: i32 },
-  tk_attention_paged: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, i32, i32, i32, f32, i32], result: i32 },
+  tk_attention_paged: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, i32, i32, i32, i32, f32, i32], result: i32 },
   tk_swiglu_forward: { parameters: [u64, u64, u64, i32, i32, i32], result: i32 },
   tk_swiglu_backward: { parameters: [u64, u64, u64, u64, i32, i32, i32], result: i32 },
   tk_gather_rows: { parameters: [u64, u64, u64, u64, i32, i32, i32], result: i32 },
   tk_scatter_add_rows: { parameters: [u64, u64, u64, u64, i32, i32, i32], result: i32 },
   tk_cast: { parameters: [u64, u64, u64, i32, i32, i32], result: i32 },
   tk_lm_head_logprobs: { parameters: [u64, u64, u64, u64, u64, f32, i32, i32, i32, u64, u64, i32, i32], result: i32 },
-  tk_lm_head_sample: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, u64, u64, i32, i32], result: i32 },
+  tk_lm_head_sample: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, u64, u64, i32, i32], result: i32 },
   tk_decode_advance: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32], result: i32 },
+  tk_write_words: { parameters: [u64, u64, u64, i32, i32], result: i32 },
   tk_cross_entropy_loss: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, u64, i32, i32, i32, u64, u64, i32, i32], result: i32 },
   tk_ppo_loss: { parameters: [u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, f32, f32, f32, f32, f32, i32, i32, i32, i32, u64, u64, i32, i32], result: i32 },
   tk_value_loss: { parameters: [u64, u64, u64, u64, u64, u64, u64, f32, i32], result: i32 },

@@ -290,7 +290,10 @@ export function attentionBackward(
   stream.check("attention_backward", status, args);
 }
 
-/** Attention of rows against their sequences' cached keys `0 .. positions(t)`; the row's own key included. */
+/**
+ * Attention of rows against their sequences' cached keys `0 .. positions(t)`; the row's own key included.
+ * `decode`: no two rows are of one sequence; that is a hint and changes no bit.
+ */
 export function attentionPaged(
   stream: Stream,
   args: {
@@ -301,9 +304,10 @@ export function attentionPaged(
     cache: PagedCache;
     heads: Heads;
     scale: number;
+    decode?: boolean;
   },
 ): void {
-  const { out, qkv, positions, rowSeq, cache, heads, scale } = args;
+  const { out, qkv, positions, rowSeq, cache, heads, scale, decode = false } = args;
   const T = expectQkv("attention_paged", qkv, heads);
   expectTensor("attention_paged", "out", out, qkv.dtype, [T, heads.H * heads.D]);
   expectTensor("attention_paged", "positions", positions, "i32", [T]);
@@ -325,6 +329,7 @@ export function attentionPaged(
     heads.D,
     cache.blockSize,
     cache.blockTables.shape[1],
+    Number(decode),
     scale,
     dtypeCode(qkv.dtype),
   );

@@ -54,9 +54,14 @@ export function lmHeadLogprobs(
   stream.check("lm_head_logprobs", status, args);
 }
 
+/** The words of `keys` for one row of {@linkcode lmHeadSample}: seed and sequence id, low words first. */
+export function samplingKey(seed: bigint, id: bigint): Int32Array {
+  return new Int32Array(BigUint64Array.of(seed, id).buffer);
+}
+
 /**
  * Samples one token a row: `sampling (B, 3)` = temperature (0: greedy), top-p, top-k (0: all). The
- * random number depends on `(seed, sequence id, position)` only.
+ * random number depends on `(seed, sequence id, position)` only; `keys (B, 4)` of {@linkcode samplingKey}.
  */
 export function lmHeadSample(
   stream: Stream,
@@ -64,17 +69,16 @@ export function lmHeadSample(
     tokens: Tensor;
     logprobs: Tensor;
     sampling: Tensor;
-    sequenceIds: Tensor;
+    keys: Tensor;
     positions: Tensor;
-    seed: bigint;
   },
 ): void {
-  const { tokens, logprobs, sampling, sequenceIds, positions, seed, h, w, workspace } = args;
+  const { tokens, logprobs, sampling, keys, positions, h, w, workspace } = args;
   const B = expectHead("lm_head_sample", args);
   expectTensor("lm_head_sample", "tokens", tokens, "i32", [B]);
   expectTensor("lm_head_sample", "logprobs", logprobs, "f32", [B]);
   expectTensor("lm_head_sample", "sampling", sampling, "f32", [B, 3]);
-  expectTensor("lm_head_sample", "sequence_ids", sequenceIds, "i32", [B, 2]);
+  expectTensor("lm_head_sample", "keys", keys, "i32", [B, 4]);
   expectTensor("lm_head_sample", "positions", positions, "i32", [B]);
   const { device } = stream;
   const status = device.symbols.tk_lm_head_sample(
@@ -84,9 +88,8 @@ export function lmHeadSample(
     h.address,
     w.data.address,
     sampling.address,
-    sequenceIds.address,
+    keys.address,
     positions.address,
-    seed,
     B,
     w.K,
     w.N,
@@ -274,4 +277,23 @@ export function ppoLoss(
     dtypeCode(w.dtype),
   );
   stream.check("ppo_loss", status, args);
+}
+
+/**
+ * Changes single words of int32 state: `dst[index] = value` for the `pairs (n, 2)` = (index, value), whose
+ * indices are distinct. One upload and one kernel for all that the host has to say between decode rounds.
+ */
+export function writeWords(stream: Stream, args: { dst: Tensor; pairs: Tensor }): void {
+  const { dst, pairs } = args;
+  expectTensor("write_words", "dst", dst, "i32", [-1]);
+  expectTensor("write_words", "pairs", pairs, "i32", [-1, 2]);
+  const { device } = stream;
+  const status = device.symbols.tk_write_words(
+    stream.handle,
+    dst.address,
+    pairs.address,
+    pairs.shape[0],
+    dst.size,
+  );
+  stream.check("write_words", status, args);
 }

@@ -44,7 +44,7 @@ extern "C" {
 
 int32_t tk_attention_paged(uint64_t stream, uint64_t out, uint64_t qkv, uint64_t k_cache, uint64_t v_cache,
                            uint64_t block_tables, uint64_t row_seq, uint64_t positions, int32_t T, int32_t H, int32_t Hk,
-                           int32_t D, int32_t block, int32_t max_blocks, float scale, int32_t dtype) {
+                           int32_t D, int32_t block, int32_t max_blocks, int32_t, float scale, int32_t dtype) {
   const int32_t status = guarded([&] {
     check_heads(H, Hk, D);
     check_block(block);

@@ -30,4 +30,15 @@ int32_t tk_decode_advance(uint64_t stream, uint64_t tokens, uint64_t positions, 
   });
 }
 
+int32_t tk_write_words(uint64_t stream, uint64_t dst, uint64_t pairs, int32_t n, int32_t size) {
+  return launch(stream, [=] {
+    for (int64_t i = 0; i < n; ++i) {
+      const int32_t index = i32(pairs)[2 * i];
+      if (index < 0 || index >= size)
+        throw std::out_of_range("word " + std::to_string(index) + " is written, but there are " + std::to_string(size));
+      i32(dst)[index] = i32(pairs)[2 * i + 1];
+    }
+  });
+}
+
 }  // extern "C"

@@ -58,6 +58,12 @@ void Stream::wait() {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
+void Stream::rethrow() {
+  wait();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::rethrow_exception(last_error_);
+}
+
 void Stream::drain() {
   std::unique_lock<std::mutex> lock(mutex_);
   idle_.wait(lock, [this] { return queue_.empty() && !busy_; });
@@ -102,7 +108,7 @@ void Stream::run(int threads) {
     op = nullptr;
     lock.lock();
     busy_ = false;
-    if (error) error_ = error;
+    if (error) error_ = last_error_ = error;
     if (queue_.empty()) idle_.notify_all();
   }
 }
@@ -128,6 +134,14 @@ void* scratch(ScratchSlot slot, size_t bytes) {
 }
 
 namespace {
+
+// A copy to the host that waits for its turn. Its op may be dropped after an error: `over` says that it is gone.
+struct Readback {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<char> bytes;
+  bool complete = false, over = false;
+};
 
 // A point in a stream's order. Recording marks it pending; the stream's worker marks it done.
 struct Event {
@@ -216,6 +230,33 @@ int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes) {
   return guarded([&] {
     stream_of(stream).wait();
     if (bytes > 0) std::memcpy(dst, pointer<void>(src), bytes);
+  });
+}
+int32_t tk_readback_begin(uint64_t stream, uint64_t src, uint64_t bytes, void* readback_out) {
+  return guarded([&] {
+    auto shared = std::make_shared<Readback>();
+    shared->bytes.resize(bytes);
+    // Ends with the op, run or dropped.
+    const std::shared_ptr<void> end(nullptr, [shared](void*) {
+      const std::lock_guard<std::mutex> lock(shared->mutex);
+      shared->over = true;
+      shared->changed.notify_all();
+    });
+    stream_of(stream).submit([shared, end, src] {
+      std::memcpy(shared->bytes.data(), pointer<void>(src), shared->bytes.size());
+      shared->complete = true;
+    });
+    write_u64(readback_out, handle(new std::shared_ptr<Readback>(std::move(shared))));
+  });
+}
+int32_t tk_readback_end(uint64_t stream, uint64_t readback, void* dst) {
+  return guarded([&] {
+    const std::unique_ptr<std::shared_ptr<Readback>> owner(pointer<std::shared_ptr<Readback>>(readback));
+    Readback& r = **owner;
+    std::unique_lock<std::mutex> lock(r.mutex);
+    r.changed.wait(lock, [&] { return r.over; });
+    if (!r.complete) stream_of(stream).rethrow();
+    std::memcpy(dst, r.bytes.data(), r.bytes.size());
   });
 }
 int32_t tk_copy(uint64_t stream, uint64_t dst, uint64_t src, uint64_t bytes) {

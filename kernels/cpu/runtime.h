@@ -47,6 +47,8 @@ class Stream {
   bool idle();
   // Waits until the queue is empty; throws the first error that an op raised since the last wait.
   void wait();
+  // The same for one whose op was dropped: throws the error that it was dropped for, though others have seen it.
+  [[noreturn]] void rethrow();
   // Waits until the queue is empty; errors stay for `wait`.
   void drain();
   void begin_graph();
@@ -60,7 +62,7 @@ class Stream {
   std::condition_variable work_, idle_;
   std::deque<Op> queue_;
   std::shared_ptr<Graph> recording_;
-  std::exception_ptr error_;
+  std::exception_ptr error_, last_error_;
   bool busy_ = false, closing_ = false;
   std::thread worker_;
 };

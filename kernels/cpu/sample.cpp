@@ -116,8 +116,8 @@ using namespace tk;
 extern "C" {
 
 int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, uint64_t h, uint64_t packed,
-                          uint64_t sampling, uint64_t sequence_ids, uint64_t positions, uint64_t seed, int32_t B, int32_t C,
-                          int32_t V, uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
+                          uint64_t sampling, uint64_t keys, uint64_t positions, int32_t B, int32_t C, int32_t V,
+                          uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
   return guarded([&] {
     check_head(C, V, workspace_bytes, dtype, w_dtype);
     stream_of(stream).submit([=] {
@@ -128,9 +128,9 @@ int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, u
           const int32_t position = i32(positions)[row];
           if (position < 0) return;
           const float* s = f32(sampling) + row * 3;
-          const uint32_t low = static_cast<uint32_t>(i32(sequence_ids)[2 * row]);
-          const uint32_t high = static_cast<uint32_t>(i32(sequence_ids)[2 * row + 1]);
-          const uint32_t bits = philox(seed, static_cast<uint32_t>(position), 0, low, high);
+          const auto* key = pointer<const uint32_t>(keys) + 4 * row;
+          const uint64_t seed = key[0] | static_cast<uint64_t>(key[1]) << 32;
+          const uint32_t bits = philox(seed, static_cast<uint32_t>(position), 0, key[2], key[3]);
           const float u = static_cast<float>(bits >> 8) * 0x1p-24f;
           const Sampled drawn = sample_row(head.logits + r * V, V, s[0], s[1], static_cast<int64_t>(s[2]), u);
           i32(tokens)[row] = drawn.token;

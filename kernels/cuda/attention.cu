@@ -55,7 +55,7 @@ int32_t tk_attention_backward(uint64_t stream, uint64_t dqkv, uint64_t dout, uin
 
 int32_t tk_attention_paged(uint64_t stream, uint64_t out, uint64_t qkv, uint64_t k_cache, uint64_t v_cache,
                            uint64_t block_tables, uint64_t row_seq, uint64_t positions, int32_t T, int32_t H, int32_t Hk,
-                           int32_t D, int32_t block, int32_t max_blocks, float scale, int32_t dtype) {
+                           int32_t D, int32_t block, int32_t max_blocks, int32_t decode, float scale, int32_t dtype) {
   return launch(stream, [&](Stream& s) {
     check_heads(H, Hk, D);
     check_block(block);
@@ -68,7 +68,8 @@ int32_t tk_attention_paged(uint64_t stream, uint64_t out, uint64_t qkv, uint64_t
       const Cache<E> cache{pointer<E>(k_cache), pointer<E>(v_cache), i32(block_tables), i32(row_seq), i32(positions),
                            block,               max_blocks,          Hk,                D};
       if constexpr (std::is_same_v<E, bf16>) {
-        if (has_mma_kernels(D)) return attention_paged_mma(s, pointer<E>(out), pointer<E>(qkv), cache, T, heads, scale);
+        if (has_mma_kernels(D))
+          return attention_paged_mma(s, pointer<E>(out), pointer<E>(qkv), cache, T, decode != 0, heads, scale);
       }
       attention_paged_simt(s, pointer<E>(out), pointer<E>(qkv), cache, T, heads, scale);
     });

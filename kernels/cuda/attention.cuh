@@ -94,7 +94,8 @@ void attention_forward_mma(Stream& s, bf16* out, float* lse, const bf16* qkv, co
                            const Heads& heads, float scale);
 void attention_backward_mma(Stream& s, bf16* dqkv, const bf16* dout, const bf16* out, const float* lse,
                             const bf16* qkv, const Sequences& sequences, const Heads& heads, float scale);
-void attention_paged_mma(Stream& s, bf16* out, const bf16* qkv, const Cache<bf16>& cache, int tokens,
+// `decode`: no two rows are of one sequence, so there is no run of rows to look for.
+void attention_paged_mma(Stream& s, bf16* out, const bf16* qkv, const Cache<bf16>& cache, int tokens, bool decode,
                          const Heads& heads, float scale);
 
 // delta(rows) = sum over D of out * dout: the softmax's part of the backward pass.

@@ -154,12 +154,12 @@ void launch_decode(Stream& s, dim3 grid, bf16* out, const Parts& parts, const bf
 
 }  // namespace
 
-void attention_paged_mma(Stream& s, bf16* out, const bf16* qkv, const Cache<bf16>& cache, int tokens,
+void attention_paged_mma(Stream& s, bf16* out, const bf16* qkv, const Cache<bf16>& cache, int tokens, bool decode,
                          const Heads& heads, float scale) {
   const int slices = (heads.H / heads.Hk + 15) / 16;
   const auto blocks = static_cast<unsigned>(heads.Hk * slices);
   const auto chunks = static_cast<unsigned>(ceil_div(static_cast<int64_t>(cache.block) * cache.max_blocks, kChunkKeys));
-  const bool rows_kernel = tokens > kRowTile;  // as few rows as that are decode steps, or nearly as fast as such
+  const bool rows_kernel = !decode && tokens > kRowTile;  // fewer rows are nearly as fast as a decode step
   with_mma_dim(heads.D, [&](auto D) {
     if (rows_kernel)
       launch_attention_rows<D.value>(s, out, nullptr, qkv, PagedSource{cache, s.faults.record()}, tokens, heads, scale);

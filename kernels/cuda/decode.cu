@@ -1,4 +1,4 @@
-// decode.cu: the bookkeeping between two decode steps, one thread a row. A few bytes a row.
+// decode.cu: the bookkeeping between two decode steps, one thread a row or word. A few bytes a row.
 #include "pack.cuh"
 
 namespace tk {
@@ -30,6 +30,14 @@ __global__ void __launch_bounds__(kBlock) decode_advance(DecodeState state, cons
   state.positions[b] = stop ? -1 : state.positions[b] + 1;
 }
 
+__global__ void __launch_bounds__(kBlock) write_words(int32_t* dst, const int2* pairs, int n, int size, Fault* fault) {
+  const int i = static_cast<int>(blockIdx.x) * kBlock + static_cast<int>(threadIdx.x);
+  if (i >= n) return;
+  const int2 pair = pairs[i];
+  if (pair.x < 0 || pair.x >= size) return report_fault(fault, kFaultWord, i, pair.x, size);
+  dst[pair.x] = pair.y;
+}
+
 }  // namespace
 }  // namespace tk
 
@@ -46,6 +54,14 @@ int32_t tk_decode_advance(uint64_t stream, uint64_t tokens, uint64_t positions, 
                             i32(out_tokens), i32(out_count), f32(out_logprobs)};
     LAUNCH(decode_advance, static_cast<unsigned>(ceil_div(B, kBlock)), kBlock, 0, s.queue, state, i32(sampled),
            f32(sampled_logprobs), i32(stop_ids), stops, B, capacity, s.faults.record());
+  });
+}
+
+int32_t tk_write_words(uint64_t stream, uint64_t dst, uint64_t pairs, int32_t n, int32_t size) {
+  return launch(stream, [&](Stream& s) {
+    if (n == 0) return;
+    LAUNCH(write_words, static_cast<unsigned>(ceil_div(n, kBlock)), kBlock, 0, s.queue, i32(dst), pointer<const int2>(pairs),
+           n, size, s.faults.record());
   });
 }
 

@@ -18,6 +18,7 @@ enum FaultKind : int32_t {
   kFaultSegments,     // bound: tokens
   kFaultCapacity,     // index: row, bound: capacity
   kFaultTarget,       // index: token, value: target, bound: vocabulary
+  kFaultWord,         // value: index of a word, bound: words
 };
 
 struct Fault {
@@ -47,6 +48,7 @@ inline std::string fault_message(const Fault& fault) {
     case kFaultCapacity: return "row " + index + " has no room for more than " + bound + " tokens";
     case kFaultTarget:
       return "token " + index + " has target " + value + ", but the vocabulary has " + bound + " entries";
+    case kFaultWord: return "word " + value + " is written, but there are " + bound;
     default: return "a kernel reported fault " + std::to_string(fault.kind);
   }
 }

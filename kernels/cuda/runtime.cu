@@ -93,11 +93,52 @@ void Faults::fetch(cudaStream_t stream) {
   check(cudaMemcpyAsync(fetched_, record_, sizeof(Fault), cudaMemcpyDeviceToHost, stream));
 }
 
-void Faults::raise(cudaStream_t stream) {
-  if (fetched_->kind == kNoFault) return;
-  const std::string message = fault_message(*fetched_);
+void Faults::raise(cudaStream_t stream, const Fault& fault) {
+  if (fault.kind == kNoFault) return;
+  const std::string message = fault_message(fault);
   check(cudaMemsetAsync(record_, 0, sizeof(Fault), stream));
   throw std::out_of_range(message);
+}
+
+Readbacks::~Readbacks() {
+  for (Copy* copy : all_) {
+    cudaFreeHost(copy->memory);
+    if (copy->copied) cudaEventDestroy(copy->copied);
+    delete copy;
+  }
+}
+
+Readbacks::Copy* Readbacks::begin(cudaStream_t stream, const Fault* record, const void* src, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (idle_.empty()) {
+    all_.push_back(new Copy);
+    check(cudaEventCreateWithFlags(&all_.back()->copied, cudaEventDisableTiming));
+    idle_.push_back(all_.back());
+  }
+  Copy* copy = idle_.back();
+  if (copy->capacity < bytes) {
+    check(cudaFreeHost(copy->memory));
+    copy->memory = nullptr;
+    copy->capacity = 0;
+    check(cudaMallocHost(reinterpret_cast<void**>(&copy->memory), sizeof(Fault) + bytes));
+    copy->capacity = bytes;
+  }
+  copy->bytes = bytes;
+  check(cudaMemcpyAsync(copy->memory, record, sizeof(Fault), cudaMemcpyDeviceToHost, stream));
+  check(cudaMemcpyAsync(copy->memory + sizeof(Fault), src, bytes, cudaMemcpyDeviceToHost, stream));
+  check(cudaEventRecord(copy->copied, stream));
+  idle_.pop_back();
+  return copy;
+}
+
+Fault Readbacks::end(Copy* copy, void* dst) {
+  check(cudaEventSynchronize(copy->copied));
+  Fault fault;
+  std::memcpy(&fault, copy->memory, sizeof fault);
+  std::memcpy(dst, copy->memory + sizeof fault, copy->bytes);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  idle_.push_back(copy);
+  return fault;
 }
 
 Scratch::~Scratch() {
@@ -233,6 +274,20 @@ int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes) {
     s.faults.fetch(s.queue);
     check(cudaStreamSynchronize(s.queue));
     s.faults.raise(s.queue);
+  });
+}
+int32_t tk_readback_begin(uint64_t stream, uint64_t src, uint64_t bytes, void* readback_out) {
+  return guarded([&] {
+    require(bytes > 0, "there is nothing to read back");
+    Stream& s = stream_of(stream);
+    require(!recording(s), "a copy to the host cannot be part of a graph");
+    write_u64(readback_out, handle(s.readbacks.begin(s.queue, s.faults.record(), pointer<void>(src), bytes)));
+  });
+}
+int32_t tk_readback_end(uint64_t stream, uint64_t readback, void* dst) {
+  return guarded([&] {
+    Stream& s = stream_of(stream);
+    s.faults.raise(s.queue, s.readbacks.end(pointer<Readbacks::Copy>(readback), dst));
   });
 }
 int32_t tk_copy(uint64_t stream, uint64_t dst, uint64_t src, uint64_t bytes) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "abi.h"
@@ -59,11 +60,34 @@ class Faults {
   Fault* record() const { return record_; }
   // Enqueues the copy that `raise` looks at once the stream has been waited for.
   void fetch(cudaStream_t stream);
-  void raise(cudaStream_t stream);
+  void raise(cudaStream_t stream) { raise(stream, *fetched_); }
+  void raise(cudaStream_t stream, const Fault& fault);
 
  private:
   Fault* record_ = nullptr;   // device
   Fault* fetched_ = nullptr;  // pinned
+};
+
+// Copies to the host that the caller does not wait for at once: pinned memory, with the fault record of that moment
+// in front. Ended ones are used again. Any thread may begin or end one.
+class Readbacks {
+ public:
+  struct Copy {
+    char* memory = nullptr;
+    size_t capacity = 0, bytes = 0;
+    cudaEvent_t copied = nullptr;
+  };
+  Readbacks() = default;
+  ~Readbacks();
+  Readbacks(const Readbacks&) = delete;
+  Readbacks& operator=(const Readbacks&) = delete;
+  Copy* begin(cudaStream_t stream, const Fault* record, const void* src, size_t bytes);
+  // Waits for the copy and hands it over; returns what kernels had found wrong by then.
+  Fault end(Copy* copy, void* dst);
+
+ private:
+  std::mutex mutex_;
+  std::vector<Copy*> all_, idle_;
 };
 
 // Device memory that an op needs only while it runs. Ops of a stream run one after the other, so they share
@@ -94,6 +118,7 @@ struct Stream {
   double* partials;  // kReduceBlocks sums of the reduction in flight
   Staging staging;
   Faults faults;
+  Readbacks readbacks;
   Scratch scratch;
 };
 

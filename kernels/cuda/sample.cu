@@ -218,9 +218,8 @@ struct SampleArgs {
   const float* logits;
   const Partial* partials;  // of scaled logits, or null: the logits are not scaled yet
   const float* sampling;
-  const int32_t* sequence_ids;
+  const uint4* keys;  // seed, sequence id: low words first
   const int32_t* positions;
-  uint64_t seed;
   int V;
 };
 
@@ -257,9 +256,9 @@ __global__ void __launch_bounds__(kThreads) sample_rows(SampleArgs a) {
   const Partial total = merge_tiles(tiles, count);
   int token = -1;
   if (!greedy) {
-    const uint32_t low = static_cast<uint32_t>(a.sequence_ids[2 * index]);
-    const uint32_t high = static_cast<uint32_t>(a.sequence_ids[2 * index + 1]);
-    const uint32_t bits = philox(a.seed, static_cast<uint32_t>(position), 0, low, high);
+    const uint4 key = a.keys[index];
+    const uint64_t seed = key.x | static_cast<uint64_t>(key.y) << 32;
+    const uint32_t bits = philox(seed, static_cast<uint32_t>(position), 0, key.z, key.w);
     token = invert_cdf(row, tiles, count, V, total, static_cast<float>(bits >> 8) * 0x1p-24f);
   }
   if (token < 0) token = argmax(row, tiles, count, V, total.max);
@@ -274,11 +273,11 @@ __global__ void __launch_bounds__(kThreads) sample_rows(SampleArgs a) {
 using namespace tk;
 
 extern "C" int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, uint64_t h, uint64_t packed,
-                                     uint64_t sampling, uint64_t sequence_ids, uint64_t positions, uint64_t seed, int32_t B,
-                                     int32_t C, int32_t V, uint64_t workspace, uint64_t workspace_bytes, int32_t dtype,
-                                     int32_t w_dtype) {
+                                     uint64_t sampling, uint64_t keys, uint64_t positions, int32_t B, int32_t C, int32_t V,
+                                     uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
   return launch(stream, [&](Stream& s) {
     const Head head = make_head(h, packed, B, C, V, workspace_bytes, dtype, w_dtype);
+    require(keys % 16 == 0, "the keys must be 16-byte aligned");
     require(V <= 1 << 19, "sampling knows vocabularies up to 524288 entries");
     if (B == 0) return;
     const int chunk = rows_that_fit(workspace_bytes, sizeof(float) * static_cast<uint64_t>(V), B);
@@ -292,7 +291,7 @@ extern "C" int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t 
       else
         launch_head(s.queue, head.product(row, rows, 0, V, {1.0f, settings}), SampleTile{partials, f32(workspace)});
       const SampleArgs args{i32(tokens) + row, f32(logprobs) + row, f32(workspace), partials, settings,
-                            i32(sequence_ids) + int64_t{row} * 2, i32(positions) + row, seed, V};
+                            pointer<const uint4>(keys) + row, i32(positions) + row, V};
       launch_tile("sample_rows", sample_rows, rows, kThreads, partial_bytes(V), s.queue, args);
     }
   });

@@ -32,7 +32,7 @@ extern "C" {
 // Marks what waits for a stream: callers run it beside their main thread.
 #define TK_WAITS TK_API
 // A hash of all other code of this file, written by `deno task generate`.
-#define TK_ABI_VERSION 269828844
+#define TK_ABI_VERSION 1304718775
 
 enum tk_status { TK_OK = 0, TK_ERROR = 1, TK_LOST = 2 };
 enum tk_dtype { TK_F32 = 0, TK_BF16 = 1, TK_I32 = 2 };
@@ -62,6 +62,10 @@ TK_WAITS int32_t tk_stream_sync(uint64_t stream);
 TK_API int32_t tk_upload(uint64_t stream, uint64_t dst, const void* src, uint64_t bytes);
 // Waits for the stream, then copies: the host buffer is complete when the call returns.
 TK_WAITS int32_t tk_download(uint64_t stream, void* dst, uint64_t src, uint64_t bytes);
+// Enqueues a copy to the host and returns: what is enqueued after it need not run before it is complete.
+TK_API int32_t tk_readback_begin(uint64_t stream, uint64_t src, uint64_t bytes, void* readback_out);
+// Waits for that copy, hands it over (as many bytes as it was begun with) and ends the handle.
+TK_WAITS int32_t tk_readback_end(uint64_t stream, uint64_t readback, void* dst);
 TK_API int32_t tk_copy(uint64_t stream, uint64_t dst, uint64_t src, uint64_t bytes);
 // Writes the 32-bit pattern `count` times.
 TK_API int32_t tk_fill(uint64_t stream, uint64_t dst, uint32_t pattern, uint64_t count);
@@ -148,10 +152,12 @@ TK_API int32_t tk_attention_backward(uint64_t stream, uint64_t dqkv, uint64_t do
                                      uint64_t qkv, uint64_t cu_seqlens, int32_t B, int32_t T, int32_t H, int32_t Hk,
                                      int32_t D, float scale, int32_t dtype);
 // The same attention with keys and values from the paged cache (prefill and decode): row t attends to
-// positions 0 .. positions(t) of its sequence. Rows with a negative position get zeros.
+// positions 0 .. positions(t) of its sequence. Rows with a negative position get zeros. `decode`: no two rows
+// belong to one sequence (a hint: it changes no bit).
 TK_API int32_t tk_attention_paged(uint64_t stream, uint64_t out, uint64_t qkv, uint64_t k_cache, uint64_t v_cache,
                                   uint64_t block_tables, uint64_t row_seq, uint64_t positions, int32_t T, int32_t H,
-                                  int32_t Hk, int32_t D, int32_t block, int32_t max_blocks, float scale, int32_t dtype);
+                                  int32_t Hk, int32_t D, int32_t block, int32_t max_blocks, int32_t decode, float scale,
+                                  int32_t dtype);
 
 // y(T, F) = silu(gate) * up, with gate_up(T, 2F) = [gate | up].
 TK_API int32_t tk_swiglu_forward(uint64_t stream, uint64_t y, uint64_t gate_up, int32_t T, int32_t F, int32_t dtype);
@@ -171,19 +177,21 @@ TK_API int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t 
                                    float inv_temperature, int32_t T, int32_t C, int32_t V, uint64_t workspace,
                                    uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype);
 // Samples one token a row. sampling(B, 3) float32 = temperature (0: greedy), top_p, top_k (0: all).
-// The random number depends on (seed, sequence id, position) alone: Philox4x32-10. sequence_ids(B, 2)
-// int32 = low and high word. The log-prob is that of the distribution the token was drawn from
+// The random number depends on (seed, sequence id, position) alone: Philox4x32-10. keys(B, 4) int32 = low and
+// high word of the seed, low and high word of the sequence id. The log-prob is that of the distribution the token was drawn from
 // (greedy: the softmax at temperature 1). Rows with a negative position are skipped.
 TK_API int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, uint64_t h, uint64_t packed,
-                                 uint64_t sampling, uint64_t sequence_ids, uint64_t positions, uint64_t seed,
-                                 int32_t B, int32_t C, int32_t V, uint64_t workspace, uint64_t workspace_bytes,
-                                 int32_t dtype, int32_t w_dtype);
+                                 uint64_t sampling, uint64_t keys, uint64_t positions, int32_t B, int32_t C, int32_t V,
+                                 uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype);
 // After sampling, for rows with position >= 0: append the token and its log-prob to
 // out_tokens / out_logprobs (B, capacity) at out_count(B), feed it next (tokens), position + 1,
 // remaining - 1; a stop token or a spent budget sets position = -1.
 TK_API int32_t tk_decode_advance(uint64_t stream, uint64_t tokens, uint64_t positions, uint64_t remaining,
                                  uint64_t out_tokens, uint64_t out_logprobs, uint64_t out_count, uint64_t sampled,
                                  uint64_t sampled_logprobs, uint64_t stop_ids, int32_t stops, int32_t B, int32_t capacity);
+// dst(size) int32: dst(index) = value for pairs(n, 2) int32 = (index, value), whose indices are distinct. How the
+// host changes single words of the state of a decode loop, all in one upload.
+TK_API int32_t tk_write_words(uint64_t stream, uint64_t dst, uint64_t pairs, int32_t n, int32_t size);
 
 // ---- losses -------------------------------------------------------------------------------------
 

@@ -337,7 +337,8 @@ const engine: MetricEntry[] = [{
   unit: "tokens",
   range: natural,
   meaning:
-    "Tokens read: prompts, once for all samples of a question, and what stands between turns.",
+    "Tokens read: prompts, once for all samples of a question, what stands between turns, and again " +
+    "what was preempted.",
   blind: "Work of attention, which grows with what stands before.",
 }, {
   key: "tool/calls",
@@ -441,6 +442,20 @@ const clock: MetricEntry[] = [{
   range: nonNegative,
   meaning: "Sampled tokens over the engine's wall-clock time.",
   blind: "Speed of decoding: prefill, slots left empty at the end, and waits are in it.",
+}, {
+  key: "generate/idle",
+  unit: "share",
+  range: share,
+  meaning:
+    "Share of the rows' steps that sampled nothing, of as many rows as ever ran at once: rows " +
+    "that wait to read or for a grade, and the tail, when few episodes are left.",
+  blind: "What an idle row costs: where reading the weights is the bound, nothing.",
+}, {
+  key: "generate/preempted",
+  unit: "sequences",
+  range: natural,
+  meaning: "How often a sequence gave its part of the cache back and read its tokens again later.",
+  blind: "Time lost: reading is much faster than sampling.",
 }, {
   key: "generate/bytes_per_second",
   unit: "B/s",

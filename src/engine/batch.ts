@@ -2,7 +2,8 @@
  * The device side of the engine: state tensors, recorded decode graphs, prefill.
  *
  * Between two looks of the host the device runs on its own: it feeds each sampled token back, advances
- * positions, and idles rows that stop. The host uploads the state of a round and downloads its tokens.
+ * positions, and idles rows that stop. What a row continues with is on the device already; the host uploads
+ * what has changed, as single words in one list, and reads a round's tokens back in one copy.
  *
  * @module
  */
@@ -12,11 +13,14 @@ import {
   lmHeadSample,
   type Precision,
   rowsOf,
+  samplingKey,
+  specBytes,
   type Stream,
   type Tensor,
   type Tensors,
   TensorSet,
   type TensorSpecs,
+  writeWords,
 } from "../../ffi/mod.ts";
 import {
   type Decoder,
@@ -28,29 +32,8 @@ import {
   pagedSpecs,
   type PagedTensor,
 } from "../model/mod.ts";
-import type { SamplingOptions } from "./types.ts";
-
-/** One row of a decode round. */
-export interface DecodeRow {
-  readonly id: bigint;
-  readonly token: number;
-  readonly position: number;
-  readonly remaining: number;
-  readonly blocks: readonly number[];
-}
-
-/** One token to be read into the cache: which row of the block tables, where, and what. */
-export interface PrefillToken {
-  readonly slot: number;
-  readonly position: number;
-  readonly token: number;
-}
-
-/** What a decode round sampled, row by row. */
-export interface RoundResult {
-  readonly tokens: Int32Array[];
-  readonly logprobs: Float32Array[];
-}
+import type { Batch, DecodeRow, PrefillToken, RoundResult } from "./scheduler.ts";
+import { WordChanges } from "./words.ts";
 
 /** Sizes that the batch is built for. */
 export interface BatchOptions {
@@ -78,57 +61,95 @@ function widestStep(options: BatchOptions): number {
   return Math.max(bucketOf(options.maxSequences), options.prefillChunk);
 }
 
+/** The host's words to the device between two rounds, at most so many at once. */
+const mostWords = 1 << 14;
+
+/** State of the rows that the host may change, in 32-bit words; `keys` first, for their alignment. */
+function stateSpecs(rows: number, maxBlocks: number) {
+  return {
+    keys: ["i32", rows, 4],
+    tokens: ["i32", rows],
+    positions: ["i32", rows],
+    remaining: ["i32", rows],
+    sampling: ["f32", rows, 3],
+    blockTables: ["i32", rows, maxBlocks],
+  } satisfies TensorSpecs;
+}
+
+/** What the rows have sampled in a round: the host reads it back whole. */
+function resultSpecs(rows: number, steps: number) {
+  return {
+    outCount: ["i32", rows],
+    outTokens: ["i32", rows, steps],
+    outLogprobs: ["f32", rows, steps],
+  } satisfies TensorSpecs;
+}
+
+/** Words of specs whose elements all have 4 bytes. */
+function wordsOf(specs: TensorSpecs): number {
+  return specBytes(specs) / 4;
+}
+
+/** Views of one tensor of words, one per spec, without gaps; and where each begins. */
+function carve<K extends string>(memory: Tensor, specs: TensorSpecs<K>) {
+  const tensors: Partial<Record<K, Tensor>> = {}, at: Partial<Record<K, number>> = {};
+  let offset = 0;
+  for (const name in specs) {
+    const [dtype, ...shape] = specs[name], view = memory.view(offset, shape);
+    at[name] = offset;
+    tensors[name] = view.as(dtype);
+    offset += view.size;
+  }
+  return { tensors: tensors as Record<K, Tensor>, at: at as Record<K, number> };
+}
+
 /** State and scratch tensors of an engine, beside cache and layer buffers. */
-function stateSpecs(config: ModelConfig, options: BatchOptions) {
+function memorySpecs(config: ModelConfig, options: BatchOptions) {
   const B = bucketOf(options.maxSequences);
   const { prefillChunk: R, maxBlocks, steps, stop } = options;
   const row = 4 * config.vocab;
   const rows = Math.max(1, Math.min(B, workspaceRows, Math.floor(workspaceBytes / row)));
   return {
-    tokens: ["i32", B],
-    positions: ["i32", B],
-    remaining: ["i32", B],
-    outTokens: ["i32", B, steps],
-    outLogprobs: ["f32", B, steps],
-    outCount: ["i32", B],
+    state: ["i32", wordsOf(stateSpecs(B, maxBlocks))],
+    result: ["i32", wordsOf(resultSpecs(B, steps))],
     rowSeq: ["i32", B],
-    blockTables: ["i32", B, maxBlocks],
-    sequenceIds: ["i32", B, 2],
-    sampling: ["f32", B, 3],
     sampled: ["i32", B],
     sampledLogprobs: ["f32", B],
     stopIds: ["i32", stop.length],
     workspace: ["u8", rows * row],
-    prefillIds: ["i32", R],
-    prefillPositions: ["i32", R],
-    prefillRowSeq: ["i32", R],
+    prefill: ["i32", 3 * R],
+    words: ["i32", mostWords, 2],
     copies: ["i32", B, 2],
   } satisfies TensorSpecs;
 }
 
-type StateTensor = keyof ReturnType<typeof stateSpecs>;
+type MemoryTensor = keyof ReturnType<typeof memorySpecs>;
 
 /** What an engine of this size takes: its cache, what the layers write, and everything else. */
 export function batchSpecs(config: ModelConfig, options: BatchOptions, dtype: Precision) {
   return {
     cache: kvCacheSpecs(config, options, dtype),
     layers: pagedSpecs(config, widestStep(options), dtype),
-    state: stateSpecs(config, options),
+    state: memorySpecs(config, options),
   };
 }
 
 /** Device memory and graphs of one engine. */
-export class DeviceBatch implements Disposable {
+export class DeviceBatch implements Batch, Disposable {
   readonly #stream: Stream;
   readonly #decoder: Decoder;
   readonly #options: BatchOptions;
   readonly #cache: KvCache;
   readonly #layers: Tensors<PagedTensor>;
-  readonly #state: Tensors<StateTensor>;
+  readonly #t: Tensors<MemoryTensor>;
+  readonly #state: Tensors<keyof ReturnType<typeof stateSpecs>>;
+  readonly #result: Tensors<keyof ReturnType<typeof resultSpecs>>;
+  readonly #words: WordChanges;
   readonly #memory: Disposable;
-  /** By number of rows; all recorded with the same seed. */
+  /** Where the parts of the state begin, in words. */
+  readonly #at: Readonly<Record<keyof ReturnType<typeof stateSpecs>, number>>;
+  /** By number of rows. */
   readonly #graphs = new Map<number, Graph>();
-  #seed: bigint | undefined;
 
   /** Allocates the cache and every buffer. */
   constructor(stream: Stream, decoder: Decoder, options: BatchOptions) {
@@ -139,16 +160,31 @@ export class DeviceBatch implements Disposable {
     using stack = new DisposableStack();
     this.#cache = stack.use(new KvCache(stream.device, cache, options.blockSize));
     this.#layers = stack.use(new TensorSet(stream.device, layers)).t;
-    this.#state = stack.use(new TensorSet(stream.device, state)).t;
+    const t = this.#t = stack.use(new TensorSet(stream.device, state)).t;
     this.#memory = stack.move();
-    const { rowSeq, stopIds } = this.#state;
-    stream.upload(rowSeq, Int32Array.from({ length: rowSeq.size }, (_, i) => i));
-    stream.upload(stopIds, Int32Array.from(options.stop));
+    const B = bucketOf(options.maxSequences);
+    const { tensors, at } = carve(t.state, stateSpecs(B, options.maxBlocks));
+    this.#state = tensors;
+    this.#at = at;
+    this.#result = carve(t.result, resultSpecs(B, options.steps)).tensors;
+    this.#words = new WordChanges(t.state.size);
+    this.reset();
+    stream.upload(t.rowSeq, Int32Array.from({ length: B }, (_, i) => i));
+    stream.upload(t.stopIds, Int32Array.from(options.stop));
   }
 
-  /** Copies cache blocks: (source, destination) pairs. */
+  reset(): void {
+    this.#words.clear();
+    this.#stream.fill(this.#t.state, 0);
+    this.#stream.fill(this.#state.positions, -1);
+  }
+
+  get version(): number {
+    return this.#decoder.params.version;
+  }
+
   copyBlocks(pairs: readonly (readonly [number, number])[]): void {
-    const { copies } = this.#state, [most] = copies.shape;
+    const { copies } = this.#t, [most] = copies.shape;
     for (let i = 0; i < pairs.length; i += most) {
       const part = pairs.slice(i, i + most);
       const target = copies.rows(part.length);
@@ -157,27 +193,47 @@ export class DeviceBatch implements Disposable {
     }
   }
 
-  /** Makes the block tables of all slots known to the device. */
-  uploadTables(tables: readonly (readonly number[])[]): void {
-    const { maxBlocks } = this.#options;
-    const host = new Int32Array(tables.length * maxBlocks);
-    tables.forEach((blocks, slot) => host.set(blocks, slot * maxBlocks));
-    this.#stream.upload(this.#state.blockTables.rows(tables.length), host);
+  setTable(slot: number, blocks: readonly number[]): void {
+    const begin = this.#at.blockTables + slot * this.#options.maxBlocks;
+    blocks.forEach((block, i) => this.#words.keep(begin + i, block));
   }
 
-  /** Reads tokens into the cache; at most `prefillChunk` of them. */
+  setRow(slot: number, row: DecodeRow): void {
+    const words = this.#words, at = this.#at;
+    const { temperature, topP, topK } = row.sampling;
+    const sampling = new Int32Array(Float32Array.of(temperature, topP, topK).buffer);
+    samplingKey(row.seed, row.id).forEach((word, i) => words.keep(at.keys + 4 * slot + i, word));
+    sampling.forEach((word, i) => words.keep(at.sampling + 3 * slot + i, word));
+    words.set(at.tokens + slot, row.token);
+    words.set(at.positions + slot, row.position);
+    words.set(at.remaining + slot, row.remaining);
+  }
+
+  idleRow(slot: number): void {
+    this.#words.set(this.#at.positions + slot, -1);
+  }
+
+  /** Tells the device all that has changed since the last time, in one upload. */
+  #flush(): void {
+    const { state, words } = this.#t;
+    for (const part of this.#words.take(mostWords)) {
+      const pairs = words.rows(part.length / 2);
+      this.#stream.upload(pairs, part);
+      writeWords(this.#stream, { dst: state, pairs });
+    }
+  }
+
   prefill(tokens: readonly PrefillToken[]): void {
-    const { prefillIds, prefillPositions, prefillRowSeq } = this.#state;
-    const put = (tensor: Tensor, value: (token: PrefillToken) => number) => {
-      const view = tensor.rows(tokens.length);
-      this.#stream.upload(view, Int32Array.from(tokens, value));
-      return view;
-    };
-    this.#forward({
-      ids: put(prefillIds, (t) => t.token),
-      positions: put(prefillPositions, (t) => t.position),
-      rowSeq: put(prefillRowSeq, (t) => t.slot),
+    this.#flush();
+    const n = tokens.length, host = new Int32Array(3 * n);
+    tokens.forEach(({ token, position, slot }, i) => {
+      host[i] = token;
+      host[n + i] = position;
+      host[2 * n + i] = slot;
     });
+    this.#stream.upload(this.#t.prefill.view(0, [3 * n]), host);
+    const [ids, positions, rowSeq] = [0, n, 2 * n].map((at) => this.#t.prefill.view(at, [n]));
+    this.#forward({ ids, positions, rowSeq, decode: false });
   }
 
   /** Hidden states of rows. */
@@ -186,72 +242,40 @@ export class DeviceBatch implements Disposable {
     return forwardPaged(this.#stream, this.#decoder, this.#layers, this.#cache, blockTables, rows);
   }
 
-  /** Runs one round of decode steps for the rows; row i uses block table i. */
-  async decode(
-    rows: readonly DecodeRow[],
-    options: { seed: bigint; sampling: SamplingOptions },
-  ): Promise<RoundResult> {
-    const stream = this.#stream, t = this.#state, { steps } = this.#options;
-    const B = bucketOf(rows.length);
-    const fill = (tensor: Tensor, idle: number, value: (row: DecodeRow) => number) => {
-      const host = new Int32Array(B).fill(idle);
-      rows.forEach((row, i) => host[i] = value(row));
-      stream.upload(tensor.rows(B), host);
-    };
-    fill(t.tokens, 0, (row) => row.token);
-    fill(t.positions, -1, (row) => row.position);
-    fill(t.remaining, 0, (row) => row.remaining);
-    stream.fill(t.outCount.rows(B), 0);
-    const ids = new BigUint64Array(B);
-    rows.forEach((row, i) => ids[i] = row.id);
-    stream.upload(t.sequenceIds.rows(B), new Int32Array(ids.buffer));
-    const { temperature, topP, topK } = options.sampling;
-    const sampling = new Float32Array(3 * B);
-    for (let i = 0; i < B; i++) sampling.set([temperature, topP, topK], 3 * i);
-    stream.upload(t.sampling.rows(B), sampling);
-    this.uploadTables(rows.map((row) => row.blocks));
-
-    const graph = this.#graph(B, options.seed);
-    const most = rows.reduce((max, row) => Math.max(max, row.remaining), 0);
-    for (let step = 0; step < Math.min(steps, most); step++) stream.launch(graph);
-
-    const counts = await stream.download(t.outCount.rows(B), new Int32Array(B));
-    const tokens = await stream.download(t.outTokens.rows(B), new Int32Array(B * steps));
-    const logprobs = await stream.download(t.outLogprobs.rows(B), new Float32Array(B * steps));
-    const cut = <T extends Int32Array | Float32Array>(all: T) =>
-      rows.map((_, i) => all.subarray(i * steps, i * steps + counts[i]) as T);
-    return { tokens: cut(tokens), logprobs: cut(logprobs) };
+  decode(rows: number, steps: number): Promise<RoundResult> {
+    this.#flush();
+    const stream = this.#stream, B = bucketOf(rows), graph = this.#graph(B);
+    stream.fill(this.#result.outCount.rows(B), 0);
+    for (let step = 0; step < steps; step++) stream.launch(graph);
+    const { result } = this.#t, { steps: capacity } = this.#options;
+    return stream.readBack(result, new Int32Array(result.size)).then((words) => {
+      const all = this.#result.outCount.size, logprobs = new Float32Array(words.buffer);
+      return {
+        of: (slot) => {
+          const begin = all + slot * capacity, end = begin + words[slot], later = all * capacity;
+          return {
+            ids: words.subarray(begin, end),
+            logprobs: logprobs.subarray(later + begin, later + end),
+          };
+        },
+      };
+    });
   }
 
   /** One decode step of B rows, recorded on first use. */
-  #graph(B: number, seed: bigint): Graph {
-    if (seed !== this.#seed) this.#dropGraphs();
-    this.#seed = seed;
+  #graph(B: number): Graph {
     const known = this.#graphs.get(B);
     if (known) return known;
     const stream = this.#stream, { params: { head: w } } = this.#decoder;
-    const { workspace, stopIds } = this.#state;
-    const { tokens, positions, remaining, outTokens, outLogprobs, outCount } = this.#state;
-    const state = rowsOf({ tokens, positions, remaining, outTokens, outLogprobs, outCount }, B);
-    const { rowSeq, sampling, sequenceIds, sampled, sampledLogprobs } = this.#state;
-    const rows = rowsOf({ rowSeq, sampling, sequenceIds, sampled, sampledLogprobs }, B);
+    const { workspace, stopIds } = this.#t;
+    const { keys, sampling, tokens, positions, remaining } = rowsOf(this.#state, B);
+    const state = { tokens, positions, remaining, ...rowsOf(this.#result, B) };
+    const { rowSeq, sampled, sampledLogprobs } = this.#t;
+    const rows = rowsOf({ rowSeq, sampled, sampledLogprobs }, B);
     const graph = stream.record(() => {
-      const h = this.#forward({
-        ids: state.tokens,
-        positions: state.positions,
-        rowSeq: rows.rowSeq,
-      });
-      lmHeadSample(stream, {
-        h,
-        w,
-        workspace,
-        tokens: rows.sampled,
-        logprobs: rows.sampledLogprobs,
-        sampling: rows.sampling,
-        sequenceIds: rows.sequenceIds,
-        positions: state.positions,
-        seed,
-      });
+      const h = this.#forward({ ids: tokens, positions, rowSeq: rows.rowSeq, decode: true });
+      const drawn = { tokens: rows.sampled, logprobs: rows.sampledLogprobs };
+      lmHeadSample(stream, { h, w, workspace, ...drawn, sampling, keys, positions });
       const { sampled, sampledLogprobs } = rows;
       decodeAdvance(stream, { state, sampled, sampledLogprobs, stopIds });
     });
@@ -259,13 +283,8 @@ export class DeviceBatch implements Disposable {
     return graph;
   }
 
-  #dropGraphs(): void {
-    for (const graph of this.#graphs.values()) graph[Symbol.dispose]();
-    this.#graphs.clear();
-  }
-
   [Symbol.dispose](): void {
-    this.#dropGraphs();
+    for (const graph of this.#graphs.values()) graph[Symbol.dispose]();
     this.#memory[Symbol.dispose]();
   }
 }

@@ -1,26 +1,56 @@
 /**
- * Reference-counted blocks of the KV cache: who holds which block, and copy-on-write.
+ * Reference-counted blocks of the KV cache: who holds which block, copy-on-write, and which text a block that
+ * nobody holds any more still has.
  *
  * @module
  */
 
-/** Hands out block numbers and counts their holders. Pure bookkeeping: it never touches the device. */
+/** What is known of a block: its beginning has the keys and values of a certain text. */
+export interface Label {
+  /** The text's name. */
+  readonly key: string;
+  /** Which block it is. */
+  readonly block: number;
+  /** How many positions have it. */
+  readonly length: number;
+  /** Stands for the whole text up to here in the keys of what follows. */
+  readonly serial: number;
+}
+
+/** Stands for the empty text. */
+const root = 0;
+
+/**
+ * Hands out block numbers and counts their holders. Pure bookkeeping: it never touches the device.
+ *
+ * A labelled block keeps its label when its last holder lets go, until it is handed out again: the blocks
+ * without a label first, then those that were let go longest ago.
+ */
 export class BlockPool {
   /** Blocks in all. */
   readonly size: number;
-  readonly #free: number[];
   readonly #holders: Int32Array;
+  /** The free blocks as a ring that begins and ends at `size`. */
+  readonly #next: Int32Array;
+  readonly #previous: Int32Array;
+  #free: number;
+  readonly #labels = new Map<string, Label>();
+  readonly #labelsOf: (Label[] | undefined)[];
+  #serials = root;
 
   /** All blocks are free. */
   constructor(size: number) {
     this.size = size;
+    this.#free = size;
     this.#holders = new Int32Array(size);
-    this.#free = Array.from({ length: size }, (_, i) => size - 1 - i);
+    this.#next = Int32Array.from({ length: size + 1 }, (_, i) => (i + 1) % (size + 1));
+    this.#previous = Int32Array.from({ length: size + 1 }, (_, i) => (i + size) % (size + 1));
+    this.#labelsOf = Array.from({ length: size });
   }
 
   /** Blocks that nobody holds. */
   get free(): number {
-    return this.#free.length;
+    return this.#free;
   }
 
   /** How many hold the block. */
@@ -28,26 +58,80 @@ export class BlockPool {
     return this.#holders[block];
   }
 
-  /** A free block, held once. Admission control guarantees there is one. */
+  /** A free block, held once. Whoever schedules sees to it that there is one. */
   take(): number {
-    const block = this.#free.pop();
-    if (block === undefined) throw new Error("the KV cache ran out of blocks it had promised");
-    this.#holders[block] = 1;
+    const block = this.#next[this.size];
+    if (block === this.size) throw new Error("the KV cache ran out of blocks");
+    this.share([block]);
+    this.written(block, 0);
     return block;
   }
 
   /** One more holder of each block. */
   share(blocks: readonly number[]): void {
-    for (const block of blocks) this.#holders[block]++;
+    for (const block of blocks) {
+      if (this.#holders[block]++ > 0) continue;
+      this.#link(this.#previous[block], this.#next[block]);
+      this.#free--;
+    }
   }
 
   /** One holder less of each block; blocks without one become free. */
   release(blocks: readonly number[]): void {
-    for (const block of blocks) {
+    // The end of a text is of less use to others than its beginning: it goes first.
+    for (const block of blocks.toReversed()) {
       if (this.#holders[block] < 1) throw new Error(`block ${block} is released but not held`);
-      if (--this.#holders[block] === 0) this.#free.push(block);
+      if (--this.#holders[block] > 0) continue;
+      const [before, after] = this.#labelsOf[block]
+        ? [this.#previous[this.size], this.size]
+        : [this.size, this.#next[this.size]];
+      this.#link(before, block);
+      this.#link(block, after);
+      this.#free++;
     }
   }
+
+  #link(before: number, after: number): void {
+    this.#next[before] = after;
+    this.#previous[after] = before;
+  }
+
+  /** The block with these tokens behind the text that `parent` stands for, or undefined. */
+  find(parent: number, tokens: readonly number[]): Label | undefined {
+    return this.#labels.get(keyOf(parent, tokens));
+  }
+
+  /**
+   * Notes that the block has these tokens at its beginning, behind the text that `parent` stands for. Returns
+   * what stands for both together; where another block has them already, that one stays the one to find.
+   */
+  label(block: number, parent: number, tokens: readonly number[]): number {
+    const key = keyOf(parent, tokens), known = this.#labels.get(key);
+    if (known) return known.serial;
+    const label = { key, block, length: tokens.length, serial: ++this.#serials };
+    this.#labels.set(key, label);
+    (this.#labelsOf[block] ??= []).push(label);
+    return label.serial;
+  }
+
+  /** Told before positions from `offset` on are written: what was known of them is over. */
+  written(block: number, offset: number): void {
+    const labels = this.#labelsOf[block];
+    if (!labels) return;
+    const kept = labels.filter(({ length }) => length <= offset);
+    for (const label of labels) if (label.length > offset) this.#labels.delete(label.key);
+    this.#labelsOf[block] = kept.length > 0 ? kept : undefined;
+  }
+
+  /** Nothing is known of any block any more: the weights have changed. */
+  forget(): void {
+    this.#labels.clear();
+    this.#labelsOf.fill(undefined);
+  }
+}
+
+function keyOf(parent: number, tokens: readonly number[]): string {
+  return `${parent}:${tokens.join()}`;
 }
 
 /** The blocks of one sequence in order, each covering `blockSize` positions. */
@@ -56,6 +140,9 @@ export class BlockTable {
   readonly blocks: number[] = [];
   readonly #pool: BlockPool;
   readonly #blockSize: number;
+  /** Full blocks that are labelled, and what stands for their text. */
+  #labelled = 0;
+  #serial = root;
 
   /**
    * An empty table.
@@ -68,10 +155,52 @@ export class BlockTable {
     this.#blockSize = blockSize;
   }
 
-  /** Starts as another holder of the given blocks. */
-  adopt(blocks: readonly number[]): void {
-    this.#pool.share(blocks);
-    this.blocks.push(...blocks);
+  /**
+   * Begins an empty table with the blocks that have the first `count` tokens, as far as there are some.
+   *
+   * @returns Positions that are held now.
+   */
+  adopt(tokens: readonly number[], count: number): number {
+    const size = this.#blockSize;
+    for (let begin = 0; begin < count; begin += size) {
+      // The last one may be filled in part: whoever writes into it copies it first.
+      const part = tokens.slice(begin, Math.min(begin + size, count));
+      const found = this.#pool.find(this.#serial, part);
+      if (!found) return begin;
+      this.#pool.share([found.block]);
+      this.blocks.push(found.block);
+      if (part.length < size) break;
+      this.#labelled++;
+      this.#serial = found.serial;
+    }
+    return count;
+  }
+
+  /** Labels the blocks that the first `count` tokens fill: they are in the cache. */
+  label(tokens: readonly number[], count: number): void {
+    const size = this.#blockSize;
+    for (; (this.#labelled + 1) * size <= count; this.#labelled++) {
+      const begin = this.#labelled * size, part = tokens.slice(begin, begin + size);
+      this.#serial = this.#pool.label(this.blocks[this.#labelled], this.#serial, part);
+    }
+  }
+
+  /** Labels the last block of the first `count` tokens where they fill it in part; `label` them before. */
+  labelTail(tokens: readonly number[], count: number): void {
+    const begin = this.#labelled * this.#blockSize;
+    if (begin < count) {
+      this.#pool.label(this.blocks[this.#labelled], this.#serial, tokens.slice(begin, count));
+    }
+  }
+
+  /** Blocks that `prepare` would take. */
+  need(start: number, end: number): number {
+    let count = Math.max(0, Math.ceil(end / this.#blockSize) - this.blocks.length);
+    const held = Math.min(this.blocks.length * this.#blockSize, end);
+    for (let i = Math.floor(start / this.#blockSize); i * this.#blockSize < held; i++) {
+      if (this.#pool.holders(this.blocks[i]) > 1) count++;
+    }
+    return count;
   }
 
   /**
@@ -88,7 +217,7 @@ export class BlockTable {
         copies.push([this.blocks[i], own]);
         this.#pool.release([this.blocks[i]]);
         this.blocks[i] = own;
-      }
+      } else this.#pool.written(this.blocks[i], Math.max(0, start - i * this.#blockSize));
     }
     return copies;
   }
@@ -97,5 +226,7 @@ export class BlockTable {
   release(): void {
     this.#pool.release(this.blocks);
     this.blocks.length = 0;
+    this.#labelled = 0;
+    this.#serial = root;
   }
 }

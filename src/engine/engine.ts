@@ -1,25 +1,32 @@
 /**
- * Rollout engine: continuous batching over a paged KV cache.
+ * Rollout engine: continuous batching over a paged KV cache, for requests that may come at any time.
  *
- * Each loop: fill free slots, read a chunk of unread tokens (prompts, appended turns), run a round of
- * decode steps, hand finished turns to their owners. A sequence keeps its cache through all its turns;
- * memory for its longest possible life is promised when it starts, so nothing is ever evicted.
+ * The scheduler decides who runs, the batch is the device. A sequence keeps its cache through all its turns
+ * unless it is preempted; texts that begin alike share the blocks of what they have in common.
  *
- * What a sequence samples depends on weights, tokens, seed and its id only: not on the batch.
+ * What a sequence samples depends on weights, tokens, seed and its id only: not on the batch, on when it came,
+ * or on what was preempted.
  *
  * @module
  */
 import { dtypeBytes, type Precision, type Stream, type TensorSpecs } from "../../ffi/mod.ts";
 import { UserError } from "../base/mod.ts";
 import type { Decoder, ModelConfig } from "../model/mod.ts";
-import { Admission, blocksNeeded } from "./admission.ts";
-import { type BatchOptions, batchSpecs, DeviceBatch, type PrefillToken } from "./batch.ts";
-import { checkBudget, type Sequence } from "./sequence.ts";
-import type { EngineOptions, PromptRequest, RunOptions, RunStats, Turn } from "./types.ts";
+import { type BatchOptions, batchSpecs, DeviceBatch } from "./batch.ts";
+import { Scheduler } from "./scheduler.ts";
+import { checkBudget } from "./sequence.ts";
+import type { EngineOptions, PromptRequest, RunStats, SubmitOptions, Submitted } from "./types.ts";
 
-function complete(options: EngineOptions, kvTile: number): Required<EngineOptions> {
-  const { blockSize = kvTile, prefillChunk = 1024, stepsPerSync = 4 } = options;
-  return { ...options, blockSize, prefillChunk, stepsPerSync };
+/** Rows whose arithmetic takes about as long as reading the weights once, the fixed part of every step. */
+const rowsPerWeightRead = { cpu: 8, gpu: 256 };
+
+function complete(
+  options: EngineOptions,
+  kvTile: number,
+  ahead = true,
+): Required<EngineOptions> {
+  const { blockSize = kvTile, prefillChunk = 1024, stepsPerSync = 4, lookahead = ahead } = options;
+  return { ...options, blockSize, prefillChunk, stepsPerSync, lookahead };
 }
 
 function batchOptions(options: Required<EngineOptions>): BatchOptions {
@@ -43,15 +50,17 @@ export function engineSpecs(
   return batchSpecs(config, batchOptions(complete(options, kvTile)), dtype);
 }
 
-/** Generates sequences of one decoder. Its weights are used in place: after an update, just run again. */
+/**
+ * Generates sequences of one decoder. Its weights are used in place: after an update, just go on. A sequence under
+ * way continues with the new ones, on keys and values of the old; one that begins shares no cache with them.
+ */
 export class Engine implements Disposable {
   readonly #stream: Stream;
   readonly #decoder: Decoder;
   readonly #options: Required<EngineOptions>;
   readonly #blocks: number;
   readonly #batch: DeviceBatch;
-  readonly #stop: ReadonlySet<number>;
-  #running = false;
+  readonly #scheduler: Scheduler;
 
   /**
    * Allocates the KV cache and the buffers.
@@ -66,108 +75,94 @@ export class Engine implements Disposable {
         { hint: "lower the token budgets or the prompt limit" },
       );
     }
-    this.#options = complete(options, stream.device.info.kvTile);
+    const isCpu = stream.device.info.backend === "cpu";
+    this.#options = complete(options, stream.device.info.kvTile, !isCpu);
     this.#stream = stream;
     this.#decoder = decoder;
-    this.#stop = new Set(options.stop);
     const sizes = batchOptions(this.#options);
     this.#blocks = sizes.blocks;
     this.#batch = new DeviceBatch(stream, decoder, sizes);
+    const stop = new Set(options.stop), { lookahead } = this.#options;
+    const prefillCost = rowsPerWeightRead[isCpu ? "cpu" : "gpu"];
+    this.#scheduler = new Scheduler(this.#batch, { ...sizes, stop, prefillCost, lookahead });
+  }
+
+  /** Sequences that have been submitted and have not begun. */
+  get waiting(): number {
+    return this.#scheduler.waiting;
   }
 
   /**
-   * Generates every sequence of the requests to its end. One run at a time; after a failed one the
-   * engine can run again.
-   *
-   * @throws {UserError} when a request cannot fit: empty prompt, too long, more cache than there is.
+   * Resolves when few enough wait that one more request is of use: as long as it is awaited before every
+   * `submit`, the line stays short and the device busy.
    */
-  async run(requests: readonly PromptRequest[], options: RunOptions): Promise<RunStats> {
-    for (const request of requests) this.#check(request);
-    if (this.#running) throw new Error("the engine is running: wait for its last run");
-    this.#running = true;
-    const { promise: aborted, resolve: onAbort } = Promise.withResolvers<unknown>();
-    options.signal?.addEventListener("abort", onAbort);
+  async room(): Promise<void> {
+    while (this.waiting >= this.#options.maxSequences) await this.#scheduler.news;
+  }
+
+  /**
+   * Generates every sequence of a request to its end. Any number of requests may be under way; they are served
+   * in the order in which they came, but for their priorities.
+   *
+   * @throws {UserError} when it cannot fit: empty prompt, too long, more cache than there is.
+   * @throws The reason of the signal, or what an owner threw; the others go on.
+   */
+  async submit(request: PromptRequest, options: SubmitOptions): Promise<Submitted> {
+    this.#check(request);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const submission = this.#scheduler.submit(request, options);
+    const onAbort = () => this.#scheduler.fail(submission, signal?.reason);
+    signal?.addEventListener("abort", onAbort);
     try {
-      return await this.#run(requests, options, aborted);
+      return await submission.done;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /**
+   * Generates every sequence of the requests to its end, the longest expected ones first. After a failure none
+   * of them is left, and the engine can go on.
+   *
+   * @throws {UserError} before anything runs, when a request cannot fit.
+   * @throws The reason of the signal, or what an owner threw.
+   */
+  async run(requests: readonly PromptRequest[], options: SubmitOptions): Promise<RunStats> {
+    for (const request of requests) this.#check(request);
+    const failed = new AbortController(), { signal } = options, { counts } = this.#scheduler;
+    const signals = signal ? [signal, failed.signal] : [failed.signal];
+    const each = { ...options, signal: AbortSignal.any(signals) };
+    const began = performance.now(), before = { ...counts };
+    const length = ({ expected, maxTokens }: PromptRequest) => expected ?? maxTokens;
+    const order = requests.toSorted((a, b) => length(b) - length(a));
+    const all = order.map((request) => this.submit(request, each));
+    try {
+      await Promise.all(all);
     } catch (error) {
+      failed.abort(error);
+      await Promise.allSettled(all);
       // Whoever sees the failure may free memory that ops under way still use. Their own failure, if
       // any, is not news.
       await this.#stream.sync().catch(() => {});
       throw error;
-    } finally {
-      options.signal?.removeEventListener("abort", onAbort);
-      this.#running = false;
     }
-  }
-
-  async #run(
-    requests: readonly PromptRequest[],
-    options: RunOptions,
-    aborted: Promise<unknown>,
-  ): Promise<RunStats> {
-    const began = performance.now();
-    const { blockSize, maxSequences } = this.#options;
-    const admission = new Admission(requests, this.#blocks, blockSize, this.#stop);
-    const stats = { sampled: 0, prefilled: 0, steps: 0, decodeBytes: 0 };
-    /** Sequences that hold a slot; those whose owner is still thinking; those that it sent back. */
-    let running: Sequence[] = [];
-    const waiting = new Set<Promise<void>>();
-    const resumed: Sequence[] = [];
-    let failure: { readonly error: unknown } | undefined;
-
-    const finishTurn = (sequence: Sequence, turn: Turn): boolean => {
-      const next = sequence.request.onTurn(turn);
-      if (next instanceof Promise) {
-        const wait: Promise<void> = next.then((continuation) => {
-          if (continuation) {
-            sequence.continue(continuation);
-            resumed.push(sequence);
-          } else admission.retire(sequence);
-        }).catch((error) => {
-          failure ??= { error };
-        }).then(() => void waiting.delete(wait));
-        waiting.add(wait);
-        return false;
-      }
-      if (next) sequence.continue(next);
-      else admission.retire(sequence);
-      return next !== null;
+    const sampled = counts.sampled - before.sampled, steps = counts.steps - before.steps;
+    const attended = counts.attended - before.attended, { widest } = counts;
+    return {
+      sampled,
+      prefilled: counts.prefilled - before.prefilled,
+      steps,
+      widest,
+      idle: steps === 0 ? 0 : 1 - sampled / (steps * widest),
+      preempted: counts.preempted - before.preempted,
+      seconds: (performance.now() - began) / 1000,
+      decodeBytes: steps * this.#weightBytes() + attended * this.#keyBytes(),
     };
-
-    for (;;) {
-      options.signal?.throwIfAborted();
-      if (failure) throw failure.error;
-      running.push(...resumed.splice(0, maxSequences - running.length));
-      running.push(...admission.admit(maxSequences - running.length));
-      if (running.length === 0) {
-        if (waiting.size === 0) break;
-        await Promise.race([...waiting, aborted]);
-        continue;
-      }
-      stats.prefilled += this.#prefill(running, admission);
-      const ready = running.filter((sequence) => sequence.unread === 0);
-      if (ready.length === 0) continue;
-      const round = await this.#decode(ready, options);
-      const over = new Set<Sequence>();
-      ready.forEach((sequence, i) => {
-        const ids = round.tokens[i];
-        stats.sampled += ids.length;
-        stats.decodeBytes += this.#kvBytes(sequence.cached) * ids.length;
-        sequence.request.onTokens?.([...ids]);
-        const turn = sequence.book(ids, round.logprobs[i]);
-        if (turn && !finishTurn(sequence, turn)) over.add(sequence);
-      });
-      const steps = round.tokens.reduce((most, ids) => Math.max(most, ids.length), 0);
-      stats.steps += steps;
-      stats.decodeBytes += steps * this.#weightBytes();
-      running = running.filter((sequence) => !over.has(sequence));
-    }
-    return { ...stats, seconds: (performance.now() - began) / 1000 };
   }
 
   #check(request: PromptRequest): void {
     const { prompt, maxTokens, budget } = request;
-    const { blockSize } = this.#options;
     if (prompt.length === 0) throw new UserError("a prompt is empty");
     checkBudget(budget);
     if (prompt.length + budget > maxTokens) {
@@ -183,11 +178,12 @@ export class Engine implements Disposable {
         { hint: "lower the token budgets or leave out long prompts" },
       );
     }
-    const { shared, own } = blocksNeeded(request, blockSize);
-    const cacheTokens = this.#blocks * blockSize;
-    if (shared + own > this.#blocks) {
+    const { blockSize } = this.#options;
+    if (Math.ceil(maxTokens / blockSize) > this.#blocks) {
       throw new UserError(
-        `a sequence of ${maxTokens} tokens does not fit into a KV cache of ${cacheTokens} tokens`,
+        `a sequence of ${maxTokens} tokens does not fit into a KV cache of ${
+          this.#blocks * blockSize
+        } tokens`,
         { hint: "lower the token budgets or give the cache more memory" },
       );
     }
@@ -201,50 +197,10 @@ export class Engine implements Disposable {
     return dtypeBytes[this.#decoder.weights] * read + 4 * (size - matrices);
   }
 
-  #kvBytes(tokens: number): number {
+  /** Keys and values of one token. */
+  #keyBytes(): number {
     const { Hk, D } = this.#decoder.heads;
-    return tokens * 2 * Hk * D * this.#decoder.config.layers * dtypeBytes[this.#decoder.dtype];
-  }
-
-  /** Reads one chunk of unread tokens; returns how many. */
-  #prefill(running: readonly Sequence[], admission: Admission): number {
-    const tokens: PrefillToken[] = [];
-    const readers: Sequence[] = [];
-    const copies: [number, number][] = [];
-    for (const sequence of running) {
-      const room = this.#options.prefillChunk - tokens.length;
-      if (room === 0) break;
-      if (sequence.unread === 0) continue;
-      const position = sequence.cached;
-      const slot = readers.push(sequence) - 1;
-      const part = sequence.read(room);
-      copies.push(...sequence.table.prepare(position, sequence.cached));
-      part.forEach((token, i) => tokens.push({ slot, position: position + i, token }));
-    }
-    if (tokens.length > 0) {
-      this.#batch.copyBlocks(copies);
-      this.#batch.uploadTables(readers.map((sequence) => sequence.table.blocks));
-      this.#batch.prefill(tokens);
-    }
-    for (const sequence of running) if (sequence.unread === 0) admission.hasRead(sequence);
-    return tokens.length;
-  }
-
-  #decode(ready: readonly Sequence[], options: RunOptions) {
-    const { stepsPerSync } = this.#options;
-    const copies = ready.flatMap((sequence) => {
-      const steps = Math.min(stepsPerSync, sequence.remaining);
-      return sequence.table.prepare(sequence.cached, sequence.cached + steps);
-    });
-    this.#batch.copyBlocks(copies);
-    const rows = ready.map((sequence) => ({
-      id: sequence.request.id,
-      token: sequence.nextToken,
-      position: sequence.cached,
-      remaining: sequence.remaining,
-      blocks: sequence.table.blocks,
-    }));
-    return this.#batch.decode(rows, options);
+    return 2 * Hk * D * this.#decoder.config.layers * dtypeBytes[this.#decoder.dtype];
   }
 
   /** Frees the cache and the buffers; the decoder stays. */

@@ -36,6 +36,8 @@ export interface Continuation {
 export interface SequenceRequest {
   /** With the seed and the position, the key of every random number: unique in a run. */
   readonly id: bigint;
+  /** Called when it gets a row for the first time, with the version of the weights that it begins with. */
+  onStart?(version: number): void;
   /** Called when a turn ends; null ends the sequence. May be asynchronous: the sequence waits. */
   onTurn(turn: Turn): Continuation | null | Promise<Continuation | null>;
   /** Called with new tokens as they become known. */
@@ -52,6 +54,8 @@ export interface PromptRequest {
   readonly maxTokens: number;
   /** What starts from it: one entry per sample. */
   readonly sequences: readonly SequenceRequest[];
+  /** Tokens that a sequence is likely to come to: `run` begins with the longest. Default: maxTokens. */
+  readonly expected?: number;
 }
 
 /** How an engine is set up. */
@@ -70,26 +74,59 @@ export interface EngineOptions {
   readonly prefillChunk?: number;
   /** Decode steps between two looks at the results; default 4. */
   readonly stepsPerSync?: number;
+  /**
+   * Whether the device gets a round before the host has looked at the one before it; default: on a GPU. A CPU
+   * works with the host's own cores: there is nothing to gain, and rows idle for a round when a turn ends.
+   */
+  readonly lookahead?: boolean;
 }
 
-/** How one `run` samples. */
+/** How a request is sampled. */
 export interface RunOptions {
   /** With sequence id and position, the key of every random number. */
   readonly seed: bigint;
-  /** How every token of the run is drawn. */
+  /** How every token of it is drawn. */
   readonly sampling: SamplingOptions;
-  /** Checked between steps; aborting makes `run` reject with its reason. */
+  /** Checked between rounds; aborting ends the request and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+}
+
+/** How a request is submitted. */
+export interface SubmitOptions extends RunOptions {
+  /**
+   * A request of priority p is served as if it had come before the last 1,000 p sequences that were waiting
+   * when it came; default 0. However many of high priority come, each one overtakes only so many: none starves.
+   */
+  readonly priority?: number;
+}
+
+/** What came of a request. */
+export interface Submitted {
+  /** Tokens sampled. */
+  readonly sampled: number;
+  /** Tokens read; not those that stood in the cache already. */
+  readonly prefilled: number;
+  /** How often a sequence gave its part of the cache back, and read its tokens again later. */
+  readonly preempted: number;
 }
 
 /** What a run did. */
 export interface RunStats {
   /** Tokens sampled. */
   readonly sampled: number;
-  /** Tokens read: prompts and appended turns. */
+  /** Tokens read: prompts and appended turns, and again what was preempted. */
   readonly prefilled: number;
   /** Decode steps. */
   readonly steps: number;
+  /** Most sequences that were decoded at the same time. */
+  readonly widest: number;
+  /**
+   * Share of the work of `widest` rows in all steps that sampled nothing: rows that wait to read or for
+   * their owners, and the tail, when few sequences are left.
+   */
+  readonly idle: number;
+  /** How often a sequence gave its part of the cache back, and read its tokens again later. */
+  readonly preempted: number;
   /** Wall-clock seconds. */
   readonly seconds: number;
   /**

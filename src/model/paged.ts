@@ -32,6 +32,8 @@ export interface PagedRows {
   readonly positions: Tensor;
   /** Which block table each row uses. */
   readonly rowSeq: Tensor;
+  /** Whether no two rows use the same one: a step of decoding. */
+  readonly decode: boolean;
 }
 
 /** The size of a KV cache. */
@@ -127,13 +129,13 @@ export function forwardPaged(
   // Nothing is kept for a backward pass: a layer's last output takes the place of its input.
   const t = { ...views, midNorm: norm, delta: x };
   embeddingForward(stream, { out: x, ids: rows.ids, table: master.embedding });
-  const { positions, rowSeq } = rows;
+  const { positions, rowSeq, decode } = rows;
   let carry: Carry | undefined;
   for (let l = 0; l < layers; l++) {
     const paged = { positions, rowSeq, cache: cache.layer(l, blockTables), heads };
     carry = layerForward(stream, decoder.layer(l), t, carry, () => {
       ropeKvWrite(stream, { qkv, cosSin, ...paged });
-      attentionPaged(stream, { out: attention, qkv, scale, ...paged });
+      attentionPaged(stream, { out: attention, qkv, scale, decode, ...paged });
     });
   }
   const { delta, residual } = carry!;

@@ -250,6 +250,7 @@ export class Parameters implements Disposable {
   readonly layers: readonly PackedLayer[];
   readonly #memory: Disposable;
   readonly #matrices: [PackedWeight, Tensor][] = [];
+  #version = 0;
 
   /** Allocates everything; the contents are undefined until loaded or initialised. */
   constructor(device: Device, config: ModelConfig, head: HeadKind, options: ParameterOptions) {
@@ -276,8 +277,14 @@ export class Parameters implements Disposable {
     }));
   }
 
+  /** How often the weights have changed: `refresh` counts. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Packs every matrix of the master again. */
   refresh(stream: Stream): void {
+    this.#version++;
     for (const [packed, w] of this.#matrices) linearPack(stream, packed, w);
   }
 

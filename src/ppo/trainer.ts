@@ -213,6 +213,8 @@ export class PpoTrainer implements Disposable {
         "tool/failed": tools.failed,
         "tool/late": tools.late,
       }),
+      "generate/idle": stats.idle,
+      "generate/preempted": stats.preempted,
       "generate/tokens_per_second": stats.sampled / stats.seconds,
       "generate/bytes_per_second": bytesPerSecond,
       ...(bandwidth && { "generate/bound_share": bytesPerSecond / bandwidth.best }),

@@ -8,6 +8,8 @@ class Model {
   readonly #block: number;
   readonly #contents: number[][];
   readonly tables: { readonly table: BlockTable; written: number[] }[] = [];
+  /** Positions that were begun with rather than written. */
+  adopted = 0;
   #next = 0;
 
   constructor(size: number, block: number) {
@@ -24,8 +26,12 @@ class Model {
   open(from: number | undefined): void {
     const table = new BlockTable(this.pool, this.#block);
     const source = from === undefined ? undefined : this.tables[from];
-    if (source) table.adopt(source.table.blocks);
-    this.tables.push({ table, written: source ? [...source.written] : [] });
+    const wanted = source ? [...source.written] : [];
+    source?.table.label(wanted, wanted.length);
+    source?.table.labelTail(wanted, wanted.length);
+    const held = table.adopt(wanted, wanted.length);
+    this.adopted += held;
+    this.tables.push({ table, written: wanted.slice(0, held) });
   }
 
   write(index: number, count: number): void {
@@ -33,7 +39,9 @@ class Model {
     const start = entry.written.length, end = start + count;
     const before = [...entry.table.blocks];
     const holders = before.map((block) => this.pool.holders(block));
+    const need = entry.table.need(start, end), free = this.pool.free;
     const copies = entry.table.prepare(start, end);
+    assertEquals(free - this.pool.free, need, "blocks taken");
     const first = Math.floor(start / this.#block);
     const shared = before.keys().filter((i) =>
       i >= first && i * this.#block < end && holders[i] > 1
@@ -77,7 +85,7 @@ Deno.test("blocks: whatever is opened, adopted, written and released, contents a
     count: fc.integer({ min: 1, max: 9 }),
   });
   const commands = fc.array(command, { maxLength: 60 });
-  let copies = 0;
+  let copies = 0, adopted = 0;
   fc.assert(
     fc.property(commands, fc.integer({ min: 1, max: 24 }), fc.integer({ min: 1, max: 4 }), (
       commands,
@@ -101,6 +109,7 @@ Deno.test("blocks: whatever is opened, adopted, written and released, contents a
         model.check();
       }
       while (model.tables.length > 0) model.close(0);
+      adopted += model.adopted;
       assertEquals(model.pool.free, size);
     }),
     {
@@ -119,13 +128,17 @@ Deno.test("blocks: whatever is opened, adopted, written and released, contents a
     },
   );
   assert(copies > 0, "no run copied a block");
+  assert(adopted > 0, "no run adopted one");
 });
 
 Deno.test("blocks: rewriting positions inside a shared block copies it once", () => {
   const pool = new BlockPool(4);
   const first = new BlockTable(pool, 4), second = new BlockTable(pool, 4);
   assertEquals(first.prepare(0, 6), []);
-  second.adopt(first.blocks);
+  const tokens = [1, 2, 3, 4, 5, 6];
+  first.label(tokens, 6);
+  first.labelTail(tokens, 6);
+  assertEquals(second.adopt([...tokens, 7], 6), 6);
   assertEquals(second.prepare(5, 6), [[first.blocks[1], second.blocks[1]]]);
   assertEquals(second.blocks[0], first.blocks[0]);
   assertEquals([first.prepare(5, 6), second.prepare(5, 6)], [[], []]);
@@ -149,4 +162,45 @@ Deno.test("blocks: taking more than there is and releasing twice throw", () => {
   );
   assertEquals(pool.free, 1);
   assertEquals(pool.take(), blocks[0]);
+});
+
+Deno.test("blocks: a text that nobody holds is found until its blocks are handed out again, its end first", () => {
+  const pool = new BlockPool(4), tokens = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+  const held = (count: number) => {
+    const table = new BlockTable(pool, 4), found = table.adopt(tokens, count);
+    table.release();
+    return found;
+  };
+  const first = new BlockTable(pool, 4);
+  first.prepare(0, 9);
+  first.label(tokens, 9);
+  assertEquals(held(9), 8, "a block that is filled in part is not labelled unless it is wanted");
+  first.labelTail(tokens, 9);
+  assertEquals([held(9), held(8), held(5)], [9, 8, 4]);
+  first.release();
+  assertEquals([pool.free, held(9)], [4, 9]);
+  const other = new BlockTable(pool, 4);
+  for (const [end, left] of [[4, 9], [8, 8], [12, 4], [16, 0]]) {
+    other.prepare(end - 4, end);
+    assertEquals(held(9), left, `${end / 4} blocks handed out`);
+  }
+});
+
+Deno.test("blocks: what is written over, or made by other weights, is not found", () => {
+  const pool = new BlockPool(4), tokens = [1, 2, 3, 4, 5, 6];
+  const find = (count: number) => new BlockTable(pool, 4).adopt(tokens, count);
+  const first = new BlockTable(pool, 4);
+  first.prepare(0, 6);
+  first.label(tokens, 6);
+  first.labelTail(tokens, 6);
+  first.prepare(6, 7);
+  const second = new BlockTable(pool, 4);
+  assertEquals(second.adopt(tokens, 6), 6, "what is written behind it does not matter");
+  second.release();
+  first.prepare(5, 6);
+  const third = new BlockTable(pool, 4);
+  assertEquals(third.adopt(tokens, 6), 4);
+  third.release();
+  pool.forget();
+  assertEquals(find(6), 0);
 });

@@ -1,5 +1,18 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Device, Library, libraryPath, NativeError, rmsnormForward } from "../../ffi/mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import {
+  type Device,
+  Library,
+  libraryPath,
+  NativeError,
+  rmsnormForward,
+  writeWords,
+} from "../../ffi/mod.ts";
 import { ABI_VERSION, symbols } from "../../ffi/generated/symbols.ts";
 import { OutOfMemory, UserError } from "../../src/base/mod.ts";
 import { Lab, testBackends } from "../native.ts";
@@ -293,5 +306,42 @@ testBackends(
     assert(elapsed[0] > 0 && elapsed[0] < 60_000, `${elapsed[0]} ms`);
     assertEquals([...await lab.f32(copy)], [8]);
     for (const event of [start, end]) check(symbols.tk_event_destroy(event));
+  },
+);
+
+testBackends(
+  "readBack: what the tensor held when it was asked for, whatever is enqueued afterwards",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    const { stream } = lab, x = lab.out([3]), big = lab.alloc("f32", [2 ** 22]);
+    const values = [1, 2, 3].map((value) => {
+      stream.fill(x, value);
+      return stream.readBack(x, new Float32Array(3));
+    });
+    let later = false;
+    for (let value = 1; value <= 20; value++) stream.fill(big, value);
+    stream.fill(x, 9);
+    const end = stream.sync().then(() => later = true);
+    const first = await values[0];
+    assert(!later, "it waited for what was enqueued after it");
+    assertEquals([[...first], ...(await Promise.all(values)).slice(1).map((v) => [...v])], [
+      [1, 1, 1],
+      [2, 2, 2],
+      [3, 3, 3],
+    ]);
+    await end;
+    await assertRejects(() => stream.readBack(x, new Float32Array(2)), RangeError, "does not fit");
+
+    // A failure before it is told, also where several wait, and the queue works again.
+    const pairs = lab.put(Int32Array.of(7, 0), [1, 2]), words = lab.out([4], "i32");
+    writeWords(stream, { dst: words, pairs });
+    const waiting = [0, 1].map(() => stream.readBack(x, new Float32Array(3)));
+    const failed = await Promise.allSettled(waiting);
+    assert(failed.some(({ status }) => status === "rejected"));
+    for (const each of failed) {
+      if (each.status === "rejected") assertStringIncludes(`${each.reason}`, "word 7 is written");
+    }
+    await stream.sync().catch(() => {});
+    assertEquals([...await stream.readBack(x, new Float32Array(3))], [9, 9, 9]);
   },
 );

@@ -78,7 +78,7 @@ Deno.test("bf16 head: log-probs, samples, losses and gradients of float32 with r
   await seeded(async (rand) => {
     for (const [T, C, V] of [[1, 5, 3], [19, 20, 1100], [6, 33, 4200]]) {
       const head = randomHead(rand, [T, C, V]), tokenWeights = lab.put(rand.normal(T));
-      const targets = lab.put(rand.ints(T, 0, V)), ids = lab.put(rand.ints(2 * T, 0, 99), [T, 2]);
+      const targets = lab.put(rand.ints(T, 0, V)), keys = lab.put(rand.ints(4 * T, 0, 99), [T, 4]);
       await both(lab, (dtype) => {
         const w = dtype === "bf16" ? head.w : rounded(head.w);
         const on = putHead(lab, { ...head, w }, 8, dtype);
@@ -93,9 +93,8 @@ Deno.test("bf16 head: log-probs, samples, losses and gradients of float32 with r
             T,
             3,
           ]),
-          sequenceIds: ids,
+          keys,
           positions: lab.put(Int32Array.from({ length: T }, (_, i) => i)),
-          seed: 7n,
         });
         const [stats, dh, dw] = [lab.zeros([stat.count]), lab.out([T, C]), lab.zeros([V, C])];
         crossEntropyLoss(lab.stream, {

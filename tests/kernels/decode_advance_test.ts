@@ -1,4 +1,4 @@
-import { decodeAdvance } from "../../ffi/mod.ts";
+import { decodeAdvance, writeWords } from "../../ffi/mod.ts";
 import { assertEquals, assertRejects } from "@std/assert";
 import { Lab, type Rand, seeded, testBackends } from "../native.ts";
 
@@ -98,6 +98,31 @@ testBackends(
         Error,
         "row 1 has no room for more than 9 tokens",
       );
+    });
+  },
+);
+
+testBackends(
+  "write_words: the named words, and no other; one that is not there is named",
+  async (backend) => {
+    using lab = await Lab.open({ backend });
+    await seeded(async (rand) => {
+      const size = 1000, dst = lab.put(rand.ints(size, -9, 9)), expected = await lab.i32(dst);
+      const indices = [...new Set(rand.ints(400, 0, size))];
+      const pairs = indices.map((index) => [index, rand.int(-(2 ** 31), 2 ** 31)]);
+      for (const [index, value] of pairs) expected[index] = value;
+      writeWords(lab.stream, {
+        dst,
+        pairs: lab.put(Int32Array.from(pairs.flat()), [pairs.length, 2]),
+      });
+      assertEquals(await lab.i32(dst), expected);
+      writeWords(lab.stream, { dst, pairs: lab.put(new Int32Array(0), [0, 2]) });
+      for (const wrong of [size, -1]) {
+        writeWords(lab.stream, { dst, pairs: lab.put(Int32Array.of(wrong, 5), [1, 2]) });
+        const message = `word ${wrong} is written, but there are ${size}`;
+        await assertRejects(() => lab.stream.sync(), Error, message);
+      }
+      assertEquals(await lab.i32(dst), expected);
     });
   },
 );

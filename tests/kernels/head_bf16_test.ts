@@ -24,7 +24,7 @@ testBf16(
       const workspace = lab.alloc("u8", [T * V * 4]);
       const [tokens, sampled, scored] = [lab.out([T], "i32"), lab.out([T]), lab.out([T])];
       const sampling = Float32Array.from({ length: 3 * T }, (_, i) => [0.9, 1, 0][i % 3]);
-      const [settings, ids] = [lab.put(sampling, [T, 3]), lab.put(rand.ints(2 * T, 0, 9), [T, 2])];
+      const [settings, keys] = [lab.put(sampling, [T, 3]), lab.put(rand.ints(4 * T, 0, 9), [T, 4])];
       const positions = lab.put(rand.ints(T, 0, 4096));
       // 16, 64 and more rows are three shapes of the tile.
       for (const [first, B] of [[0, 1], [1, 16], [17, 40], [57, 143]]) {
@@ -35,9 +35,8 @@ testBf16(
           tokens: tokens.view(first, [B]),
           logprobs: sampled.view(first, [B]),
           sampling: settings.view(first * 3, [B, 3]),
-          sequenceIds: ids.view(first * 2, [B, 2]),
+          keys: keys.view(first * 4, [B, 4]),
           positions: positions.view(first, [B]),
-          seed: 3n,
         });
       }
       lmHeadLogprobs(lab.stream, {
@@ -130,9 +129,8 @@ testBf16("lm head: Qwen2.5's vocabulary in a workspace of one row of logits", as
       tokens,
       logprobs: sampled,
       sampling: lab.put(Float32Array.of(1, 1, 0, 1, 1, 0, 0.8, 0.9, 1000), [T, 3]),
-      sequenceIds: lab.put(Int32Array.of(1, 0, 2, 0, 3, 0), [T, 2]),
+      keys: lab.put(Int32Array.of(11, 0, 1, 0, 11, 0, 2, 0, 11, 0, 3, 0), [T, 4]),
       positions: lab.put(positions),
-      seed: 11n,
     });
     const drawn = await lab.i32(tokens);
     for (const t of [0, 1]) {

@@ -285,9 +285,8 @@ for (const temperature of [1, 0.8, 0.5, 1.1, 1.3]) {
           tokens,
           logprobs: sampled,
           sampling: lab.put(Float32Array.from(settings), [B, 3]),
-          sequenceIds: lab.put(rand.ints(2 * B, 0, 2 ** 31), [B, 2]),
+          keys: lab.put(rand.ints(4 * B, 0, 2 ** 31), [B, 4]),
           positions: lab.put(rand.ints(B, 0, 4096)),
-          seed: 42n,
         });
         lmHeadLogprobs(lab.stream, {
           ...putHead(lab, head),

@@ -93,9 +93,8 @@ for (const dtype of ["f32", "bf16"] as const) {
     tokens,
     logprobs: sampled,
     sampling: lab.put(Float32Array.from(sampling.flat()), [T, 3]),
-    sequenceIds: lab.put(rand.ints(2 * T, 0, 2 ** 31), [T, 2]),
+    keys: lab.put(rand.ints(4 * T, 0, 2 ** 31), [T, 4]),
     positions: lab.put(rand.ints(T, 0, 1000)),
-    seed: 1234567890123456789n,
   });
   const logprobs = lab.out([T]);
   lmHeadLogprobs(stream, {

@@ -47,9 +47,8 @@ const sampling = {
   w: { data: lab.alloc("u8", [4 * V]), N: V, K: 1, dtype: "f32" },
   workspace: lab.alloc("u8", [4 * V * B]),
   sampling: lab.put(Float32Array.of(1, 1, 5, 1, 1, 5), [B, 3]),
-  sequenceIds: lab.put(new Int32Array(2 * B), [B, 2]),
+  keys: lab.put(new Int32Array(4 * B), [B, 4]),
   positions: lab.put(new Int32Array(B)),
-  seed: 1n,
 } as const;
 
 await stream.sync();

@@ -104,7 +104,10 @@ export class PagedRun {
     };
     const out = outAs(lab, this.#dtype, [T, heads.H * heads.D]);
     ropeKvWrite(lab.stream, { ...args, cosSin: this.#cosSin });
-    attentionPaged(lab.stream, { ...args, out, scale });
+    // A hint that is true where every row has a sequence of its own.
+    const own = rows.filter((r) => r !== null && r !== undefined).map((r) => r!.sequence);
+    const decode = new Set(own).size === own.length;
+    attentionPaged(lab.stream, { ...args, out, scale, decode });
     return { out: await floats(lab, out), qkv: await floats(lab, args.qkv) };
   }
 

@@ -1,4 +1,4 @@
-import { type Backend, lmHeadLogprobs, lmHeadSample } from "../../ffi/mod.ts";
+import { type Backend, lmHeadLogprobs, lmHeadSample, samplingKey } from "../../ffi/mod.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { assertClose, assertSameBits, Lab, type Rand, seeded, testBackends } from "../native.ts";
 import { logits64, logSoftmax64, putHead, randomHead } from "./head_reference.ts";
@@ -46,9 +46,11 @@ async function sample(
       B,
       3,
     ]),
-    sequenceIds: lab.put(Int32Array.from(rows.flatMap((r) => r.id)), [B, 2]),
+    keys: lab.put(
+      Int32Array.from(rows.flatMap((r) => [...samplingKey(seed, 0n).subarray(0, 2), ...r.id])),
+      [B, 4],
+    ),
     positions: lab.put(Int32Array.from(rows, (r) => r.position)),
-    seed,
   });
   return { tokens: await lab.i32(tokens), logprobs: await lab.f32(logprobs) };
 }
@@ -294,9 +296,8 @@ testBackends("lm_head_sample: a wrong shape is named", async (backend) => {
       tokens: lab.out([2], "i32"),
       logprobs: lab.out([2]),
       sampling: lab.zeros([2, 2]),
-      sequenceIds: lab.out([2, 2], "i32"),
+      keys: lab.out([2, 4], "i32"),
       positions: lab.out([2], "i32"),
-      seed: 1n,
     };
     const message = "lm_head_sample: sampling is f32[2, 2], expected f32[2, 3]";
     assertThrows(() => lmHeadSample(lab.stream, args), TypeError, message);

@@ -103,9 +103,9 @@ void attention(int32_t t, int H, int Hk, int D) {
   for (int i = 0; i < 100; ++i) places[static_cast<size_t>(i)] = i;
   const uint64_t at = put(places);
   RUN(tk_rope_kv_write(stream, qkv, at, table, k, v, tables, rows, 100, H, Hk, D, P, block, 2, t));
-  RUN(tk_attention_paged(stream, out, qkv, k, v, tables, rows, at, 100, H, Hk, D, block, 2, 0.1f, t));
+  RUN(tk_attention_paged(stream, out, qkv, k, v, tables, rows, at, 100, H, Hk, D, block, 2, 0, 0.1f, t));
   RUN(tk_attention_paged(stream, out, qkv, k, v, tables, rows, put(std::vector<int32_t>{99}), 1, H, Hk, D, block, 2,
-                         0.1f, t));
+                         1, 0.1f, t));
   RUN(tk_kv_copy_blocks(stream, k, v, put(std::vector<int32_t>{0, 1}), 1, Hk, D, block, t));
 }
 
@@ -118,7 +118,7 @@ void head(int32_t t) {
   for (const std::vector<float>& row : {std::vector<float>{1.0f, 1.0f, 0.0f}, std::vector<float>{0.7f, 0.9f, 20.0f}}) {
     std::vector<float> sampling;
     for (int i = 0; i < T; ++i) sampling.insert(sampling.end(), row.begin(), row.end());
-    RUN(tk_lm_head_sample(stream, tokens, logprobs, h, w, put(sampling), ints(2 * T, 100), ints(T, 100), 7, T, C, V,
+    RUN(tk_lm_head_sample(stream, tokens, logprobs, h, w, put(sampling), ints(4 * T, 100), ints(T, 100), T, C, V,
                           workspace, bytes, t, t));
   }
   RUN(tk_cross_entropy_loss(stream, stats, logprobs, dh, dw, h, w, targets, weights, T, C, V, workspace, bytes, t, t));
@@ -135,6 +135,12 @@ void scalars() {
   RUN(tk_value_loss(stream, zeros(TK_STAT_COUNT), zeros(T), values, floats(T), advantages, floats(T), 0.2f, T));
   RUN(tk_decode_advance(stream, ints(B, 9), ints(B, 9), put(std::vector<int32_t>(B, 3)), zeros(B * 4), zeros(B * 4),
                         zeros(B), ints(B, 9), floats(B), put(std::vector<int32_t>{7}), 1, B, 4));
+  const uint64_t words = zeros(B);
+  RUN(tk_write_words(stream, words, put(std::vector<int32_t>{0, 5, B - 1, 6}), 2, B));
+  uint64_t readback = 0;
+  std::vector<int32_t> back(B);
+  RUN(tk_readback_begin(stream, words, back.size() * sizeof(int32_t), &readback));
+  RUN(tk_readback_end(stream, readback, back.data()));
   const uint64_t params = floats(3000), grads = floats(3000);
   RUN(tk_grad_norm(stream, norm, grads, 3000));
   RUN(tk_adamw(stream, params, grads, zeros(3000), zeros(3000), norm, 3000, 1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 1.0f, 1));
