@@ -24,11 +24,13 @@ const GROUP_ORDER = [
 ];
 
 /**
- * True for a key whose value depends on the clock. Only these keys may differ between two runs of
- * the same seed on the same machine.
+ * True for a key whose value depends on the clock: times, and what the engine's schedule made of a rollout, which
+ * owners that answer late have a part in. Only these keys may differ between two runs of the same seed on the
+ * same machine.
  */
 export function clockKeys(key: string): boolean {
-  return key === "seconds" || key.startsWith("time/") ||
+  return key === "seconds" || key === "rollout/prefilled_tokens" ||
+    ["time/", "generate/"].some((group) => key.startsWith(group)) ||
     key.endsWith("_per_second") || key.endsWith("bound_share");
 }
 

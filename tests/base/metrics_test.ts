@@ -15,6 +15,8 @@ Deno.test("clock keys are exactly the ones that may differ between identical run
     "time/generate",
     "time/update",
     "generate/tokens_per_second",
+    "generate/idle",
+    "rollout/prefilled_tokens",
     "tokens_per_second",
     "generate/bound_share",
     "decode_bound_share",

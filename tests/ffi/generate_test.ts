@@ -15,7 +15,7 @@ Deno.test("generate: what follows from kernels/ is up to date", async () => {
 
 Deno.test("generate: what waits for a stream is nonblocking, nothing else", () => {
   const waiting = Object.entries(symbols).filter(([, s]) => "nonblocking" in s).map(([n]) => n);
-  assertEquals(waiting, ["tk_stream_sync", "tk_download"]);
+  assertEquals(waiting, ["tk_stream_sync", "tk_download", "tk_readback_end"]);
 });
 
 Deno.test("generate: every function has a caller in ffi/, but those of events, which wait for theirs", async () => {
