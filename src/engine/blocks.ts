@@ -37,6 +37,7 @@ export class BlockPool {
   readonly #labels = new Map<string, Label>();
   readonly #labelsOf: (Label[] | undefined)[];
   #serials = root;
+  #era = 0;
 
   /** All blocks are free. */
   constructor(size: number) {
@@ -46,6 +47,11 @@ export class BlockPool {
     this.#next = Int32Array.from({ length: size + 1 }, (_, i) => (i + 1) % (size + 1));
     this.#previous = Int32Array.from({ length: size + 1 }, (_, i) => (i + size) % (size + 1));
     this.#labelsOf = Array.from({ length: size });
+  }
+
+  /** Counts how often everything was forgotten: what was written before is of no use to what begins after. */
+  get era(): number {
+    return this.#era;
   }
 
   /** Blocks that nobody holds. */
@@ -125,6 +131,7 @@ export class BlockPool {
 
   /** Nothing is known of any block any more: the weights have changed. */
   forget(): void {
+    this.#era++;
     this.#labels.clear();
     this.#labelsOf.fill(undefined);
   }
@@ -143,6 +150,8 @@ export class BlockTable {
   /** Full blocks that are labelled, and what stands for their text. */
   #labelled = 0;
   #serial = root;
+  /** The pool's era when the first block was taken. */
+  #era = 0;
 
   /**
    * An empty table.
@@ -162,6 +171,7 @@ export class BlockTable {
    */
   adopt(tokens: readonly number[], count: number): number {
     const size = this.#blockSize;
+    this.#era = this.#pool.era;
     for (let begin = 0; begin < count; begin += size) {
       // The last one may be filled in part: whoever writes into it copies it first.
       const part = tokens.slice(begin, Math.min(begin + size, count));
@@ -176,8 +186,9 @@ export class BlockTable {
     return count;
   }
 
-  /** Labels the blocks that the first `count` tokens fill: they are in the cache. */
+  /** Labels the blocks that the first `count` tokens fill: they are in the cache. None where that is of an era past. */
   label(tokens: readonly number[], count: number): void {
+    if (this.#era !== this.#pool.era) return;
     const size = this.#blockSize;
     for (; (this.#labelled + 1) * size <= count; this.#labelled++) {
       const begin = this.#labelled * size, part = tokens.slice(begin, begin + size);
@@ -188,7 +199,7 @@ export class BlockTable {
   /** Labels the last block of the first `count` tokens where they fill it in part; `label` them before. */
   labelTail(tokens: readonly number[], count: number): void {
     const begin = this.#labelled * this.#blockSize;
-    if (begin < count) {
+    if (begin < count && this.#era === this.#pool.era) {
       this.#pool.label(this.blocks[this.#labelled], this.#serial, tokens.slice(begin, count));
     }
   }
@@ -209,6 +220,7 @@ export class BlockTable {
    */
   prepare(start: number, end: number): [number, number][] {
     const copies: [number, number][] = [];
+    if (this.blocks.length === 0) this.#era = this.#pool.era;
     for (let i = Math.floor(start / this.#blockSize); i * this.#blockSize < end; i++) {
       if (i === this.blocks.length) {
         this.blocks.push(this.#pool.take());

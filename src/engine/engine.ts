@@ -109,7 +109,10 @@ export class Engine implements Disposable {
    */
   async submit(request: PromptRequest, options: SubmitOptions): Promise<Submitted> {
     this.#check(request);
-    const { signal } = options;
+    const { signal, priority = 0 } = options;
+    if (!Number.isSafeInteger(priority)) {
+      throw new UserError(`a request has priority ${priority}`, { hint: "give a whole number" });
+    }
     signal?.throwIfAborted();
     const submission = this.#scheduler.submit(request, options);
     const onAbort = () => this.#scheduler.fail(submission, signal?.reason);
@@ -147,6 +150,7 @@ export class Engine implements Disposable {
       await this.#stream.sync().catch(() => {});
       throw error;
     }
+    await this.#scheduler.rest(); // a round that nobody needs may still be on its way back
     const sampled = counts.sampled - before.sampled, steps = counts.steps - before.steps;
     const attended = counts.attended - before.attended, { widest } = counts;
     return {
@@ -203,8 +207,9 @@ export class Engine implements Disposable {
     return 2 * Hk * D * this.#decoder.config.layers * dtypeBytes[this.#decoder.dtype];
   }
 
-  /** Frees the cache and the buffers; the decoder stays. */
+  /** Ends all requests, frees the cache and the buffers; the decoder stays. */
   [Symbol.dispose](): void {
+    this.#scheduler.close();
     this.#batch[Symbol.dispose]();
   }
 }

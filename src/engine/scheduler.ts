@@ -106,6 +106,8 @@ export class Scheduler {
   readonly #rows: (Sequence | undefined)[];
   readonly #line = new Line();
   readonly #live = new Set<Submission>();
+  /** Sequences that have had a row and are not over: those that may hold blocks. */
+  readonly #begun = new Set<Sequence>();
   /** Sequences that have never had a row. */
   #waiting = 0;
   /** Those that must end early, before anything else is done. */
@@ -117,6 +119,7 @@ export class Scheduler {
   /** Steps that rows could not take since the last prefill, because they wait to read. */
   #lost = 0;
   #pumping = false;
+  #closed = false;
   #news = Promise.withResolvers<void>();
   readonly counts: Counts = {
     sampled: 0,
@@ -147,13 +150,17 @@ export class Scheduler {
 
   /** Takes a request; the caller has checked that it fits. */
   submit(request: PromptRequest, options: SubmitOptions): Submission {
+    if (this.#closed) throw new Error("the engine has been disposed of");
     const submission = new Submission(request, options);
+    if (this.#live.size === 0) this.counts.widest = 0;
     if (submission.alive === 0) {
       submission.settle();
       return submission;
     }
     for (const each of request.sequences) {
-      const rank = this.#tickets++ - overtaken * (options.priority ?? 0);
+      // The fraction keeps the ranks of different priorities apart.
+      const ticket = this.#tickets++ * (1 + 2 ** -32);
+      const rank = ticket - overtaken * (options.priority ?? 0);
       const table = new BlockTable(this.#pool, this.#options.blockSize);
       submission.sequences.push(new Sequence(each, submission, table, rank));
     }
@@ -181,6 +188,17 @@ export class Scheduler {
     for (const submission of this.#live) this.fail(submission, error);
   }
 
+  /** Ends all requests early and takes no more; the device is given nothing from now on. */
+  close(): void {
+    this.#closed = true;
+    this.failAll(new Error("the engine was disposed of"));
+  }
+
+  /** Resolves when the device has nothing left to do, or has been given new work. */
+  async rest(): Promise<void> {
+    while (this.#pumping && this.#live.size === 0) await this.news;
+  }
+
   /** Resolves when something has happened that the next look will find. */
   get news(): Promise<void> {
     return this.#news.promise;
@@ -194,13 +212,13 @@ export class Scheduler {
   /** Works until nothing is left to do. */
   async #pump(): Promise<void> {
     this.#pumping = true;
-    this.counts.widest = 0;
     await null; // whoever submits may have more
     for (;;) {
       const { news } = this;
       try {
         this.#end();
         if (this.#live.size === 0 && !this.#flight) break;
+        const { preempted } = this.counts;
         this.#admit();
         const read = this.#read(), next = this.#launch();
         const due = this.#flight ?? (this.#options.lookahead ? undefined : next);
@@ -209,12 +227,32 @@ export class Scheduler {
           const result = await due.result;
           if (due === next) this.#flight = undefined;
           this.#book(due, result);
-        } else if (!next && !read) await news;
+        } else if (!next && !read) {
+          // Whoever was preempted has made room for others.
+          if (this.counts.preempted === preempted && !this.#wake()) await news;
+          else await null;
+        }
       } catch (error) {
         await this.#reset(error);
       }
     }
     this.#pumping = false;
+    this.#tell();
+  }
+
+  /**
+   * Nobody can go on. Where that is for the blocks of sequences whose owners think, takes them from the youngest of
+   * these: its owner may wait for those that need them.
+   */
+  #wake(): boolean {
+    if (this.#line.length === 0 && this.#active().length === 0) return false;
+    let youngest: Sequence | undefined;
+    for (const each of this.#begun) {
+      if (!each.thinking || each.table.blocks.length === 0) continue;
+      if (each.rank > (youngest?.rank ?? -Infinity)) youngest = each;
+    }
+    if (youngest) this.#preempt(youngest);
+    return youngest !== undefined;
   }
 
   /** The device has failed: what it was given may not have been done. */
@@ -223,7 +261,12 @@ export class Scheduler {
     this.#flight = undefined;
     this.#pool.forget();
     this.failAll(error);
-    this.#batch.reset();
+    this.#end();
+    try {
+      this.#batch.reset();
+    } catch {
+      // Then the next request fails, too, and says why.
+    }
   }
 
   // ---- beginning and ending ---------------------------------------------------------------------------
@@ -246,12 +289,12 @@ export class Scheduler {
       const next = this.#line.peek();
       if (!next) return;
       const ahead = Math.min(this.#options.steps, next.remaining);
-      const need = next.over ? 0 : next.table.need(next.cached, next.tokens.length - 1 + ahead);
+      const end = next.tokens.length - 1 + ahead;
+      const need = () => next.over ? 0 : next.table.need(next.cached, end);
       // A block more for each that runs, so that the new one does not drive out another at once. Whoever is the
       // oldest of all need not wait: those that have rows might wait for the blocks that it holds.
-      if (need + rows > this.#pool.free && !(this.#isOldest(next) && this.#makeRoom(need, next))) {
-        return;
-      }
+      const fits = need() + rows <= this.#pool.free;
+      if (!fits && !(this.#isOldest(next) && this.#makeRoom(need, next))) return;
       this.#line.pop();
       if (next.over) continue;
       this.#place(next, slot);
@@ -271,8 +314,15 @@ export class Scheduler {
     this.#batch.setTable(slot, sequence.table.blocks);
     if (sequence.begun) return;
     sequence.begun = true;
+    this.#begun.add(sequence);
     this.#waiting--;
     this.#tell();
+  }
+
+  /** Tells the owner which weights the sequence begins with, once. */
+  #start(sequence: Sequence): void {
+    if (sequence.told) return;
+    sequence.told = true;
     this.#ask(sequence, () => sequence.request.onStart?.(this.#version));
   }
 
@@ -290,7 +340,11 @@ export class Scheduler {
     this.#leave(sequence);
     sequence.evict();
     sequence.over = true;
-    if (!sequence.begun) this.#waiting--;
+    this.#begun.delete(sequence);
+    if (!sequence.begun) {
+      this.#waiting--;
+      this.#tell();
+    }
     if (--submission.alive > 0) return;
     this.#live.delete(submission);
     submission.settle();
@@ -304,18 +358,18 @@ export class Scheduler {
   // ---- the cache --------------------------------------------------------------------------------------
 
   /**
-   * Sees to it that `count` blocks are free, for a sequence: preempts those that came after it, the youngest
+   * Sees to it that the blocks that a sequence needs are free: preempts those that came after it, the youngest
    * first. False where that is not enough, or where a round must be looked at before.
+   *
+   * @param need How many they are, which may change: a block that nobody else holds any more needs no copy.
    */
-  #makeRoom(count: number, sequence: Sequence): boolean {
-    while (this.#pool.free < count) {
+  #makeRoom(need: () => number, sequence: Sequence): boolean {
+    while (this.#pool.free < need()) {
       if (this.#flight) return false;
       let youngest: Sequence | undefined;
-      for (const { sequences } of this.#live) {
-        for (const each of sequences) {
-          const holds = each.table.blocks.length > 0 && each.rank > sequence.rank;
-          if (holds && each.rank > (youngest?.rank ?? -Infinity)) youngest = each;
-        }
+      for (const each of this.#begun) {
+        const holds = each.table.blocks.length > 0 && each.rank > sequence.rank;
+        if (holds && each.rank > (youngest?.rank ?? -Infinity)) youngest = each;
       }
       if (!youngest) return false;
       this.#preempt(youngest);
@@ -375,12 +429,18 @@ export class Scheduler {
       }
       const begin = sequence.cached;
       const end = begin + Math.min(prefillChunk - tokens.length, sequence.unread);
-      const need = end > begin ? table.need(begin, end) : 0;
-      if (need > this.#pool.free) {
+      const need = () => end > begin ? table.need(begin, end) : 0;
+      if (need() > this.#pool.free) {
         // Blocks that copies still have to read must not be handed out for others before.
         this.#batch.copyBlocks(copies.splice(0));
-        if (!this.#makeRoom(need, sequence)) break;
+        if (!this.#makeRoom(need, sequence)) {
+          // The row is of no use to it: one before it may wait for a row, and hold the blocks.
+          const next = this.#line.peek()?.rank ?? Infinity;
+          if (!this.#flight && next < sequence.rank) this.#preempt(sequence);
+          break;
+        }
       }
+      this.#start(sequence);
       if (end > begin) this.#prepare(sequence, end, copies);
       for (let i = begin; i < end; i++) {
         tokens.push({ slot, position: i, token: sequence.tokens[i] });
@@ -421,9 +481,9 @@ export class Scheduler {
     for (const sequence of ready) {
       const { slot, cached, ahead, remaining } = sequence;
       if (slot === undefined) continue; // preempted for one before it
-      const end = cached + Math.min(remaining, ahead + steps),
-        need = sequence.table.need(cached, end);
-      if (need > this.#pool.free) {
+      const end = cached + Math.min(remaining, ahead + steps);
+      const need = () => sequence.table.need(cached, end);
+      if (need() > this.#pool.free) {
         this.#batch.copyBlocks(copies.splice(0));
         if (!this.#makeRoom(need, sequence)) {
           if (this.#flight) return undefined;
@@ -435,6 +495,7 @@ export class Scheduler {
     }
     this.#batch.copyBlocks(copies);
     ready = ready.filter(({ slot }) => slot !== undefined);
+    if (ready.length === 0) return undefined;
     for (const sequence of ready) if (!sequence.armed) this.#arm(sequence);
     const rows = ready.map((sequence) => ({
       sequence,
@@ -450,6 +511,7 @@ export class Scheduler {
   #arm(sequence: Sequence): void {
     const { request: { id }, submission: { options: { seed, sampling } } } = sequence;
     const { nextToken: token, cached: position, remaining } = sequence;
+    this.#start(sequence);
     sequence.armed = true;
     this.#batch.setRow(sequence.slot!, { seed, id, sampling, token, position, remaining });
   }
@@ -510,7 +572,9 @@ export class Scheduler {
       const next = sequence.request.onTurn(turn);
       if (next instanceof Promise) {
         this.#leave(sequence);
+        sequence.thinking = true;
         next.then((next) => {
+          sequence.thinking = false;
           if (sequence.over) return;
           if (next) {
             sequence.continue(next);

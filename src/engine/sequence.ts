@@ -72,6 +72,10 @@ export class Sequence {
   ahead = 0;
   /** Whether a row has been given to it before. */
   begun = false;
+  /** Whether its owner has been told which weights it begins with. */
+  told = false;
+  /** Whether its owner has yet to say what follows. */
+  thinking = false;
   over = false;
   #budget: number;
   #ids: number[] = [];
@@ -159,7 +163,7 @@ export class Sequence {
         { hint: "maxTokens counts all turns and all appended tokens" },
       );
     }
-    this.tokens.push(...next.append);
+    for (const id of next.append) this.tokens.push(id);
     this.#budget = next.budget;
     this.#ids = [];
     this.#logprobs = [];

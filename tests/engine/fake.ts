@@ -30,8 +30,12 @@ export class FakeBatch implements Batch {
   prefills = 0;
   /** When the result of a round arrives; by default as soon as anything can. */
   later: () => Promise<void> = () => Promise.resolve();
+  /** By sequence: the version of the weights that it was told it begins with. Keys must not be older. */
+  readonly begun = new Map<bigint, number>();
   readonly #block: number;
   readonly #cache: Int32Array;
+  /** The version of the weights that each position was written with. */
+  readonly #written: Int32Array;
   readonly #tables = new Map<number, readonly number[]>();
   readonly #rows = new Map<number, Row>();
   readonly #sample: ((row: Row) => number) | undefined;
@@ -40,6 +44,7 @@ export class FakeBatch implements Batch {
   constructor(blocks: number, block: number, sample?: (row: Row) => number) {
     this.#block = block;
     this.#cache = new Int32Array(blocks * block).fill(-1);
+    this.#written = new Int32Array(blocks * block);
     this.#sample = sample;
   }
 
@@ -53,7 +58,9 @@ export class FakeBatch implements Batch {
     const size = this.#block, sources = new Set(pairs.map(([source]) => source));
     for (const [source, target] of pairs) {
       if (sources.has(target)) throw new Error(`block ${target} is read and written at once`);
-      this.#cache.copyWithin(target * size, source * size, (source + 1) * size);
+      for (const memory of [this.#cache, this.#written]) {
+        memory.copyWithin(target * size, source * size, (source + 1) * size);
+      }
     }
   }
 
@@ -75,22 +82,24 @@ export class FakeBatch implements Batch {
 
   prefill(tokens: readonly PrefillToken[]): void {
     this.prefills++;
-    for (const { slot, position, token } of tokens) this.#cache[this.#at(slot, position)] = token;
+    for (const { slot, position, token } of tokens) this.#write(slot, position, token);
   }
 
   async decode(rows: number, steps: number): Promise<RoundResult> {
+    if (rows === 0) throw new Error("a round of no rows");
     this.ahead = Math.max(this.ahead, ++this.untold);
     const drawn = new Map<number, number[]>();
     for (const [slot, row] of this.#rows) {
       if (slot >= rows) throw new Error(`row ${slot} is in no round of ${rows}`);
       const ids: number[] = [];
       for (let step = 0; step < steps && row.remaining > 0; step++) {
-        this.#cache[this.#at(slot, row.position)] = row.token;
+        this.#write(slot, row.position, row.token);
         row.position++;
         row.token = this.#sample?.(row) ?? next(row.id, this.#context(slot, row.position));
         ids.push(row.token);
         if (--row.remaining === 0 || row.token === 0) row.remaining = 0;
       }
+      this.#checkVersions(slot, row);
       if (row.remaining === 0) this.#rows.delete(slot);
       drawn.set(slot, ids);
     }
@@ -102,6 +111,20 @@ export class FakeBatch implements Batch {
         return { ids, logprobs: Float32Array.from(ids, (id) => -id) };
       },
     };
+  }
+
+  #write(slot: number, position: number, token: number): void {
+    const at = this.#at(slot, position);
+    this.#cache[at] = token;
+    this.#written[at] = this.version;
+  }
+
+  #checkVersions(slot: number, { id, position }: Row): void {
+    const oldest = this.begun.get(id) ?? 0;
+    for (let i = 0; i < position; i++) {
+      if (this.#written[this.#at(slot, i)] >= oldest) continue;
+      throw new Error(`sequence ${id} began with version ${oldest}, key ${i} is older`);
+    }
   }
 
   #context(slot: number, length: number): Int32Array {
