@@ -28,7 +28,7 @@ const workloads: Readonly<Record<string, RolloutWorkload>> = {
   "tiny": {
     config: tiny,
     engine: { maxSequences: 128, cacheTokens: 128 * 256, maxTokens: 256 },
-    prompts: 512,
+    prompts: 1024,
     samples: 8,
     prompt: 12,
     between: 7,

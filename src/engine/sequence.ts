@@ -117,15 +117,16 @@ export class Sequence {
 
   /** Books sampled tokens; returns the turn if they end it. */
   book(
-    ids: Iterable<number>,
-    logprobs: Iterable<number>,
+    ids: ArrayLike<number>,
+    logprobs: ArrayLike<number>,
     stop: ReadonlySet<number>,
   ): Turn | undefined {
-    const before = this.tokens.length;
-    for (const id of ids) this.tokens.push(id);
-    if (this.tokens.length === before) return undefined;
-    this.#ids.push(...this.tokens.slice(before));
-    this.#logprobs.push(...logprobs);
+    if (ids.length === 0) return undefined;
+    for (let i = 0; i < ids.length; i++) {
+      this.tokens.push(ids[i]);
+      this.#ids.push(ids[i]);
+      this.#logprobs.push(logprobs[i]);
+    }
     this.cached = this.tokens.length - 1;
     const stopped = stop.has(this.nextToken);
     if (!stopped && this.remaining > 0) return undefined;

@@ -314,22 +314,24 @@ testBackends(
   async (backend) => {
     using lab = await Lab.open({ backend });
     const { stream } = lab, x = lab.out([3]), big = lab.alloc("f32", [2 ** 22]);
-    const values = [1, 2, 3].map((value) => {
-      stream.fill(x, value);
-      return stream.readBack(x, new Float32Array(3));
-    });
-    let later = false;
-    for (let value = 1; value <= 20; value++) stream.fill(big, value);
-    stream.fill(x, 9);
-    const end = stream.sync().then(() => later = true);
-    const first = await values[0];
-    assert(!later, "it waited for what was enqueued after it");
-    assertEquals([[...first], ...(await Promise.all(values)).slice(1).map((v) => [...v])], [
-      [1, 1, 1],
-      [2, 2, 2],
-      [3, 3, 3],
-    ]);
-    await end;
+    // On a busy machine the end of all may be told with the first: then once more.
+    let waited = true;
+    for (let round = 0; round < 5 && waited; round++) {
+      const values = [1, 2, 3].map((value) => {
+        stream.fill(x, value);
+        return stream.readBack(x, new Float32Array(3));
+      });
+      let later = false;
+      for (let value = 1; value <= 20; value++) stream.fill(big, value);
+      stream.fill(x, 9);
+      const end = stream.sync().then(() => later = true);
+      await values[0];
+      waited = later;
+      const all = await Promise.all(values);
+      assertEquals(all.map((v) => [...v]), [[1, 1, 1], [2, 2, 2], [3, 3, 3]]);
+      await end;
+    }
+    assert(!waited, "it waited for what was enqueued after it");
     await assertRejects(() => stream.readBack(x, new Float32Array(2)), RangeError, "does not fit");
 
     // A failure before it is told, also where several wait, and the queue works again.
