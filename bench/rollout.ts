@@ -8,6 +8,8 @@
  * @module
  */
 import { Command } from "@cliffy/command";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import * as z from "npm:zod@4.6.7";
 import { smollm2, tiny } from "./models.ts";
 import { median } from "./harness.ts";
@@ -88,7 +90,12 @@ await new Command()
   .option("--save <name:string>", "Keep the results as bench/results/<name>-<date>.json.")
   .action(async (raw: Record<string, unknown>) => {
     const { against, only, rounds, save } = schema.parse(raw);
-    const roots = against ? [here, against.replace(/\/*$/, "/")] : [here];
+    const other = against && `${resolve(against)}/`;
+    if (other && !existsSync(`${other}mod.ts`)) {
+      console.error(`error: --against ${against}: no checkout of this repository`);
+      Deno.exit(1);
+    }
+    const roots = other ? [here, other] : [here];
     const names = Object.keys(workloads).filter((name) => name.includes(only));
     const rows = [];
     for (const name of names) rows.push(...await compare(name, roots, rounds));
