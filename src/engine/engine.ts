@@ -20,12 +20,30 @@ import type { EngineOptions, PromptRequest, RunStats, SubmitOptions, Submitted }
 /** Rows whose arithmetic takes about as long as reading the weights once, the fixed part of every step. */
 const rowsPerWeightRead = { cpu: 8, gpu: 256 };
 
+/** What the host does between two rounds on a CPU takes about as long as so many multiplications. */
+const hostWork = 4e7;
+/** Tokens of a turn, as a guess. */
+const turnTokens = 20;
+
+/**
+ * How many steps of a round are worth it on a CPU. A look of the host costs `hostWork`, and a turn that ends inside
+ * of a round leaves its row idle for half of it on average: with steps of `work` multiplications a token costs least
+ * at sqrt(2 hostWork turnTokens / work).
+ */
+function worthwhileSteps(parameters: number, rows: number): number {
+  const work = parameters * rows;
+  return Math.max(1, Math.round(Math.sqrt(2 * hostWork * turnTokens / work)));
+}
+
+/** The same on a GPU, where the host's part is hidden behind the next round. */
+const gpuSteps = 4;
+
 function complete(
   options: EngineOptions,
   kvTile: number,
   ahead = true,
 ): Required<EngineOptions> {
-  const { blockSize = kvTile, prefillChunk = 1024, stepsPerSync = 4, lookahead = ahead } = options;
+  const { blockSize = kvTile, prefillChunk = 1024, stepsPerSync = 8, lookahead = ahead } = options;
   return { ...options, blockSize, prefillChunk, stepsPerSync, lookahead };
 }
 
@@ -84,7 +102,11 @@ export class Engine implements Disposable {
     this.#batch = new DeviceBatch(stream, decoder, sizes);
     const stop = new Set(options.stop), { lookahead } = this.#options;
     const prefillCost = rowsPerWeightRead[isCpu ? "cpu" : "gpu"];
-    this.#scheduler = new Scheduler(this.#batch, { ...sizes, stop, prefillCost, lookahead });
+    const worthwhile = isCpu
+      ? worthwhileSteps(decoder.params.layout.size, options.maxSequences)
+      : gpuSteps;
+    const steps = Math.min(sizes.steps, worthwhile);
+    this.#scheduler = new Scheduler(this.#batch, { ...sizes, steps, stop, prefillCost, lookahead });
   }
 
   /** Sequences that have been submitted and have not begun. */

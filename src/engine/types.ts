@@ -72,7 +72,7 @@ export interface EngineOptions {
   readonly blockSize?: number;
   /** Most prompt tokens read in one step; default 1024. */
   readonly prefillChunk?: number;
-  /** Decode steps between two looks at the results; default 4. */
+  /** Most decode steps between two looks at the results; default 8. Fewer are taken where a step is long. */
   readonly stepsPerSync?: number;
   /**
    * Whether the device gets a round before the host has looked at the one before it; default: on a GPU. A CPU

@@ -156,7 +156,7 @@ export interface TrainConfig {
     readonly cacheTokens: number;
     /** Most prompt tokens read in one step. */
     readonly prefillChunk: number;
-    /** Decode steps between two looks at the results. */
+    /** Most decode steps between two looks at the results; fewer are taken where a step is long. */
     readonly stepsPerSync: number;
   };
   /** Supervised training before PPO, of a model made here. */
@@ -221,7 +221,7 @@ export const trainConfigSchema: Schema<TrainConfig> = z.strictObject<Fields<Trai
     maxSequences: listed,
     cacheTokens: count,
     prefillChunk: count.default(1024),
-    stepsPerSync: count.default(4),
+    stepsPerSync: count.default(8),
   }),
   warmstart: warmstartSchema,
   ppo: ppoSchema,
