@@ -8,7 +8,7 @@
  */
 import { Decoder, loadParameters, openWeights, saveDecoder } from "../src/model/mod.ts";
 import { median } from "./harness.ts";
-import { smollm2 } from "./models.ts";
+import { smol135m } from "./models.ts";
 import { benchProgram, selected } from "./program.ts";
 import { formatTable } from "./report.ts";
 import { fillRandom } from "./workbench.ts";
@@ -41,7 +41,7 @@ if (import.meta.main) {
       if (!selected(options, dtype)) continue;
       const dir = Deno.makeTempDirSync();
       try {
-        const config = { ...smollm2, dtype };
+        const config = { ...smol135m, dtype };
         using decoder = new Decoder(stream, config, { head: "lm", train: false });
         fillRandom(stream, decoder.params.master.flat);
         await saveDecoder(stream, decoder, dir, { tokenizer: {} });

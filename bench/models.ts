@@ -27,27 +27,6 @@ const qwen2 = {
 /** The model that `deno task train` makes. */
 export const tiny: ModelConfig = { ...qwen2, ...presets.tiny.shape, vocab: tinyVocabSize };
 
-/** SmolLM2-135M, for sequences of up to 512 tokens. */
-export const smollm2: ModelConfig = {
-  architecture: "LlamaForCausalLM",
-  hidden: 576,
-  ffn: 1536,
-  layers: 30,
-  heads: 9,
-  kvHeads: 3,
-  headDim: 64,
-  vocab: 49152,
-  maxPositions: 512,
-  ropeTheta: 1e5,
-  normEps: 1e-5,
-  tiedHead: true,
-  qkvBias: false,
-  qkNorm: false,
-  eos: [],
-  bos: null,
-  dtype: "float32",
-};
-
 /** Qwen2.5-0.5B. */
 export const qwen05b: ModelConfig = {
   ...qwen2,

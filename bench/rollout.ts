@@ -11,7 +11,7 @@ import { Command } from "@cliffy/command";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import * as z from "npm:zod@4.6.7";
-import { smollm2, tiny } from "./models.ts";
+import { smol135m, tiny } from "./models.ts";
 import { median } from "./harness.ts";
 import { describeMachine } from "./machine.ts";
 import { formatTable, saveResults } from "./report.ts";
@@ -38,7 +38,7 @@ const workloads: Readonly<Record<string, RolloutWorkload>> = {
     limit: 50,
   },
   "SmolLM2-135M": {
-    config: smollm2,
+    config: smol135m,
     engine: { maxSequences: 32, cacheTokens: 8192, maxTokens: 512 },
     prompts: 24,
     samples: 4,

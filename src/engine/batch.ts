@@ -32,7 +32,7 @@ import {
   pagedSpecs,
   type PagedTensor,
 } from "../model/mod.ts";
-import type { Batch, DecodeRow, PrefillToken, RoundResult } from "./scheduler.ts";
+import type { Batch, DecodeRow, PrefillToken, RoundResult } from "./device_side.ts";
 import { WordChanges } from "./words.ts";
 
 /** Sizes that the batch is built for. */

@@ -36,7 +36,7 @@ export interface Continuation {
 export interface SequenceRequest {
   /** With the seed and the position, the key of every random number: unique in a run. */
   readonly id: bigint;
-  /** Called when it gets a row for the first time, with the version of the weights that it begins with. */
+  /** Called before its first token is read or sampled, with the version of the weights that it begins with. */
   onStart?(version: number): void;
   /** Called when a turn ends; null ends the sequence. May be asynchronous: the sequence waits. */
   onTurn(turn: Turn): Continuation | null | Promise<Continuation | null>;
@@ -96,6 +96,7 @@ export interface SubmitOptions extends RunOptions {
   /**
    * A request of priority p is served as if it had come before the last 1,000 p sequences that were waiting
    * when it came; default 0. However many of high priority come, each one overtakes only so many: none starves.
+   * A whole number.
    */
   readonly priority?: number;
 }

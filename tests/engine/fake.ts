@@ -2,7 +2,7 @@
  * A device for the scheduler that is not there: its cache holds token ids, and what a row samples depends on
  * all that it finds in the cache. Were a block lost, shared wrongly or written by two, other tokens came out.
  */
-import type { Batch, DecodeRow, PrefillToken, RoundResult } from "../../src/engine/scheduler.ts";
+import type { Batch, DecodeRow, PrefillToken, RoundResult } from "../../src/engine/device_side.ts";
 import type { Continuation, PromptRequest, Turn } from "../../src/engine/mod.ts";
 
 /** What is sampled behind these tokens, of a vocabulary of 1,000; 0 ends a turn. */

@@ -7,6 +7,7 @@ import { expected, FakeBatch, longest, requestOf, type Script } from "./fake.ts"
 
 const plain: SubmitOptions = { seed: 1n, sampling: { temperature: 1, topP: 1, topK: 0 } };
 const common = { stop: new Set([0]), prefillCost: 256, lookahead: true };
+const sizes = { maxSequences: 4, blocks: 64, blockSize: 4, prefillChunk: 64, steps: 2, ...common };
 
 /** Scripts of which some begin alike. */
 function makeScripts(rand: Rand, count: number): Script[] {
@@ -230,14 +231,6 @@ Deno.test("scheduler: what stands between turns is read in few prefills, and at 
 
 Deno.test("scheduler: texts that begin alike are read once, until the weights change", async () => {
   const batch = new FakeBatch(64, 4);
-  const sizes = {
-    maxSequences: 4,
-    blocks: 64,
-    blockSize: 4,
-    prefillChunk: 64,
-    steps: 2,
-    ...common,
-  };
   const scheduler = new Scheduler(batch, sizes),
     prompt = Array.from({ length: 21 }, (_, i) => i + 1);
   const versions: number[] = [];
@@ -256,14 +249,6 @@ Deno.test("scheduler: texts that begin alike are read once, until the weights ch
 
 Deno.test("scheduler: a device that fails ends what it was given, and works again", async () => {
   const batch = new FakeBatch(64, 4), rounds: number[] = [];
-  const sizes = {
-    maxSequences: 4,
-    blocks: 64,
-    blockSize: 4,
-    prefillChunk: 64,
-    steps: 2,
-    ...common,
-  };
   const scheduler = new Scheduler(batch, sizes);
   const script: Script = { prompt: [3, 4, 5], budget: 9, samples: [{ id: 5n, then: [] }] };
   batch.later = () => rounds.push(0) === 2 ? Promise.reject(new Error("lost")) : Promise.resolve();

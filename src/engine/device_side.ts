@@ -1,0 +1,49 @@
+/**
+ * What the scheduler asks of a device.
+ *
+ * @module
+ */
+import type { SamplingOptions } from "./types.ts";
+
+/** The state of a row when a turn begins on it. */
+export interface DecodeRow {
+  readonly seed: bigint;
+  readonly id: bigint;
+  readonly sampling: SamplingOptions;
+  readonly token: number;
+  readonly position: number;
+  readonly remaining: number;
+}
+
+/** One token to be read into the cache: which row's block table, where, and what. */
+export interface PrefillToken {
+  readonly slot: number;
+  readonly position: number;
+  readonly token: number;
+}
+
+/** What a decode round sampled. */
+export interface RoundResult {
+  /** Of one row. */
+  of(slot: number): { readonly ids: Int32Array; readonly logprobs: Float32Array };
+}
+
+/** What is scheduled: the device side of an engine. Work is done in the order in which it is asked for. */
+export interface Batch {
+  /** Changes with the weights: what the cache holds of others is of no use. */
+  readonly version: number;
+  /** Copies cache blocks: (source, destination) pairs; no block is in both places. */
+  copyBlocks(pairs: readonly (readonly [number, number])[]): void;
+  /** The blocks of a row's sequence. */
+  setTable(slot: number, blocks: readonly number[]): void;
+  /** Begins a turn on a row. */
+  setRow(slot: number, row: DecodeRow): void;
+  /** The row samples nothing until the next turn on it. */
+  idleRow(slot: number): void;
+  /** Reads tokens into the cache. */
+  prefill(tokens: readonly PrefillToken[]): void;
+  /** After a failure, when nothing is known of what has been done: all rows are idle. */
+  reset(): void;
+  /** Decode steps for the first `rows` rows; resolves with what they sampled. */
+  decode(rows: number, steps: number): Promise<RoundResult>;
+}
