@@ -51,8 +51,9 @@ inline void check_block(int32_t block) {
 
 // Indices come from device memory, so these two are execution errors: without them a wrong index
 // would read or write memory of somebody else.
-inline void check_positions(const int32_t* positions, int64_t T, int64_t low, int64_t end, const char* table) {
-  for (int64_t t = 0; t < T; ++t)
+inline void check_positions(const int32_t* positions, int64_t first, int64_t last, int64_t low, int64_t end,
+                            const char* table) {
+  for (int64_t t = first; t < last; ++t)
     if (positions[t] < low || positions[t] >= end)
       throw std::out_of_range("token " + std::to_string(t) + " has position " + std::to_string(positions[t]) + ", but " +
                               table + " ends at " + std::to_string(end));

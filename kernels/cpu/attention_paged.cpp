@@ -4,11 +4,11 @@
 namespace tk {
 namespace {
 
-void paged(float* out, const float* qkv, const int32_t* row_seq, const int32_t* positions, int T, Heads heads,
-           const Cache& cache, float scale) {
+void paged(float* out, const float* qkv, const int32_t* row_seq, const int32_t* positions, int64_t begin, int64_t end,
+           Heads heads, const Cache& cache, float scale) {
   const int D = heads.D, group = heads.group();
 #pragma omp parallel for collapse(2) schedule(dynamic)
-  for (int64_t t = 0; t < T; ++t)
+  for (int64_t t = begin; t < end; ++t)
     for (int hk = 0; hk < heads.Hk; ++hk) {
       float* o = out + (t * heads.H + hk * group) * D;
       const int64_t position = positions[t];
@@ -44,17 +44,19 @@ extern "C" {
 
 int32_t tk_attention_paged(uint64_t stream, uint64_t out, uint64_t qkv, uint64_t k_cache, uint64_t v_cache,
                            uint64_t block_tables, uint64_t row_seq, uint64_t positions, int32_t T, int32_t H, int32_t Hk,
-                           int32_t D, int32_t block, int32_t max_blocks, int32_t, float scale, int32_t dtype) {
+                           int32_t D, int32_t block, int32_t max_blocks, int32_t decode, float scale, int32_t dtype) {
   const int32_t status = guarded([&] {
     check_heads(H, Hk, D);
     check_block(block);
   });
   if (status) return status;
-  return launch(stream, dtype, [=] {
-    check_positions(i32(positions), T, INT32_MIN, static_cast<int64_t>(block) * max_blocks, "the block table");
+  const auto attend = [=](int64_t begin, int64_t end) {
+    check_positions(i32(positions), begin, end, INT32_MIN, static_cast<int64_t>(block) * max_blocks, "the block table");
     const Cache cache{f32(k_cache), f32(v_cache), i32(block_tables), block, max_blocks, Hk, D};
-    paged(f32(out), f32(qkv), i32(row_seq), i32(positions), T, {H, Hk, D}, cache, scale);
-  });
+    paged(f32(out), f32(qkv), i32(row_seq), i32(positions), begin, end, {H, Hk, D}, cache, scale);
+  };
+  // Rows of a prefill read keys that others have written.
+  return decode ? launch_rows(stream, dtype, T, attend) : launch(stream, dtype, [=] { attend(0, T); });
 }
 
 }  // extern "C"

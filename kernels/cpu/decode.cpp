@@ -11,9 +11,9 @@ extern "C" {
 int32_t tk_decode_advance(uint64_t stream, uint64_t tokens, uint64_t positions, uint64_t remaining, uint64_t out_tokens,
                           uint64_t out_logprobs, uint64_t out_count, uint64_t sampled, uint64_t sampled_logprobs,
                           uint64_t stop_ids, int32_t stops, int32_t B, int32_t capacity) {
-  return launch(stream, [=] {
+  return launch_rows(stream, TK_F32, B, [=](int64_t begin, int64_t end) {
     const int32_t* stop = i32(stop_ids);
-    for (int64_t b = 0; b < B; ++b) {
+    for (int64_t b = begin; b < end; ++b) {
       int32_t& position = i32(positions)[b];
       if (position < 0) continue;
       const int32_t token = i32(sampled)[b];

@@ -9,8 +9,8 @@
 namespace tk {
 namespace {
 
-void check_ids(const int32_t* ids, int64_t T, int64_t V) {
-  for (int64_t t = 0; t < T; ++t)
+void check_ids(const int32_t* ids, int64_t begin, int64_t end, int64_t V) {
+  for (int64_t t = begin; t < end; ++t)
     if (ids[t] >= V)
       throw std::out_of_range("embedding: token " + std::to_string(t) + " has id " + std::to_string(ids[t]) +
                               ", but the table has " + std::to_string(V) + " rows");
@@ -25,12 +25,12 @@ extern "C" {
 
 int32_t tk_embedding_forward(uint64_t stream, uint64_t out, uint64_t ids, uint64_t table, int32_t T, int32_t V,
                              int32_t C, int32_t dtype) {
-  return launch(stream, dtype, [=] {
+  return launch_rows(stream, dtype, T, [=](int64_t begin, int64_t end) {
     const int32_t* id = i32(ids);
-    check_ids(id, T, V);
+    check_ids(id, begin, end, V);
     const size_t bytes = static_cast<size_t>(C) * sizeof(float);
-#pragma omp parallel for schedule(static) if (elements(T, C) > kSerialFlops)
-    for (int64_t t = 0; t < T; ++t) {
+#pragma omp parallel for schedule(static) if (elements(end - begin, C) > kSerialFlops)
+    for (int64_t t = begin; t < end; ++t) {
       float* row = f32(out) + t * C;
       if (id[t] < 0)
         std::memset(row, 0, bytes);
@@ -45,7 +45,7 @@ int32_t tk_embedding_backward(uint64_t stream, uint64_t dtable, uint64_t ids, ui
                               int32_t C, int32_t dtype) {
   return launch(stream, dtype, [=] {
     const int32_t* id = i32(ids);
-    check_ids(id, T, V);
+    check_ids(id, 0, T, V);
 #pragma omp parallel for schedule(static) if (elements(T, C) > kSerialFlops)
     for (int64_t c = 0; c < C; c += kColumnBlock)
       for (int64_t t = 0; t < T; ++t) {

@@ -13,7 +13,7 @@ int32_t tk_lm_head_logprobs(uint64_t stream, uint64_t logprobs, uint64_t h, uint
     stream_of(stream).submit([=] {
       const Head head = make_head(h, packed, w_dtype, T, C, V, workspace, workspace_bytes);
       check_targets(i32(targets), T, V);
-      for_chunks(head, [&](int64_t t, int64_t rows) {
+      for_chunks(head, 0, T, [&](int64_t t, int64_t rows) {
         for_rows(rows, V, [&](int64_t r) {
           float* z = head.logits + r * V;
           scale_row(z, V, inv_temperature);

@@ -42,11 +42,11 @@ inline void check_targets(const int32_t* targets, int64_t T, int64_t V) {
                               ", but the vocabulary has " + std::to_string(V) + " entries");
 }
 
-// Calls body(first row, rows) for each chunk, after its logits * inv_temperature stand in the workspace.
+// Calls body(first row, rows) for each chunk of rows begin .. end - 1, after its logits * inv_temperature stand in the workspace.
 template <class Body>
-void for_chunks(const Head& head, Body body) {
-  for (int64_t t = 0; t < head.T; t += head.chunk) {
-    const int64_t rows = std::min(head.chunk, head.T - t);
+void for_chunks(const Head& head, int64_t begin, int64_t end, Body body) {
+  for (int64_t t = begin; t < end; t += head.chunk) {
+    const int64_t rows = std::min(head.chunk, end - t);
     const Epilogue out{head.logits, head.V, nullptr, false};
     gemm(head.h + t * head.C, head.C, head.packed, rows, head.V, head.C, out);
     body(t, rows);

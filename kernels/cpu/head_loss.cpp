@@ -56,7 +56,7 @@ void head_loss(const Head& head, float* stats, float* logprobs, float* dh, float
   double sums[TK_STAT_COUNT] = {};
   float gap = 0.0f;
   check_targets(targets, head.T, head.V);
-  for_chunks(head, [&](int64_t t, int64_t rows) {
+  for_chunks(head, 0, head.T, [&](int64_t t, int64_t rows) {
     for_rows(rows, head.V, [&](int64_t r) {
       float* z = head.logits + r * head.V;
       scale_row(z, head.V, inv_temperature);

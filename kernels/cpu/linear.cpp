@@ -34,8 +34,9 @@ int32_t tk_linear_forward(uint64_t stream, uint64_t y, uint64_t x, uint64_t pack
                           int32_t K, int32_t accumulate, int32_t dtype, int32_t w_dtype) {
   const int32_t status = guarded([&] { check_weight(N, K, w_dtype); });
   if (status) return status;
-  return launch(stream, dtype, [=] {
-    gemm(f32(x), K, {pointer<void>(packed), w_dtype}, M, N, K, Epilogue{f32(y), N, f32(bias), accumulate != 0});
+  return launch_rows(stream, dtype, M, [=](int64_t begin, int64_t end) {
+    const Epilogue out{f32(y) + begin * N, N, f32(bias), accumulate != 0};
+    gemm(f32(x) + begin * K, K, {pointer<void>(packed), w_dtype}, end - begin, N, K, out);
   });
 }
 

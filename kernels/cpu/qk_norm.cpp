@@ -26,10 +26,10 @@ int32_t tk_qk_norm_forward(uint64_t stream, uint64_t out, uint64_t rstd, uint64_
   return guarded([&] {
     require(D > 0, "D must be positive");
     require(out != qkv, "out and qkv must be distinct");
-  }) || launch(stream, dtype, [=] {
+  }) || launch_rows(stream, dtype, T, [=](int64_t begin, int64_t end) {
     const int64_t heads = H + Hk, row = (heads + Hk) * static_cast<int64_t>(D);
-#pragma omp parallel for schedule(static) if (4.0 * elements(T, row) > kSerialFlops)
-    for (int64_t t = 0; t < T; ++t) {
+#pragma omp parallel for schedule(static) if (4.0 * elements(end - begin, row) > kSerialFlops)
+    for (int64_t t = begin; t < end; ++t) {
       const float* in = f32(qkv) + t * row;
       float* normed = f32(out) + t * row;
       for (int64_t h = 0; h < heads; ++h) {

@@ -10,9 +10,9 @@ int32_t tk_rmsnorm_forward(uint64_t stream, uint64_t y, uint64_t sum, uint64_t r
   return guarded([&] {
     require((sum != 0) == (residual != 0), "residual and sum go together");
     require(C > 0, "C must be positive");
-  }) || launch(stream, dtype, [=] {
-#pragma omp parallel for schedule(static) if (4.0 * elements(T, C) > kSerialFlops)
-    for (int64_t t = 0; t < T; ++t) {
+  }) || launch_rows(stream, dtype, T, [=](int64_t begin, int64_t end) {
+#pragma omp parallel for schedule(static) if (4.0 * elements(end - begin, C) > kSerialFlops)
+    for (int64_t t = begin; t < end; ++t) {
       const float* in = f32(x) + t * C;
       float* s = residual ? f32(sum) + t * C : nullptr;
       const float* other = residual ? f32(residual) + t * C : nullptr;

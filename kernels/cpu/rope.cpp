@@ -33,7 +33,7 @@ int32_t tk_rope(uint64_t stream, uint64_t qkv, uint64_t positions, uint64_t cos_
   const int32_t status = guarded([&] { check_heads(H, Hk, D); });
   if (status) return status;
   return launch(stream, dtype, [=] {
-    check_positions(i32(positions), T, 0, P, "cos_sin");
+    check_positions(i32(positions), 0, T, 0, P, "cos_sin");
     const Heads heads{H, Hk, D};
 #pragma omp parallel for schedule(static) if (T * heads.row() > 1 << 15)
     for (int64_t t = 0; t < T; ++t)
@@ -50,13 +50,13 @@ int32_t tk_rope_kv_write(uint64_t stream, uint64_t qkv, uint64_t positions, uint
     check_block(block);
   });
   if (status) return status;
-  return launch(stream, dtype, [=] {
-    check_positions(i32(positions), T, INT32_MIN, P, "cos_sin");
-    check_positions(i32(positions), T, INT32_MIN, static_cast<int64_t>(block) * max_blocks, "the block table");
+  return launch_rows(stream, dtype, T, [=](int64_t begin, int64_t end) {
+    check_positions(i32(positions), begin, end, INT32_MIN, P, "cos_sin");
+    check_positions(i32(positions), begin, end, INT32_MIN, static_cast<int64_t>(block) * max_blocks, "the block table");
     const Heads heads{H, Hk, D};
     const Cache cache{f32(k_cache), f32(v_cache), i32(block_tables), block, max_blocks, Hk, D};
-#pragma omp parallel for schedule(static) if (T * heads.row() > 1 << 15)
-    for (int64_t t = 0; t < T; ++t) {
+#pragma omp parallel for schedule(static) if ((end - begin) * heads.row() > 1 << 15)
+    for (int64_t t = begin; t < end; ++t) {
       const int64_t position = i32(positions)[t];
       if (position < 0) continue;
       float* row = f32(qkv) + t * heads.row();

@@ -100,16 +100,53 @@ void Stream::run(int threads) {
     std::exception_ptr error;
     if (!failed) {
       try {
-        op();
+        op.run(0, op.rows);
       } catch (...) {
         error = std::current_exception();
       }
     }
-    op = nullptr;
+    op = {};
     lock.lock();
     busy_ = false;
     if (error) error_ = last_error_ = error;
     if (queue_.empty()) idle_.notify_all();
+  }
+}
+
+namespace {
+
+// A thread with so many rows of its own is bound by arithmetic even where it reads all weights itself.
+constexpr int64_t kOwnRows = 32;
+
+// Each thread takes its part of the rows through all ops, without waiting for the others in between.
+void run_apart(const Op* first, const Op* last) {
+  std::exception_ptr failure;
+#pragma omp parallel
+  {
+    const int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    const int64_t begin = first->rows * thread / threads, end = first->rows * (thread + 1) / threads;
+    try {
+      for (const Op* op = first; op != last; ++op) op->run(begin, end);
+    } catch (...) {
+#pragma omp critical(tk_replay_failure)
+      failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+
+void Graph::replay() const {
+  const Op *op = ops.data(), *end = op + ops.size();
+  while (op != end) {
+    const Op* last = op + 1;
+    while (last != end && op->rows > 0 && last->rows == op->rows) ++last;
+    if (last - op > 1 && op->rows >= kOwnRows * omp_get_max_threads())
+      run_apart(op, last);
+    else
+      std::for_each(op, last, [](const Op& each) { each.run(0, each.rows); });
+    op = last;
   }
 }
 
@@ -324,9 +361,7 @@ int32_t tk_graph_end(uint64_t stream, void* graph_out) {
 int32_t tk_graph_launch(uint64_t stream, uint64_t graph) {
   return guarded([&] {
     const std::shared_ptr<Graph> g = *pointer<std::shared_ptr<Graph>>(graph);
-    stream_of(stream).submit([g] {
-      for (const Op& op : g->ops) op();
-    });
+    stream_of(stream).submit([g] { g->replay(); });
   });
 }
 int32_t tk_graph_destroy(uint64_t graph) {

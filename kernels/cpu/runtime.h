@@ -19,7 +19,13 @@
 
 namespace tk {
 
-using Op = std::function<void()>;
+// Work in a stream's order. Where `rows` is not 0, row r of what it writes depends on row r of what earlier ops with so
+// many rows wrote, and on nothing else of theirs: it may run for parts of the rows, on threads that are not at the same
+// op. So such ops share memory row by row or not at all.
+struct Op {
+  std::function<void(int64_t begin, int64_t end)> run;
+  int64_t rows = 0;
+};
 
 class Stream;
 
@@ -31,6 +37,7 @@ struct Device {
 // Ops recorded between tk_graph_begin and tk_graph_end: replayed in order by one queue entry.
 struct Graph {
   std::vector<Op> ops;
+  void replay() const;
 };
 
 // One worker thread that runs ops in order; OpenMP parallelises inside an op.
@@ -43,6 +50,9 @@ class Stream {
 
   // Runs the op on the worker, or records it while a graph is open.
   void submit(Op op);
+  void submit(std::function<void()> op) {
+    submit(Op{[op = std::move(op)](int64_t, int64_t) { op(); }});
+  }
   // True while nothing is queued, running, recorded or wrong: the caller may do the next op itself.
   bool idle();
   // Waits until the queue is empty; throws the first error that an op raised since the last wait.
@@ -82,12 +92,20 @@ template <class F>
 int32_t launch(uint64_t stream, int32_t dtype, F&& op) {
   return guarded([&] {
     require(dtype == TK_F32, "the CPU backend computes in float32 activations");
-    stream_of(stream).submit(std::forward<F>(op));
+    stream_of(stream).submit(std::function<void()>(std::forward<F>(op)));
   });
 }
 template <class F>
 int32_t launch(uint64_t stream, F&& op) {
   return launch(stream, TK_F32, std::forward<F>(op));
+}
+// The same for op(begin, end), whose rows are independent of each other (see Op).
+template <class F>
+int32_t launch_rows(uint64_t stream, int32_t dtype, int64_t rows, F&& op) {
+  return guarded([&] {
+    require(dtype == TK_F32, "the CPU backend computes in float32 activations");
+    stream_of(stream).submit(Op{std::forward<F>(op), rows});
+  });
 }
 
 // Scratch memory of the calling thread, grown on demand and kept: 64-byte aligned, uninitialised.

@@ -120,9 +120,12 @@ int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, u
                           uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
   return guarded([&] {
     check_head(C, V, workspace_bytes, dtype, w_dtype);
-    stream_of(stream).submit([=] {
-      const Head head = make_head(h, packed, w_dtype, B, C, V, workspace, workspace_bytes);
-      for_chunks(head, [&](int64_t t, int64_t rows) {
+    const bool fits = workspace_bytes / sizeof(float) / static_cast<uint64_t>(V) >= static_cast<uint64_t>(B);
+    // Rows are independent if each has logits of its own.
+    const auto sample = [=](int64_t begin, int64_t end) {
+      Head head = make_head(h, packed, w_dtype, B, C, V, workspace, workspace_bytes);
+      if (fits) head.logits += begin * V;
+      for_chunks(head, begin, end, [&](int64_t t, int64_t rows) {
         for_rows(rows, V, [&](int64_t r) {
           const int64_t row = t + r;
           const int32_t position = i32(positions)[row];
@@ -137,7 +140,11 @@ int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, u
           f32(logprobs)[row] = drawn.logprob;
         });
       });
-    });
+    };
+    if (fits)
+      stream_of(stream).submit(Op{sample, B});
+    else
+      stream_of(stream).submit([=] { sample(0, B); });
   });
 }
 

@@ -12,13 +12,13 @@ f32x16 sigmoid(f32x16 x) {
   return one / (one + exp(zero() - x));
 }
 
-// Runs body(t, begin, end) over pieces of rows: a decode step has few rows, but long ones.
+// Runs body(t, begin, end) over pieces of rows first .. last - 1: a decode step has few rows, but long ones.
 template <class F>
-void for_row_pieces(int64_t T, int64_t C, double flops_per_element, F&& body) {
+void for_row_pieces(int64_t first, int64_t last, int64_t C, double flops_per_element, F&& body) {
   constexpr int64_t kPiece = 1024;
   const int64_t pieces = ceil_div(C, kPiece);
-#pragma omp parallel for collapse(2) schedule(static) if (flops_per_element * elements(T, C) > kSerialFlops)
-  for (int64_t t = 0; t < T; ++t)
+#pragma omp parallel for collapse(2) schedule(static) if (flops_per_element * elements(last - first, C) > kSerialFlops)
+  for (int64_t t = first; t < last; ++t)
     for (int64_t p = 0; p < pieces; ++p) body(t, p * kPiece, std::min(C, (p + 1) * kPiece));
 }
 
@@ -30,8 +30,8 @@ using namespace tk;
 extern "C" {
 
 int32_t tk_swiglu_forward(uint64_t stream, uint64_t y, uint64_t gate_up, int32_t T, int32_t F, int32_t dtype) {
-  return launch(stream, dtype, [=] {
-    for_row_pieces(T, F, 20.0, [&](int64_t t, int64_t begin, int64_t end) {
+  return launch_rows(stream, dtype, T, [=](int64_t first, int64_t last) {
+    for_row_pieces(first, last, F, 20.0, [&](int64_t t, int64_t begin, int64_t end) {
       const float *gate = f32(gate_up) + t * 2 * F, *up = gate + F;
       float* out = f32(y) + t * F;
       for_lanes(begin, end, [&](int64_t i, auto lanes) {
@@ -46,7 +46,7 @@ int32_t tk_swiglu_forward(uint64_t stream, uint64_t y, uint64_t gate_up, int32_t
 int32_t tk_swiglu_backward(uint64_t stream, uint64_t dgate_up, uint64_t dy, uint64_t gate_up, int32_t T, int32_t F,
                            int32_t dtype) {
   return launch(stream, dtype, [=] {
-    for_row_pieces(T, F, 30.0, [&](int64_t t, int64_t begin, int64_t end) {
+    for_row_pieces(0, T, F, 30.0, [&](int64_t t, int64_t begin, int64_t end) {
       const float *gate = f32(gate_up) + t * 2 * F, *up = gate + F, *in = f32(dy) + t * F;
       float *dgate = f32(dgate_up) + t * 2 * F, *dup = dgate + F;
       const f32x16 one = f32x16::set1(1.0f);

@@ -44,6 +44,24 @@ function shuffled(rand: Rand) {
       .sort((a, b) => a.key - b.key).map(({ request }) => request);
 }
 
+Deno.test("engine: threads that each take a part of many rows change no bit", () =>
+  seeded(async (rand) => {
+    const runs: string[] = [];
+    for (const threads of [1, 2, 3]) {
+      using lab = await Lab.open({ threads });
+      const { decoder, plans } = fromSeed(lab, rand.seed);
+      using _ = decoder;
+      const many = [0n, 1n, 2n, 3n, 4n, 5n].flatMap((copy) =>
+        plans.map((plan) => ({ ...plan, id: plan.id + copy * 1000n }))
+      );
+      const { outcomes, stats } = await play(lab, decoder, many, { engine: { maxSequences: 120 } });
+      assert(stats.widest > 96, "too few rows at once for three threads to take parts");
+      runs.push(transcript(outcomes));
+    }
+    assertEquals(runs[1], runs[0]);
+    assertEquals(runs[2], runs[0]);
+  }));
+
 Deno.test("engine: nothing about scheduling changes a token or a bit of a log-prob", () =>
   withScenario(async (lab, decoder, plans, rand) => {
     const expected = transcript((await play(lab, decoder, plans)).outcomes);
