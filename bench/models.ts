@@ -174,10 +174,8 @@ export class DecodeBench implements Disposable {
       this.#batch.setTable(row, Array.from({ length: maxBlocks }, (_, i) => row * maxBlocks + i));
     }
     const { vocab } = decoder.config;
-    this.#batch.prefill(Array.from(
-      { length: block },
-      (_, position) => ({ slot: 0, position, token: position * 7919 % vocab }),
-    ));
+    const tokens = Array.from({ length: block }, (_, position) => position * 7919 % vocab);
+    this.#batch.prefill([{ slot: 0, position: 0, tokens }]);
     this.#batch.copyBlocks(Array.from({ length: batch * maxBlocks - 1 }, (_, i) => [0, i + 1]));
     this.#rows = batch;
     this.#context = context;
@@ -211,7 +209,7 @@ export class DecodeBench implements Disposable {
 export class PrefillBench implements Disposable {
   readonly #stream: Stream;
   readonly #batch: DeviceBatch;
-  readonly #tokens: Parameters<DeviceBatch["prefill"]>[0];
+  readonly #tokens: readonly number[];
 
   /** Takes a cache of one sequence. */
   constructor(stream: Stream, decoder: Decoder, length: number) {
@@ -228,17 +226,14 @@ export class PrefillBench implements Disposable {
     });
     this.#batch.setTable(0, Array.from({ length: maxBlocks }, (_, i) => i));
     const { vocab } = decoder.config;
-    this.#tokens = Array.from(
-      { length },
-      (_, position) => ({ slot: 0, position, token: position * 7919 % vocab }),
-    );
+    this.#tokens = Array.from({ length }, (_, position) => position * 7919 % vocab);
   }
 
   /** Seconds of one reading. */
   async round(): Promise<number> {
     await this.#stream.sync();
     const begin = now();
-    this.#batch.prefill(this.#tokens);
+    this.#batch.prefill([{ slot: 0, position: 0, tokens: this.#tokens }]);
     await this.#stream.sync();
     return now() - begin;
   }

@@ -32,7 +32,7 @@ import {
   pagedSpecs,
   type PagedTensor,
 } from "../model/mod.ts";
-import type { Batch, DecodeRow, PrefillToken, RoundResult } from "./device_side.ts";
+import type { Batch, DecodeRow, PrefillRun, RoundResult } from "./device_side.ts";
 import { WordChanges } from "./words.ts";
 
 /** Sizes that the batch is built for. */
@@ -148,6 +148,9 @@ export class DeviceBatch implements Batch, Disposable {
   readonly #memory: Disposable;
   /** Where the parts of the state begin, in words. */
   readonly #at: Readonly<Record<keyof ReturnType<typeof stateSpecs>, number>>;
+  /** How a row samples, as floats and as words. */
+  readonly #sampling = new Float32Array(3);
+  readonly #samplingWords = new Int32Array(this.#sampling.buffer);
   /** By number of rows. */
   readonly #graphs = new Map<number, Graph>();
 
@@ -200,10 +203,12 @@ export class DeviceBatch implements Batch, Disposable {
 
   setRow(slot: number, row: DecodeRow): void {
     const words = this.#words, at = this.#at;
-    const { temperature, topP, topK } = row.sampling;
-    const sampling = new Int32Array(Float32Array.of(temperature, topP, topK).buffer);
-    samplingKey(row.seed, row.id).forEach((word, i) => words.keep(at.keys + 4 * slot + i, word));
-    sampling.forEach((word, i) => words.keep(at.sampling + 3 * slot + i, word));
+    const { temperature, topP, topK } = row.sampling, key = samplingKey(row.seed, row.id);
+    this.#sampling[0] = temperature;
+    this.#sampling[1] = topP;
+    this.#sampling[2] = topK;
+    for (let i = 0; i < 3; i++) words.keep(at.sampling + 3 * slot + i, this.#samplingWords[i]);
+    for (let i = 0; i < 4; i++) words.keep(at.keys + 4 * slot + i, key[i]);
     words.set(at.tokens + slot, row.token);
     words.set(at.positions + slot, row.position);
     words.set(at.remaining + slot, row.remaining);
@@ -223,14 +228,18 @@ export class DeviceBatch implements Batch, Disposable {
     }
   }
 
-  prefill(tokens: readonly PrefillToken[]): void {
+  prefill(runs: readonly PrefillRun[]): void {
     this.#flush();
-    const n = tokens.length, host = new Int32Array(3 * n);
-    tokens.forEach(({ token, position, slot }, i) => {
-      host[i] = token;
-      host[n + i] = position;
-      host[2 * n + i] = slot;
-    });
+    const n = runs.reduce((total, { tokens }) => total + tokens.length, 0);
+    const host = new Int32Array(3 * n);
+    let i = 0;
+    for (const { slot, position, tokens } of runs) {
+      for (let k = 0; k < tokens.length; k++, i++) {
+        host[i] = tokens[k];
+        host[n + i] = position + k;
+        host[2 * n + i] = slot;
+      }
+    }
     this.#stream.upload(this.#t.prefill.view(0, [3 * n]), host);
     const [ids, positions, rowSeq] = [0, n, 2 * n].map((at) => this.#t.prefill.view(at, [n]));
     this.#forward({ ids, positions, rowSeq, decode: false });

@@ -15,11 +15,11 @@ export interface DecodeRow {
   readonly remaining: number;
 }
 
-/** One token to be read into the cache: which row's block table, where, and what. */
-export interface PrefillToken {
+/** Tokens of one text to be read into the cache, from a position on, through a row's block table. */
+export interface PrefillRun {
   readonly slot: number;
   readonly position: number;
-  readonly token: number;
+  readonly tokens: readonly number[];
 }
 
 /** What a decode round sampled. */
@@ -41,7 +41,7 @@ export interface Batch {
   /** The row samples nothing until the next turn on it. */
   idleRow(slot: number): void;
   /** Reads tokens into the cache. */
-  prefill(tokens: readonly PrefillToken[]): void;
+  prefill(runs: readonly PrefillRun[]): void;
   /** After a failure, when nothing is known of what has been done: all rows are idle. */
   reset(): void;
   /** Decode steps for the first `rows` rows; resolves with what they sampled. */

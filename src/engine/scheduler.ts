@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { Batch, PrefillToken, RoundResult } from "./device_side.ts";
+import type { Batch, PrefillRun, RoundResult } from "./device_side.ts";
 import { BlockPool, BlockTable } from "./blocks.ts";
 import { Line } from "./line.ts";
 import { Sequence, Submission } from "./sequence.ts";
@@ -376,7 +376,8 @@ export class Scheduler {
     }
     this.#lost = 0;
     readers.sort((a, b) => a.rank - b.rank);
-    const tokens: PrefillToken[] = [];
+    const runs: PrefillRun[] = [];
+    let total = 0;
     const copies: [number, number][] = [];
     for (const sequence of readers) {
       const { table, slot, unread } = sequence;
@@ -386,7 +387,7 @@ export class Scheduler {
         this.#batch.setTable(slot, table.blocks);
       }
       const begin = sequence.cached;
-      const end = begin + Math.min(prefillChunk - tokens.length, sequence.unread);
+      const end = begin + Math.min(prefillChunk - total, sequence.unread);
       const need = () => end > begin ? table.need(begin, end) : 0;
       if (need() > this.#pool.free) {
         // Blocks that copies still have to read must not be handed out for others before.
@@ -400,17 +401,18 @@ export class Scheduler {
       }
       this.#start(sequence);
       if (end > begin) this.#prepare(sequence, end, copies);
-      for (let i = begin; i < end; i++) {
-        tokens.push({ slot, position: i, token: sequence.tokens[i] });
+      if (end > begin) {
+        runs.push({ slot, position: begin, tokens: sequence.tokens.slice(begin, end) });
       }
+      total += end - begin;
       sequence.cached = end;
       sequence.submission.counts.prefilled += end - begin;
       this.#know(sequence);
     }
     this.#batch.copyBlocks(copies);
-    if (tokens.length > 0) this.#batch.prefill(tokens);
-    this.counts.prefilled += tokens.length;
-    return tokens.length > 0;
+    if (total > 0) this.#batch.prefill(runs);
+    this.counts.prefilled += total;
+    return total > 0;
   }
 
   /** Notes which part of its prompt the sequence's blocks hold, and lets those go that wait for all of it. */

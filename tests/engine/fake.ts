@@ -2,7 +2,7 @@
  * A device for the scheduler that is not there: its cache holds token ids, and what a row samples depends on
  * all that it finds in the cache. Were a block lost, shared wrongly or written by two, other tokens came out.
  */
-import type { Batch, DecodeRow, PrefillToken, RoundResult } from "../../src/engine/device_side.ts";
+import type { Batch, DecodeRow, PrefillRun, RoundResult } from "../../src/engine/device_side.ts";
 import type { Continuation, PromptRequest, Turn } from "../../src/engine/mod.ts";
 
 /** What is sampled behind these tokens, of a vocabulary of 1,000; 0 ends a turn. */
@@ -80,9 +80,11 @@ export class FakeBatch implements Batch {
     this.#rows.clear();
   }
 
-  prefill(tokens: readonly PrefillToken[]): void {
+  prefill(runs: readonly PrefillRun[]): void {
     this.prefills++;
-    for (const { slot, position, token } of tokens) this.#write(slot, position, token);
+    for (const { slot, position, tokens } of runs) {
+      tokens.forEach((token, i) => this.#write(slot, position + i, token));
+    }
   }
 
   async decode(rows: number, steps: number): Promise<RoundResult> {
