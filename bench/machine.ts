@@ -16,6 +16,7 @@ export interface Machine {
   /** Abbreviated hash, with `+` where the working tree differs from it. */
   readonly commit: string;
   readonly deno: string;
+  /** As it was called; of a path that leads through somebody's machine only its last part. */
   readonly command: string;
 }
 
@@ -29,11 +30,20 @@ export async function describeMachine(
     isa: device.isa,
     memoryBytes: device.memoryBytes,
     lastLevelCacheBytes: await lastLevelCacheBytes(),
-    commit: await commit(),
+    commit: await commitOf("."),
     deno: Deno.version.deno,
-    command: `deno run ${Deno.mainModule.replace(/^.*\/bench\//, "bench/")} ${Deno.args.join(" ")}`
-      .trim(),
+    command: [
+      "deno run",
+      Deno.mainModule.replace(/^.*\/bench\//, "bench/"),
+      ...Deno.args.map(shown),
+    ]
+      .join(" "),
   };
+}
+
+/** An argument, fit for others to read. */
+function shown(argument: string): string {
+  return argument.replace(/(^|=)\/.*\/([^/]+)\/?$/, "$1$2");
 }
 
 /** Bytes of the largest cache that Linux reports; 32 MiB where it reports none. */
@@ -61,9 +71,11 @@ async function read(path: string): Promise<string | undefined> {
   }
 }
 
-async function commit(): Promise<string> {
+/** Abbreviated hash of a checkout, with `+` where its files differ from it. */
+export async function commitOf(cwd: string): Promise<string> {
   const git = async (...args: string[]) => {
-    const { success, stdout } = await new Deno.Command("git", { args, stderr: "null" }).output();
+    const { success, stdout } = await new Deno.Command("git", { args, cwd, stderr: "null" })
+      .output();
     return success ? new TextDecoder().decode(stdout).trim() : undefined;
   };
   try {

@@ -13,7 +13,7 @@ import { resolve } from "node:path";
 import * as z from "npm:zod@4.6.7";
 import { smol135m, tiny } from "./models.ts";
 import { median } from "./harness.ts";
-import { describeMachine } from "./machine.ts";
+import { commitOf, describeMachine } from "./machine.ts";
 import { formatTable, saveResults } from "./report.ts";
 import type { RolloutResult, RolloutWorkload } from "./rollout_child.ts";
 
@@ -69,9 +69,10 @@ async function compare(name: string, roots: readonly string[], rounds: number) {
     for (const i of turn) results[i].push(await play(roots[i], workloads[name]));
   }
   const [own] = results;
+  const commits = await Promise.all(roots.map(commitOf));
   return results.map((each, i) => ({
     workload: name,
-    checkout: i === 0 ? "this one" : "the other",
+    checkout: commits[i],
     tokensPerSecond: median(each.map(({ sampled, seconds }) => sampled / seconds)),
     kernelShare: median(each.map(({ kernelShare }) => kernelShare)),
     steps: each[0].steps,
@@ -100,7 +101,7 @@ await new Command()
     const rows = [];
     for (const name of names) rows.push(...await compare(name, roots, rounds));
     console.log(formatTable(
-      ["workload", "checkout", "tokens/s", "in kernels", "steps", "read", "time × this one's"],
+      ["workload", "checkout", "tokens/s", "in kernels", "steps", "read", "time × the first's"],
       rows.map((row) => [
         row.workload,
         row.checkout,

@@ -42,7 +42,7 @@ inline void check_targets(const int32_t* targets, int64_t T, int64_t V) {
                               ", but the vocabulary has " + std::to_string(V) + " entries");
 }
 
-// Calls body(first row, rows) for each chunk of rows begin .. end - 1, after its logits * inv_temperature stand in the workspace.
+// Calls body(first row, rows) for each chunk of rows begin .. end - 1, after its logits stand in the workspace.
 template <class Body>
 void for_chunks(const Head& head, int64_t begin, int64_t end, Body body) {
   for (int64_t t = begin; t < end; t += head.chunk) {

@@ -120,8 +120,8 @@ int32_t tk_lm_head_sample(uint64_t stream, uint64_t tokens, uint64_t logprobs, u
                           uint64_t workspace, uint64_t workspace_bytes, int32_t dtype, int32_t w_dtype) {
   return guarded([&] {
     check_head(C, V, workspace_bytes, dtype, w_dtype);
-    const bool fits = workspace_bytes / sizeof(float) / static_cast<uint64_t>(V) >= static_cast<uint64_t>(B);
     // Rows are independent if each has logits of its own.
+    const bool fits = workspace_bytes / sizeof(float) / static_cast<uint64_t>(V) >= static_cast<uint64_t>(B);
     const auto sample = [=](int64_t begin, int64_t end) {
       Head head = make_head(h, packed, w_dtype, B, C, V, workspace, workspace_bytes);
       if (fits) head.logits += begin * V;

@@ -400,8 +400,8 @@ export class Scheduler {
         }
       }
       this.#start(sequence);
-      if (end > begin) this.#prepare(sequence, end, copies);
       if (end > begin) {
+        this.#prepare(sequence, end, copies);
         runs.push({ slot, position: begin, tokens: sequence.tokens.slice(begin, end) });
       }
       total += end - begin;
